@@ -1,0 +1,92 @@
+"""Frame properties of the output, written onto any mutable mapping.
+
+New frames inherit what describes the picture (matrix, range, chroma location, HDR data, ...) from their left source
+frame, and lose what only holds for that one frame. Every output frame says where it comes from:
+
+=================  ==================================================================================
+``_VSRRIN_Kind``   "source" (that very source frame), "new" (interpolated), "held" (a source frame shown
+                   again: at a cut, or after the last one) or "blend" (two frames mixed at a cut)
+``_VSRRIN_Left``   number of the left source frame
+``_VSRRIN_Right``  number of the right source frame
+``_VSRRIN_TNum``,  time step t as a fraction; 0/1 for source frames
+``_VSRRIN_TDen``
+=================  ==================================================================================
+"""
+
+from collections.abc import Mapping, MutableMapping
+from fractions import Fraction
+from typing import Any, Literal
+
+from .timing import FrameTime
+
+Kind = Literal["source", "new", "held", "blend"]
+
+# True of one decoded picture only: a new frame has no coded picture type and was not in the file at any time.
+_OF_ONE_FRAME = ("_PictType", "_AbsoluteTime")
+
+_INT64 = 2**63 - 1
+
+
+def frame_duration(props: Mapping[str, Any]) -> Fraction | None:
+    """Seconds that a frame says it is shown, or ``None`` if it says nothing usable."""
+    num, den = props.get("_DurationNum"), props.get("_DurationDen")
+    if not isinstance(num, int) or not isinstance(den, int) or num <= 0 or den <= 0:
+        return None
+    return Fraction(num, den)
+
+
+def marked_cut(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool | None:
+    """Whether a scene detector run before says that a new scene begins with ``right``.
+
+    Some detectors mark the last frame of a scene, some the first of the next, some both: any of the two counts.
+
+    Returns:
+        ``None`` when neither frame carries a mark, so that no detector has been run.
+    """
+    marks = [props[key] for props, key in ((left, "_SceneChangeNext"), (right, "_SceneChangePrev")) if key in props]
+    return any(marks) if marks else None
+
+
+def write(
+    props: MutableMapping[str, Any],
+    time: FrameTime,
+    kind: Kind,
+    *,
+    duration: Fraction | None,
+    begins_scene: bool | None,
+    ends_scene: bool | None,
+) -> None:
+    """Turns the properties of the picture's source frame, already in ``props``, into those of the output frame.
+
+    Args:
+        props: Holds the source frame's properties; changed in place.
+        time: The moment of the output frame.
+        kind: Where the picture comes from.
+        duration: Seconds it is shown; ``None`` removes the claim.
+        begins_scene: Whether it is the first output frame of a scene; ``None`` if cuts are not known.
+        ends_scene: Whether it is the last output frame of a scene; ``None`` if cuts are not known.
+    """
+    if kind != "source":
+        for key in _OF_ONE_FRAME:
+            props.pop(key, None)
+    for key in ("_DurationNum", "_DurationDen"):
+        props.pop(key, None)
+    if duration is not None:
+        duration = _representable(duration)
+        props["_DurationNum"], props["_DurationDen"] = duration.numerator, duration.denominator
+    for key, flag in (("_SceneChangePrev", begins_scene), ("_SceneChangeNext", ends_scene)):
+        if flag is None:
+            props.pop(key, None)
+        else:
+            props[key] = int(flag)
+    t = _representable(time.t)
+    props["_VSRRIN_Kind"] = kind
+    props["_VSRRIN_Left"], props["_VSRRIN_Right"] = time.left, time.right
+    props["_VSRRIN_TNum"], props["_VSRRIN_TDen"] = t.numerator, t.denominator
+
+
+def _representable(value: Fraction) -> Fraction:
+    """The value itself if it fits VapourSynth's 64-bit properties, else the nearest fraction that does."""
+    if value.numerator <= _INT64 and value.denominator <= _INT64:
+        return value
+    return value.limit_denominator(2**31)

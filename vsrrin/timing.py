@@ -1,0 +1,247 @@
+"""Output frame number -> pair of source frames and time step, in exact rational arithmetic.
+
+Frame ``i`` of a clip is shown from its start to the start of frame ``i + 1``. An output frame is the picture at the
+moment it begins: ``FrameTime(left, right, t)`` says that this moment lies the fraction ``t`` of the way from the start
+of source frame ``left`` to the start of source frame ``right``.
+
+The output lasts as long as the input, because that is what keeps audio in sync: every multiple of the output frame's
+duration that lies inside the input gets a frame, so a clip of ``n`` frames gives ``ceil(n * factor)`` of them (exactly
+``n * factor`` for whole factors, never shorter than the input, longer by less than one output frame). After the start
+of the last source frame there is nothing to interpolate towards: it is held (``right == left`` and ``t > 0``).
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import accumulate, pairwise
+from math import ceil, lcm
+from os import PathLike
+from pathlib import Path
+from typing import Protocol
+
+from .errors import ArgumentError
+
+MAX_FRAMES = 2**31 - 1
+"""VapourSynth counts frames in a 32-bit int."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTime:
+    """The moment of an output frame.
+
+    Attributes:
+        left: Source frame shown at this moment.
+        right: The following source frame; ``left`` itself after the start of the last one (nothing to move towards).
+        t: Fraction of the way from ``left`` to ``right``, in [0, 1); 0 is source frame ``left`` itself.
+    """
+
+    left: int
+    right: int
+    t: Fraction
+
+    @property
+    def is_source(self) -> bool:
+        """Whether this moment is the start of a source frame."""
+        return self.t == 0
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether this moment lies between two source frames."""
+        return self.t != 0 and self.left != self.right
+
+
+class Timing(Protocol):
+    """Maps output frame numbers to moments of the source."""
+
+    length: int
+    """Number of output frames."""
+    fps: Fraction | None
+    """Output frame rate; ``None`` where it varies."""
+
+    def at(self, n: int) -> FrameTime:
+        """The moment of output frame ``n`` in [0, length)."""
+        ...
+
+    def duration(self, n: int, left: Fraction | None) -> Fraction | None:
+        """Seconds that output frame ``n`` is shown, given what its left source frame says of itself (or ``None``)."""
+        ...
+
+
+def parse_ratio(value: object, argument: str) -> Fraction:
+    """Reads an exact positive ratio from an int, a Fraction or a text such as ``"5/2"`` or ``"60000/1001"``.
+
+    Raises:
+        ArgumentError: Other types (floats too: 59.94 is not 60000/1001), texts that are no ratio, zero, negatives.
+    """
+    allowed = f'{argument} must be a positive int, a Fraction or a text like "5/2"'
+    if isinstance(value, bool) or not isinstance(value, int | Fraction | str):
+        hint = ""
+        if isinstance(value, float):
+            hint = f"; floats are inexact: write {_suggest(value)} instead"
+        raise ArgumentError(f"{allowed}, not {value!r} ({type(value).__name__}){hint}")
+    try:
+        ratio = Fraction(value)
+    except (ValueError, ZeroDivisionError):
+        raise ArgumentError(f"{allowed}, not {value!r}") from None
+    if ratio <= 0:
+        raise ArgumentError(f"{allowed}, not {value!r}")
+    return ratio
+
+
+def _suggest(value: float) -> str:
+    """The ratio most likely meant by a float, as the text to write."""
+    if value != value or value in (float("inf"), float("-inf")):
+        return '"60000/1001" or 60'
+    ntsc = Fraction(round(value * 1.001), 1) * Fraction(1000, 1001)
+    if value % 1 and abs(float(ntsc) - value) < 0.006:
+        return f'"{ntsc}"'
+    return f'"{Fraction(value).limit_denominator(1000)}"'
+
+
+class ConstantTiming:
+    """Output at ``factor`` times the rate of a source whose frames all count alike.
+
+    Args:
+        length: Number of source frames.
+        factor: Output frames per source frame, >= 1.
+        fps: Rate of the source in frames per second, ``None`` or 0 if it varies or is not known. With a varying rate
+            ``factor`` must be whole: each frame's own duration is then divided by it.
+
+    Raises:
+        ArgumentError: Factor below 1, fractional factor for a varying rate, more output frames than VapourSynth can
+            count.
+    """
+
+    def __init__(self, length: int, factor: Fraction, fps: Fraction | None) -> None:
+        if factor < 1:
+            raise ArgumentError(
+                f"factor must be at least 1, not {factor}: frames are added, never dropped "
+                "(std.SelectEvery thins a clip out)"
+            )
+        if not fps and factor.denominator != 1:
+            raise ArgumentError(
+                f"factor {factor} needs a constant frame rate, but the clip's varies: use a whole factor, "
+                "or fps=RATE, which maps by time"
+            )
+        self._source_length = length
+        self._num, self._den = factor.numerator, factor.denominator
+        self.is_whole = self._den == 1
+        self.length = _checked_length(-(-length * self._num // self._den))
+        self.fps = fps * factor if fps else None
+
+    def at(self, n: int) -> FrameTime:
+        """The moment of output frame ``n``: integer arithmetic only, so nothing drifts however long the clip is."""
+        left, rest = divmod(n * self._den, self._num)
+        last = self._source_length - 1
+        return FrameTime(left, min(left + 1, last), Fraction(rest, self._num))
+
+    def duration(self, n: int, left: Fraction | None) -> Fraction | None:
+        """An equal share of the left frame's own duration for whole factors, 1/fps otherwise."""
+        if left is not None and self._den == 1:
+            return left / self._num
+        return 1 / self.fps if self.fps else None
+
+
+class VariableTiming:
+    """Output at a constant rate from a source whose frames have durations of their own.
+
+    Args:
+        durations: Seconds that each source frame is shown, all positive.
+        fps: Output rate, at least the source's average rate.
+
+    Raises:
+        ArgumentError: A duration that is not positive, a rate below the average, too many output frames.
+    """
+
+    def __init__(self, durations: Sequence[Fraction], fps: Fraction) -> None:
+        for index, duration in enumerate(durations):
+            if duration <= 0:
+                raise ArgumentError(f"source frame {index} has the duration {duration} s; it must be positive")
+        # Starts are whole multiples of one common unit, so that bisection compares ints, not Fractions.
+        unit = lcm(*{d.denominator for d in durations})
+        ticks = [d.numerator * (unit // d.denominator) for d in durations]
+        self._starts = [0, *accumulate(ticks)]
+        total = Fraction(self._starts[-1], unit)
+        average = len(durations) / total
+        if fps < average:
+            raise ArgumentError(
+                f"fps must be at least the clip's average rate of {float(average):.3f}, not {fps}: "
+                "frames are added, never dropped"
+            )
+        self._step = unit / fps  # ticks per output frame
+        self.fps: Fraction | None = fps
+        self.length = _checked_length(ceil(total * fps))
+
+    def at(self, n: int) -> FrameTime:
+        """The moment of output frame ``n``, found by time, not by index."""
+        tick = n * self._step
+        left = bisect_right(self._starts, tick) - 1
+        start, end = self._starts[left], self._starts[left + 1]
+        return FrameTime(left, min(left + 1, len(self._starts) - 2), Fraction(tick - start) / (end - start))
+
+    def duration(self, n: int, left: Fraction | None) -> Fraction | None:
+        """One over the output rate."""
+        assert self.fps is not None
+        return 1 / self.fps
+
+
+def read_timecodes(path: str | PathLike[str], length: int) -> list[Fraction]:
+    """Durations from a timecode file (``# timecode format v2``, milliseconds per line).
+
+    Such files are written by ``vspipe --timecodes``, BestSource (``timecodes=``) and mkvextract. The last frame lasts
+    as long as the one before unless the file has a line more than the clip has frames.
+
+    Args:
+        path: The file.
+        length: Number of frames of the clip.
+
+    Returns:
+        ``length`` durations in seconds.
+
+    Raises:
+        ArgumentError: The file cannot be read, is of another format, or fits another clip.
+    """
+    name = f"timecodes file {str(path)!r}"
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArgumentError(f"{name} cannot be read: {error}") from None
+    header = lines[0].strip().lower() if lines else ""
+    if not header.startswith("#") or not header.endswith("format v2"):
+        raise ArgumentError(f'{name} must begin with "# timecode format v2", not {header!r}')
+    try:
+        starts = [Fraction(text.strip()) for text in lines[1:] if text.strip() and not text.lstrip().startswith("#")]
+    except ValueError as error:
+        raise ArgumentError(f"{name} has a line that is not a number: {error}") from None
+    if len(starts) not in (length, length + 1):
+        raise ArgumentError(f"{name} has {len(starts)} times, but the clip has {length} frames")
+    durations = [(b - a) / 1000 for a, b in pairwise(starts)]
+    if len(durations) < length:
+        if not durations:
+            raise ArgumentError(f"{name} has one time only, which gives no duration")
+        durations.append(durations[-1])
+    return durations
+
+
+def whole_durations(durations: Iterable[Fraction | None]) -> list[Fraction]:
+    """Checks durations read from frame properties.
+
+    Raises:
+        ArgumentError: A frame has none.
+    """
+    checked: list[Fraction] = []
+    for index, duration in enumerate(durations):
+        if duration is None:
+            raise ArgumentError(
+                f"source frame {index} has no _DurationNum/_DurationDen, so the clip's timing is not known: "
+                "give timecodes=FILE, or std.AssumeFPS first"
+            )
+        checked.append(duration)
+    return checked
+
+
+def _checked_length(length: int) -> int:
+    if length > MAX_FRAMES:
+        raise ArgumentError(f"the output would have {length} frames; VapourSynth can count {MAX_FRAMES}")
+    return length
