@@ -1,0 +1,89 @@
+"""Clips and pictures that the tests share."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import vapoursynth as vs
+from numpy.typing import NDArray
+from torch import Tensor
+
+MEDIA = Path(__file__).parents[1] / "media"
+BUNNY = MEDIA / "bunny_stretch.mp4"
+
+
+@pytest.fixture
+def bunny() -> vs.VideoNode:
+    """The bundled clip: 50 frames of real animation, 854x480, YUV420P8, 25 fps."""
+    return vs.core.bs.VideoSource(str(BUNNY), cachemode=0)
+
+
+@pytest.fixture
+def small_bunny(bunny: vs.VideoNode) -> vs.VideoNode:
+    """The first frames at a size that is quick to process."""
+    return bunny[:8].resize.Bicubic(256, 144)
+
+
+def planes(frame: vs.VideoFrame) -> list[NDArray[np.generic]]:
+    """Copies of a frame's planes."""
+    return [np.array(np.asarray(frame[plane])) for plane in range(frame.format.num_planes)]
+
+
+def same_picture(first: vs.VideoFrame, second: vs.VideoFrame) -> bool:
+    """Whether two frames are equal in format, size and every sample."""
+    if (first.format.id, first.width, first.height) != (second.format.id, second.width, second.height):
+        return False
+    return all(np.array_equal(a, b) for a, b in zip(planes(first), planes(second), strict=True))
+
+
+def psnr(first: NDArray[np.generic], second: NDArray[np.generic], peak: float = 255.0) -> float:
+    """PSNR in dB."""
+    error = np.mean((first.astype(np.float64) - second.astype(np.float64)) ** 2)
+    return float(10 * np.log10(peak**2 / max(error, 1e-20)))
+
+
+def texture(height: int, width: int, shift: tuple[float, float] = (0.0, 0.0), seed: int = 0) -> Tensor:
+    """A smooth random picture (1, 3, height, width) in [0, 1], moved by (dx, dy) pixels: a picture of real detail
+    whose motion is known exactly."""
+    chooser = np.random.default_rng(seed)
+    ys, xs = np.mgrid[0:height, 0:width].astype(np.float64)
+    xs, ys = xs - shift[0], ys - shift[1]
+    channels = []
+    for _ in range(3):
+        picture = np.zeros((height, width))
+        for _ in range(24):
+            fx, fy = chooser.normal(0, 0.25, 2)
+            picture += np.sin(fx * xs + fy * ys + chooser.uniform(0, 6.3)) / (1 + 8 * np.hypot(fx, fy))
+        channels.append(0.5 + 0.12 * picture)
+    return torch.from_numpy(np.stack(channels)[None].astype(np.float32)).clamp(0, 1)
+
+
+@pytest.fixture
+def log_messages() -> Iterator[list[str]]:
+    """Everything said through VapourSynth's log during the test."""
+    said: list[str] = []
+
+    def listen(kind: int, text: str) -> None:
+        said.append(text)
+
+    handle = vs.core.core.add_log_handler(listen)
+    yield said
+    vs.core.core.remove_log_handler(handle)
+
+
+@pytest.fixture
+def counted() -> Callable[[vs.VideoNode], tuple[vs.VideoNode, list[int]]]:
+    """Wraps a clip so that the numbers of the frames asked of it are recorded."""
+
+    def wrap(clip: vs.VideoNode) -> tuple[vs.VideoNode, list[int]]:
+        asked: list[int] = []
+
+        def note(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+            asked.append(n)
+            return f
+
+        return clip.std.ModifyFrame(clip, note), asked
+
+    return wrap

@@ -1,0 +1,42 @@
+"""Padding to a network's size multiple, and its inverse."""
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F  # noqa: N812  (the name the field uses)
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Padder:
+    """Pads pictures right and bottom by edge replication up to a multiple, and crops them back.
+
+    Attributes:
+        height: Height of the pictures, pixels.
+        width: Width of the pictures, pixels.
+        multiple: Both padded sides are multiples of this.
+        minimum: Both padded sides are at least this.
+    """
+
+    height: int
+    width: int
+    multiple: int
+    minimum: int = 1
+
+    @property
+    def padded(self) -> tuple[int, int]:
+        """(height, width) after padding."""
+        return (self._round_up(self.height), self._round_up(self.width))
+
+    def pad(self, x: Tensor) -> Tensor:
+        """(N, C, height, width) -> (N, C, *padded); the very same tensor when nothing is missing."""
+        height, width = self.padded
+        if (height, width) == (self.height, self.width):
+            return x
+        return F.pad(x, (0, width - self.width, 0, height - self.height), mode="replicate")
+
+    def crop(self, x: Tensor) -> Tensor:
+        """(N, C, *padded) -> (N, C, height, width), a view."""
+        return x[..., : self.height, : self.width]
+
+    def _round_up(self, side: int) -> int:
+        return -(-max(side, self.minimum) // self.multiple) * self.multiple
