@@ -1,0 +1,151 @@
+"""The backward warp against a plain loop, in all its arithmetics, and the projection of flow."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import vsrrin
+from vsrrin.nets.warp import EXACT, FORK, PUBLISHED, WarpArithmetic, backward_warp, pixel_grid, project_flow
+
+
+def ramp(height: int, width: int) -> Tensor:
+    """(1, 2, H, W): each pixel's own x and y."""
+    y, x = torch.meshgrid(torch.arange(float(height)), torch.arange(float(width)), indexing="ij")
+    return torch.stack((x, y))[None]
+
+
+def plain_warp(image: Tensor, flow: Tensor, arithmetic: WarpArithmetic) -> Tensor:
+    """The same, pixel by pixel in float64."""
+    _, channels, height, width = image.shape
+    out = torch.zeros_like(image)
+    for y in range(height):
+        for x in range(width):
+            u = sampled_at(x + float(flow[0, 0, y, x]), width, arithmetic)
+            v = sampled_at(y + float(flow[0, 1, y, x]), height, arithmetic)
+            if arithmetic.outside == "border":
+                u, v = min(max(u, 0), width - 1), min(max(v, 0), height - 1)
+            for row in (math.floor(v), math.floor(v) + 1):
+                for column in (math.floor(u), math.floor(u) + 1):
+                    if 0 <= row < height and 0 <= column < width:
+                        weight = (1 - abs(v - row)) * (1 - abs(u - column))
+                        for c in range(channels):
+                            out[0, c, y, x] += weight * float(image[0, c, row, column])
+    return out
+
+
+def sampled_at(position: float, size: int, arithmetic: WarpArithmetic) -> float:
+    """Where a pixel position ends up, from the documentation of grid_sample."""
+    normalised = 2 * position / (size - 1 if arithmetic.divide_by == "size-1" else size) - 1
+    if arithmetic.align_corners:
+        return (normalised + 1) / 2 * (size - 1)
+    return ((normalised + 1) * size - 1) / 2
+
+
+@pytest.mark.parametrize("arithmetic", [EXACT, PUBLISHED, FORK, WarpArithmetic(False, "size-1", "border")])
+def test_equals_a_plain_loop(arithmetic):
+    generator = torch.Generator().manual_seed(1)
+    image = torch.rand(1, 2, 7, 11, generator=generator)
+    flow = torch.randn(1, 2, 7, 11, generator=generator) * 4  # far enough to leave the picture on every side
+    assert torch.allclose(backward_warp(image, flow, arithmetic), plain_warp(image, flow, arithmetic), atol=1e-5)
+
+
+def test_still_picture_stays_where_it_is():
+    image = ramp(30, 50)
+    assert torch.allclose(backward_warp(image, torch.zeros_like(image)), image, atol=1e-4)
+
+
+def test_published_and_fork_sample_a_still_picture_beside_the_pixel():
+    image = ramp(30, 50)[:, :1]
+    still = torch.zeros(1, 2, 30, 50)
+    x = torch.arange(50.0)
+    assert torch.allclose(backward_warp(image, still, PUBLISHED)[0, 0, 3], x * 49 / 50, atol=1e-4)
+    # Half of the first column's sample lies outside, where zeros are read, and so does half of the first row's.
+    assert torch.allclose(backward_warp(image, still, FORK)[0, 0, 3, 1:], x[1:] - 0.5, atol=1e-4)
+
+
+def test_flow_points_to_where_the_picture_is_read():
+    image = ramp(12, 20)
+    flow = torch.tensor([2.5, -1.0]).view(1, 2, 1, 1).expand(1, 2, 12, 20)
+    out = backward_warp(image, flow)
+    assert torch.allclose(out[0, 0, :, :17], image[0, 0, :, :17] + 2.5, atol=1e-5)
+    assert torch.allclose(out[0, 1, 1:], image[0, 1, 1:] - 1, atol=1e-5)
+
+
+def test_outside_is_the_border_or_zero():
+    image = ramp(6, 8) + 1
+    away = torch.full((1, 2, 6, 8), 100.0)
+    assert torch.equal(backward_warp(image, away), image[..., -1:, -1:].expand_as(image))
+    assert not backward_warp(image, away, PUBLISHED).any()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_arguments_are_warped_in_float32(dtype):
+    """Column 301 is no number of bfloat16; the picture must not notice."""
+    image = (torch.arange(320) % 2).expand(1, 1, 4, 320).to(dtype)
+    out = backward_warp(image, torch.ones(1, 2, 4, 320, dtype=dtype))
+    assert out.dtype == torch.float32
+    assert torch.allclose(out[..., :-1], image[..., 1:].float(), atol=1e-3)
+
+
+def test_batch_of_different_flows():
+    image = ramp(6, 9).repeat(2, 1, 1, 1)
+    flow = torch.stack((torch.zeros(2, 6, 9), torch.ones(2, 6, 9)))
+    out = backward_warp(image, flow)
+    assert torch.allclose(out[0], image[0], atol=1e-5)
+    assert torch.allclose(out[1, :, :-1, :-1], image[1, :, :-1, :-1] + 1, atol=1e-5)
+
+
+def test_one_pixel():
+    image = torch.full((1, 3, 1, 1), 0.7)
+    assert torch.equal(backward_warp(image, torch.full((1, 2, 1, 1), 5.0)), image)
+
+
+def test_leaves_the_flow_alone():
+    flow = torch.ones(1, 2, 4, 4)
+    backward_warp(torch.rand(1, 1, 4, 4), flow)
+    assert torch.equal(flow, torch.ones(1, 2, 4, 4))
+
+
+def test_gradient_with_respect_to_the_flow():
+    """On a ramp along x, moving the sample by d changes the result by d."""
+    image = ramp(6, 8)[:, :1]
+    flow = torch.full((1, 2, 6, 8), 0.3, requires_grad=True)
+    with torch.enable_grad():
+        backward_warp(image, flow).sum().backward()
+    assert flow.grad is not None
+    assert torch.allclose(flow.grad[0, 0, :, :-1], torch.ones(6, 7), atol=1e-4)
+    assert torch.allclose(flow.grad[0, 1], torch.zeros(6, 8), atol=1e-4)
+
+
+def test_pixel_grid_broadcasts_to_coordinates():
+    x, y = pixel_grid(3, 5)
+    expected_y, expected_x = torch.meshgrid(torch.arange(3.0), torch.arange(5.0), indexing="ij")
+    assert torch.equal(x.expand(3, 5), expected_x)
+    assert torch.equal(y.expand(3, 5), expected_y)
+
+
+@pytest.mark.parametrize("t", [0.0, 0.25, 0.5, 1.0])
+def test_projection_of_constant_motion(t):
+    """With motion v, time t lies t * v after frame 0 and (1 - t) * v before frame 1."""
+    motion = torch.tensor([4.0, -6.0]).view(1, 2, 1, 1).expand(1, 2, 3, 3)
+    to_0, to_1 = project_flow(motion, -motion, torch.full((1, 1, 1, 1), t))
+    assert torch.allclose(to_0, -t * motion)
+    assert torch.allclose(to_1, (1 - t) * motion)
+
+
+def test_projection_weighs_both_flows():
+    """Super SloMo, eq. 4, with flows that do not agree, at t = 1/4."""
+    to_0, to_1 = project_flow(
+        torch.full((1, 2, 1, 1), 16.0), torch.full((1, 2, 1, 1), 32.0), torch.full((1, 1, 1, 1), 0.25)
+    )
+    assert to_0.flatten().tolist() == [-3 / 16 * 16 + 1 / 16 * 32] * 2
+    assert to_1.flatten().tolist() == [9 / 16 * 16 - 3 / 16 * 32] * 2
+
+
+def test_grid_sample_is_called_in_one_place():
+    package = Path(vsrrin.__file__).parent
+    users = [path.name for path in package.rglob("*.py") if "grid_sample(" in path.read_text("utf-8")]
+    assert users == ["warp.py"]

@@ -1,0 +1,41 @@
+"""The description of a network: what the rest of vsrrin needs to know about it, as data."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class NetSpec:
+    """One network, described beside its code and listed in ``registry.NETS``."""
+
+    name: str
+    """Name in file metadata and in messages, e.g. ``rrin``."""
+    paper: str
+    upstream: str
+    """Address and commit of the published implementation, or what takes its place."""
+    code_licence: str
+    weights_licence: str
+    weights_from: str
+    """A sentence that says where a checkpoint may come from; error texts end with it."""
+    size_multiple: int
+    """Height and width of the images must be multiples of this."""
+    arbitrary_t: bool
+    """Whether the result depends on t; if not, only t = 1/2 means anything."""
+    supports_half: bool
+    external_flow: bool
+    """Whether ``estimate`` wants the bidirectional flow of the pair as an argument."""
+    bytes_per_pixel: int
+    """Peak working memory of ``estimate`` and ``synthesize`` per input pixel in float32, measured on a CPU.
+
+    A net that needs less with the weights it holds says so in an attribute of the same name.
+    """
+    arithmetics: tuple[str, ...]
+    """Accepted arithmetic conventions; the first is that of a checkpoint that does not say."""
+    detect: Callable[[Mapping[str, Tensor]], bool]
+    """Whether a canonical state dict is one of this network's, by keys and shapes."""
+    build: Callable[[Mapping[str, Tensor], str], nn.Module]
+    """(canonical state dict, arithmetic) to a net of the sizes found in the shapes; the weights are not loaded."""
+    default: Callable[[], nn.Module]
+    """A net with the usual sizes and fresh weights, e.g. to compare the keys of an unknown file with."""
