@@ -17,7 +17,8 @@ BUNNY = MEDIA / "bunny_stretch.mp4"
 @pytest.fixture
 def bunny() -> vs.VideoNode:
     """The bundled clip: 50 frames of real animation, 854x480, YUV420P8, 25 fps."""
-    return vs.core.bs.VideoSource(str(BUNNY), cachemode=0)
+    clip = vs.core.bs.VideoSource(str(BUNNY), cachemode=0)
+    return clip.std.SetFrameProps(_Matrix=vs.MATRIX_BT709, _Range=0)  # the file does not say
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from threading import Barrier, Event
 
 import pytest
 
-from vsrrin.cache import PairCache
+from vsrrin.cache import BoundedCache
 
 
-def make_cache(limit: int) -> PairCache[bytes]:
-    return PairCache(limit, len)
+def make_cache(limit: int) -> BoundedCache[bytes]:
+    return BoundedCache(limit, len)
 
 
 def test_values_are_made_once_and_kept() -> None:

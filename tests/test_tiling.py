@@ -1,5 +1,7 @@
 """vsrrin.tiling"""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -38,7 +40,7 @@ def test_joining_what_was_cut_gives_the_picture(grid: TileGrid) -> None:
 def test_neighbours_share_the_overlap() -> None:
     tops = sorted({tile.top for tile in GRIDS[3].tiles})
     height = GRIDS[3].tiles[0].height
-    assert all(top + height - following >= 48 for top, following in zip(tops, tops[1:], strict=False))
+    assert all(top + height - following >= 48 for top, following in pairwise(tops))
 
 
 def test_the_edges_of_tiles_do_not_show() -> None:

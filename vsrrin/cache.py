@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from threading import Lock
 
 
-class PairCache[V]:
+class BoundedCache[V]:
     """Values by key, the least recently used dropped first.
 
     A value that is being made is made once: others who ask meanwhile wait for it. Making a value must therefore not

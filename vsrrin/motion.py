@@ -4,7 +4,6 @@ Kroeger, Timofte, Dai, Van Gool: "Fast Optical Flow using Dense Inverse Search",
 runs on CPU threads outside the GIL, so it is done for the next pair while the device synthesises this one.
 """
 
-from concurrent.futures import Executor
 from queue import Empty, LifoQueue
 from typing import Literal
 
@@ -46,21 +45,18 @@ class DisFlow:
         self.scale = scale
         self._idle: dict[tuple[int, ...], LifoQueue[cv2.DISOpticalFlow]] = {}
 
-    def __call__(self, img0: Tensor, img1: Tensor, executor: Executor | None = None) -> Tensor:
-        """Flow of a pair.
+    def __call__(self, grey0: Grey, grey1: Grey) -> Tensor:
+        """Flow of a pair, both directions.
 
         Args:
-            img0: Frame 0, (1, 3, H, W), RGB in [0, 1], on the CPU.
-            img1: Frame 1, likewise.
-            executor: Where one direction is computed while the caller's thread computes the other.
+            grey0: Frame 0, (H, W), 8 bit; see :func:`grey`.
+            grey1: Frame 1, likewise.
 
         Returns:
             (1, 4, H, W) float32, pixels, (dx, dy) of 0->1 then of 1->0.
         """
-        grey0, grey1 = grey(img0), grey(img1)
-        other = executor.submit(self.one_way, grey1, grey0) if executor else None
-        forth = self.one_way(grey0, grey1)
-        back = other.result() if other else self.one_way(grey1, grey0)
+        # One after the other: OpenCV spreads each over all cores (both at once measured no faster).
+        forth, back = self.one_way(grey0, grey1), self.one_way(grey1, grey0)
         return torch.from_numpy(np.concatenate((forth, back), axis=-1)).permute(2, 0, 1)[None].contiguous()
 
     def one_way(self, grey0: Grey, grey1: Grey) -> Flow:
@@ -95,7 +91,8 @@ def _shrink(image: Grey, size: tuple[int, int]) -> Grey:
 
 
 def grey(image: Tensor) -> Grey:
-    """(1, 3, H, W) in [0, 1] to the mean of its channels, (H, W), 8 bit."""
-    mean = image[0].float().mean(0).mul_(255).clamp_(0, 255)
+    """What flow is estimated on: (1, 3, H, W) in [0, 1] to the mean of its channels, (H, W), 8 bit."""
+    # Rounded: truncation would flip a level wherever float arithmetic ends just below a whole number.
+    mean = image[0].float().mean(0).mul_(255).round_().clamp_(0, 255)
     result: Grey = mean.byte().contiguous().numpy()
     return result

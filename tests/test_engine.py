@@ -1,0 +1,296 @@
+"""vsrrin.engine"""
+
+import random
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.conftest import psnr, texture
+from vsrrin import checkpoint, memory
+from vsrrin.backends.torch_backend import TorchBackend
+from vsrrin.checkpoint import Model
+from vsrrin.engine import Interpolator, automatic_scale, check_overlap, check_scale, check_tile
+from vsrrin.errors import ArgumentError, BackendError, FrameSizeError
+from vsrrin.nets import NETS
+
+MOTION = (6.0, -4.0)
+
+
+def middle(height: int, width: int, t: float = 0.5) -> Tensor:
+    return texture(height, width, (MOTION[0] * t, MOTION[1] * t))
+
+
+def inner(image: Tensor) -> Tensor:
+    return image[..., 12:-12, 12:-12]
+
+
+@pytest.fixture(scope="module")
+def lite() -> Model:
+    """The bundled network with small random output layers, so that all of it takes part."""
+    model = checkpoint.load("rrin_lite")
+    torch.manual_seed(0)
+    for name in ("correct.out", "refine.out", "synth.last"):
+        torch.nn.init.normal_(model.net.get_submodule(name).weight, std=3e-4)
+    model.net.prepare()  # type: ignore[operator]
+    return model
+
+
+def untrained(name: str) -> Model:
+    """A network of the registry with seeded random weights."""
+    spec = next(spec for spec in NETS if spec.name == name)
+    torch.manual_seed(1)
+    net = spec.default().eval().requires_grad_(False)
+    return Model(net, spec, spec.arithmetics[0], name, checkpoint.bundled()["rrin_lite"], {})
+
+
+@pytest.mark.parametrize("t", [Fraction(1, 4), Fraction(1, 2), Fraction(3, 4)])
+def test_new_frames_show_the_motion_at_their_time(t: Fraction) -> None:
+    engine = Interpolator(checkpoint.load("rrin_lite"), precision="fp32")
+    img0, img1 = texture(96, 128), texture(96, 128, MOTION)
+    (frame,) = engine.interpolate(img0, img1, [t])
+    truth = middle(96, 128, float(t))
+    blend = img0 * (1 - float(t)) + img1 * float(t)
+    ours = psnr(inner(frame).numpy(), inner(truth).numpy(), 1.0)
+    assert ours > 40
+    assert ours > psnr(inner(blend).numpy(), inner(truth).numpy(), 1.0) + 15
+
+
+@pytest.mark.parametrize("size", [(33, 17), (1, 1), (47, 90), (64, 64)])
+def test_any_size_comes_back_as_it_went_in(lite: Model, size: tuple[int, int]) -> None:
+    frames = Interpolator(lite).interpolate(texture(*size), texture(*size, (1.0, 0.0)), [0.5, 0.25])
+    assert [frame.shape for frame in frames] == [(1, 3, *size)] * 2
+    assert all(frame.dtype == torch.float32 and torch.isfinite(frame).all() for frame in frames)
+
+
+def test_the_frames_given_are_not_changed(lite: Model) -> None:
+    img0, img1 = texture(64, 80), texture(64, 80, MOTION)
+    before = img0.clone(), img1.clone()
+    Interpolator(lite).interpolate(img0, img1, [0.5])
+    assert torch.equal(img0, before[0])
+    assert torch.equal(img1, before[1])
+
+
+@dataclass
+class Recorder:
+    """A backend that notes what is asked of the real one, and runs out of memory above a number of pixels."""
+
+    inner: TorchBackend
+    limit: float = float("inf")
+    estimates: list[torch.Size] = field(default_factory=list)
+    syntheses: list[torch.Size] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.device, self.bytes_per_pixel = self.inner.device, self.inner.bytes_per_pixel
+
+    def _check(self, image: Tensor) -> None:
+        if image.shape[-1] * image.shape[-2] > self.limit:
+            torch.empty(2**50)  # the allocator's own way of saying no
+
+    def estimate(self, img0: Tensor, img1: Tensor, flow: Tensor | None) -> Tensor:
+        self.estimates.append(img0.shape)
+        return self.inner.estimate(img0, img1, flow)
+
+    def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+        self.syntheses.append(img0.shape)
+        self._check(img0)
+        return self.inner.synthesize(img0, img1, estimate, t)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+def recorder(model: Model, limit: float = float("inf")) -> Recorder:
+    return Recorder(TorchBackend(model.net, model.spec, torch.device("cpu"), torch.float32), limit)
+
+
+def test_motion_is_estimated_once_for_all_time_steps(lite: Model) -> None:
+    backend = recorder(lite)
+    engine = Interpolator(lite, backend=backend)
+    images = engine.ready(texture(64, 80)), engine.ready(texture(64, 80, MOTION))
+    for t in (0.25, 0.5, 0.75):
+        engine.synthesize(engine.pair("key", lambda: images), [t])
+    assert (len(backend.estimates), len(backend.syntheses)) == (1, 3)
+
+
+def test_pairs_are_kept_within_the_bound(lite: Model) -> None:
+    engine = Interpolator(lite, cache_bytes=1_000_000)
+    images = engine.ready(texture(64, 80)), engine.ready(texture(64, 80, MOTION))
+    size = engine.prepare(*images).bytes
+    chooser = random.Random(0)
+    for _ in range(30):
+        engine.pair(chooser.randrange(20), lambda: images)
+        assert engine._pairs.bytes <= 1_000_000
+    assert engine._pairs.bytes > 1_000_000 - size
+    engine.close()
+    assert engine._pairs.bytes == 0
+
+
+def test_tiles_give_what_the_whole_frame_gives(lite: Model) -> None:
+    img0, img1 = texture(256, 320), texture(256, 320, MOTION)
+    backend = recorder(lite)
+    (tiled,) = Interpolator(lite, tile=160, overlap=48, backend=backend).interpolate(img0, img1, [0.5])
+    (whole,) = Interpolator(lite, tile=0, precision="fp32").interpolate(img0, img1, [0.5])
+    assert set(backend.syntheses) == {torch.Size((1, 3, 160, 160))}
+    assert len(backend.syntheses) == 6
+    assert psnr(tiled.numpy(), whole.numpy(), 1.0) > 55
+
+
+def test_tiles_of_a_network_that_finds_its_own_flow() -> None:
+    model = untrained("rrin")
+    img0, img1 = texture(128, 224), texture(128, 224, MOTION)
+    engine = Interpolator(model, tile=(128, 128), overlap=48, precision="fp32")
+    (tiled,) = engine.interpolate(img0, img1, [0.5])
+    (whole,) = Interpolator(model, tile=0, precision="fp32").interpolate(img0, img1, [0.5])
+    assert tiled.shape == whole.shape
+    assert psnr(tiled.numpy(), whole.numpy(), 1.0) > 30
+
+
+def test_batches_give_what_single_calls_give(lite: Model) -> None:
+    img0, img1 = texture(128, 224), texture(128, 224, MOTION)
+    backend = recorder(lite)
+    batched = Interpolator(lite, tile=128, overlap=32, batch=4, backend=backend).interpolate(img0, img1, [0.5, 0.25])
+    single = Interpolator(lite, tile=128, overlap=32, precision="fp32").interpolate(img0, img1, [0.5, 0.25])
+    assert [shape[0] for shape in backend.syntheses] == [4]
+    for a, b in zip(batched, single, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=0)
+
+
+def test_running_out_of_memory_makes_tiles_smaller_and_says_so(lite: Model) -> None:
+    said: list[str] = []
+    img0, img1 = texture(320, 448), texture(320, 448, MOTION)
+    backend = recorder(lite, limit=200 * 250)
+    engine = Interpolator(lite, backend=backend, log=said.append)
+    (frame,) = engine.interpolate(img0, img1, [0.5])
+    (whole,) = Interpolator(lite, tile=0, precision="fp32").interpolate(img0, img1, [0.5])
+    assert psnr(frame.numpy(), whole.numpy(), 1.0) > 40
+    assert said == ["cpu ran out of memory with 448x320 frames; now using tiles of 224x160"]
+    backend.syntheses.clear()
+    engine.interpolate(img0, img1, [0.5])
+    assert all(shape[-2:] == (160, 224) for shape in backend.syntheses), "the smaller tile was not kept"
+
+
+def test_too_little_memory_for_any_tile_is_an_error_that_says_what_to_do(lite: Model) -> None:
+    engine = Interpolator(lite, backend=recorder(lite, limit=10), log=lambda text: None)
+    with pytest.raises(BackendError, match=r"cpu has too little memory for 256x192 frames even in tiles of .*close"):
+        engine.interpolate(texture(192, 256), texture(192, 256), [0.5])
+
+
+def test_tiles_are_chosen_by_the_memory_that_is_free(lite: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    backend = recorder(lite)
+    monkeypatch.setattr(memory, "budget", lambda device: 256 * 256 * backend.bytes_per_pixel)
+    grid = Interpolator(lite, backend=backend, log=said.append).plan(1080, 1920).grid
+    assert len(grid.tiles) > 1
+    assert grid.tiles[0].height * grid.tiles[0].width <= 256 * 256
+    assert "1920x1080 frames are processed in tiles of 256x256" in said[0]
+    assert len(Interpolator(lite, backend=backend).plan(240, 256).grid.tiles) == 1
+    assert len(Interpolator(lite, backend=backend, tile=0).plan(1080, 1920).grid.tiles) == 1
+
+
+def test_scale_estimates_on_a_smaller_picture(lite: Model) -> None:
+    model = untrained("rrin")
+    backend = recorder(model)
+    Interpolator(model, backend=backend, scale=0.5).interpolate(texture(128, 192), texture(128, 192, MOTION), [0.5])
+    assert backend.estimates == [torch.Size((1, 3, 64, 96))]
+    assert backend.syntheses == [torch.Size((1, 3, 128, 192))]
+    (frame,) = Interpolator(checkpoint.load("rrin_lite"), scale=0.5, precision="fp32").interpolate(
+        texture(128, 192), texture(128, 192, MOTION), [0.5]
+    )
+    assert psnr(inner(frame).numpy(), inner(middle(128, 192)).numpy(), 1.0) > 35
+
+
+def test_the_scale_is_chosen_by_the_long_side() -> None:
+    assert [automatic_scale(*size) for size in ((480, 854), (1080, 1920), (1920, 1080), (2160, 3840))] == [
+        1,
+        0.5,
+        0.5,
+        0.25,
+    ]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_half_precision_stays_close_beyond_2048_pixels(lite: Model, precision: str) -> None:
+    """Coordinates in half precision are the classic fault: columns beyond 2048 fall together."""
+    size = (48, 2304)
+    img0, img1 = texture(*size), texture(*size, MOTION)
+    (frame,) = Interpolator(lite, precision=precision, tile=0, scale=1).interpolate(img0, img1, [0.5])
+    (exact,) = Interpolator(lite, precision="fp32", tile=0, scale=1).interpolate(img0, img1, [0.5])
+    assert (frame - exact).abs().max() < 0.01
+    right = frame[..., 12:-12, 2080:-12], middle(*size)[..., 12:-12, 2080:-12]
+    assert psnr(right[0].numpy(), right[1].numpy(), 1.0) > 35
+
+
+def test_many_threads_get_the_same_bits(lite: Model) -> None:
+    pairs = [(texture(48, 64, seed=i), texture(48, 64, MOTION, seed=i)) for i in range(4)]
+    alone = [Interpolator(lite).interpolate(*pair, [0.5])[0] for pair in pairs]
+    engine = Interpolator(lite)
+
+    def work(i: int) -> bool:
+        images = [engine.picture((i % 4, side), lambda side=side: pairs[i % 4][side]) for side in (0, 1)]
+        pair = engine.pair(i % 4, lambda: (images[0], images[1]))
+        return torch.equal(engine.synthesize(pair, [0.5])[0], alone[i % 4])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(16)))
+
+
+def test_torchs_settings_are_left_alone(lite: Model) -> None:
+    def settings() -> Sequence[object]:
+        return (
+            torch.get_num_threads(),
+            torch.get_float32_matmul_precision(),
+            torch.is_grad_enabled(),
+            torch.get_default_dtype(),
+            torch.backends.cudnn.benchmark,
+            torch.are_deterministic_algorithms_enabled(),
+        )
+
+    before = settings()
+    Interpolator(lite).interpolate(texture(48, 64), texture(48, 64, MOTION), [0.5])
+    assert settings() == before
+
+
+@pytest.mark.parametrize("t", [0, 1, -0.5, 2, Fraction(1)])
+def test_times_outside_the_pair_are_refused(lite: Model, t: float | Fraction) -> None:
+    with pytest.raises(ArgumentError, match="t must lie between 0 and 1"):
+        Interpolator(lite).interpolate(texture(32, 32), texture(32, 32), [t])
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 1, 32, 32), (2, 3, 32, 32), (1, 3, 0, 32), (1, 3, 32, 48)])
+def test_frames_of_other_shapes_are_refused(lite: Model, shape: tuple[int, ...]) -> None:
+    with pytest.raises(FrameSizeError, match=r"must have the s(hape \(1, 3, H, W\)|ame size)"):
+        Interpolator(lite).interpolate(torch.zeros(shape), torch.zeros(1, 3, 32, 32), [0.5])
+
+
+@pytest.mark.parametrize("value", [0.2, 1.1, 0, -1, "half", True, float("nan")])
+def test_bad_scales_are_refused(value: object) -> None:
+    with pytest.raises(ArgumentError, match=r"scale must be a number from 0\.25 to 1"):
+        check_scale(value)
+
+
+@pytest.mark.parametrize("value", [-1, 63, (64,) * 3, (64, 32), "512", 100.0, True, (0, 128)])
+def test_bad_tiles_are_refused(value: object) -> None:
+    with pytest.raises(ArgumentError, match="tile must be a side"):
+        check_tile(value)
+
+
+def test_good_options_pass() -> None:
+    assert [check_tile(v) for v in (None, 0, 512, (640, 480))] == [None, 0, 512, (640, 480)]
+    assert [check_overlap(v) for v in (None, 0, 64)] == [None, 0, 64]
+    assert [check_scale(v) for v in (None, 1, 0.25, Fraction(1, 2))] == [None, 1.0, 0.25, 0.5]
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, "64", True])
+def test_bad_overlaps_are_refused(value: object) -> None:
+    with pytest.raises(ArgumentError, match="overlap must be a number of pixels"):
+        check_overlap(value)
+
+
+def test_a_tile_that_is_mostly_overlap_is_refused(lite: Model) -> None:
+    with pytest.raises(ArgumentError, match="more than twice the overlap"):
+        Interpolator(lite, tile=128, overlap=64).plan(480, 640)

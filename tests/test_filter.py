@@ -1,0 +1,371 @@
+"""vsrrin.filter: what a script gets."""
+
+import gc
+import random
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import vapoursynth as vs
+
+import vsrrin
+from tests.conftest import planes, psnr, same_picture
+
+FORMATS = [vs.YUV420P8, vs.YUV422P10, vs.YUV444P16, vs.GRAY8, vs.GRAY16, vs.RGB24, vs.RGB48, vs.RGBS, vs.RGBH]
+FORMATS += [vs.GRAYS, vs.YUV444PS, vs.YUV420PH, vs.YUV411P8, vs.YUV410P8]
+
+
+def kinds(clip: vs.VideoNode) -> list[str]:
+    return [str(frame.props["_VSRRIN_Kind"]) for frame in clip.frames()]
+
+
+def marked(clip: vs.VideoNode, *, next_at: set[int] = frozenset(), prev_at: set[int] = frozenset()) -> vs.VideoNode:
+    """The clip with scene marks, as a detector would leave them."""
+
+    def mark(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        frame = f.copy()
+        if next_at:
+            frame.props["_SceneChangeNext"] = int(n in next_at)
+        if prev_at:
+            frame.props["_SceneChangePrev"] = int(n in prev_at)
+        return frame
+
+    return clip.std.ModifyFrame(clip, mark)
+
+
+@pytest.mark.parametrize("format_id", FORMATS, ids=lambda i: vs.core.get_video_format(i).name)
+@pytest.mark.parametrize("size", [(427, 239), (33, 17), (1, 1)])
+def test_any_format_and_size_comes_out_as_it_went_in(
+    bunny: vs.VideoNode, format_id: int, size: tuple[int, int]
+) -> None:
+    video_format = vs.core.get_video_format(format_id)
+    # VapourSynth itself has no 4:2:0 frame of odd size; the nearest it has is taken.
+    width = max(size[0] >> video_format.subsampling_w, 1) << video_format.subsampling_w
+    height = max(size[1] >> video_format.subsampling_h, 1) << video_format.subsampling_h
+    clip = bunny[:3].resize.Bicubic(width, height, format=format_id)
+    output = vsrrin.interpolate(clip)
+    assert (output.format.id, output.width, output.height) == (format_id, width, height)
+    assert (output.num_frames, output.fps) == (6, 2 * clip.fps)
+    for n in range(3):
+        assert same_picture(output.get_frame(2 * n), clip.get_frame(n))
+    new, left, right = output.get_frame(1), clip.get_frame(0), clip.get_frame(1)
+    for key in ("_Matrix", "_Range", "_Transfer", "_Primaries", "_ChromaLocation"):
+        assert new.props.get(key) == left.props.get(key)
+    low, middle, high = (np.mean(planes(f)[0].astype(np.float64)) for f in (left, new, right))
+    assert min(low, high) - 1e-3 * abs(low) - 0.5 <= middle <= max(low, high) + 1e-3 * abs(high) + 0.5
+
+
+@pytest.mark.parametrize("format_id", [vs.RGB24, vs.YUV420P8, vs.YUV444P16])
+def test_new_frames_are_much_nearer_to_the_truth_than_a_blend(bunny: vs.VideoNode, format_id: int) -> None:
+    clip = bunny.resize.Bicubic(426, 240, format=format_id)[:25]
+    output = vsrrin.interpolate(clip[::2], 2, scene="off")
+    ours, blended = [], []
+    peak = 2**clip.format.bits_per_sample - 1
+    for n in range(1, 24, 2):
+        truth, left, right = planes(clip.get_frame(n)), planes(clip.get_frame(n - 1)), planes(clip.get_frame(n + 1))
+        ours.append(psnr(planes(output.get_frame(n))[0], truth[0], peak))
+        blended.append(psnr((left[0].astype(float) + right[0]) / 2, truth[0], peak))
+    assert np.mean(ours) > np.mean(blended) + 2
+    assert min(np.array(ours) - np.array(blended)) > -0.5
+
+
+def test_every_second_frame_is_the_source_frame_and_says_so(small_bunny: vs.VideoNode) -> None:
+    output = vsrrin.interpolate(small_bunny)
+    assert kinds(output) == ["source", "new"] * 7 + ["source", "held"]
+    for n, frame in enumerate(output.frames()):
+        assert frame.props["_VSRRIN_Left"] == n // 2
+        assert frame.props["_VSRRIN_Right"] == min(n // 2 + 1, 7)
+        assert Fraction(frame.props["_VSRRIN_TNum"], frame.props["_VSRRIN_TDen"]) == Fraction(n % 2, 2)
+        assert Fraction(frame.props["_DurationNum"], frame.props["_DurationDen"]) == Fraction(1, 50)
+        assert ("_PictType" in frame.props) == (n % 2 == 0)
+    assert same_picture(output.get_frame(15), small_bunny.get_frame(7))
+
+
+@pytest.mark.parametrize("factor", [3, Fraction(5, 2), "7/3", 1.0])
+def test_factors_of_other_kinds(small_bunny: vs.VideoNode, factor: int | Fraction | str | float) -> None:
+    if isinstance(factor, float):
+        with pytest.raises(vs.Error, match=r"vsrrin\.interpolate: factor must be a positive int"):
+            vsrrin.interpolate(small_bunny, factor)  # type: ignore[arg-type]
+        return
+    output = vsrrin.interpolate(small_bunny, factor)
+    ratio = Fraction(factor)
+    assert output.num_frames == -(-8 * ratio.numerator // ratio.denominator)
+    assert Fraction(output.fps) == Fraction(small_bunny.fps) * ratio
+    for n, frame in enumerate(output.frames()):
+        position = n / ratio
+        assert frame.props["_VSRRIN_Left"] == int(position)
+        if position.denominator == 1:
+            assert same_picture(frame, small_bunny.get_frame(int(position)))
+
+
+def test_time_steps_move_the_picture_forward(small_bunny: vs.VideoNode) -> None:
+    """Frames of one pair get farther from the left and nearer to the right source frame."""
+    output = vsrrin.interpolate(small_bunny, 4)
+    frames = [planes(output.get_frame(n))[0] for n in range(4, 9)]
+    from_left = [psnr(frame, frames[0]) for frame in frames[1:4]]
+    from_right = [psnr(frame, frames[4]) for frame in frames[1:4]]
+    assert from_left == sorted(from_left, reverse=True)
+    assert from_right == sorted(from_right)
+
+
+def test_fps_is_a_target_rate(small_bunny: vs.VideoNode) -> None:
+    output = vsrrin.interpolate(small_bunny, fps="60000/1001")
+    assert Fraction(output.fps) == Fraction(60000, 1001)
+    assert output.num_frames == 20  # 0.32 s hold 19.18 frames
+    assert vsrrin.interpolate(small_bunny, fps=50).num_frames == 16
+
+
+def test_factor_one_and_the_same_rate_return_the_clip(small_bunny: vs.VideoNode) -> None:
+    assert vsrrin.interpolate(small_bunny, 1) is small_bunny
+    assert vsrrin.interpolate(small_bunny, fps=25) is small_bunny
+
+
+def test_a_day_of_video_at_an_odd_rate_builds_at_once_and_ends_right() -> None:
+    rate = Fraction(1_000_000, 33_367)
+    length = int(24 * 3600 * rate)
+    clip = vs.core.std.BlankClip(
+        width=64, height=64, format=vs.GRAY8, length=length, fpsnum=1_000_000, fpsden=33_367, keep=True
+    )
+    output = vsrrin.interpolate(clip, fps=60)
+    assert (output.num_frames, output.fps) == (-(-length * 60 * 33_367 // 1_000_000), 60)
+    last = output.get_frame(output.num_frames - 1).props
+    assert (last["_VSRRIN_Left"], last["_VSRRIN_Kind"]) == (length - 1, "held")
+    middle = output.get_frame(output.num_frames // 2).props
+    position = Fraction(output.num_frames // 2, 60) * rate
+    assert middle["_VSRRIN_Left"] == int(position)
+    assert Fraction(middle["_VSRRIN_TNum"], middle["_VSRRIN_TDen"]) == position - int(position)
+
+
+def test_any_order_and_any_number_of_threads_give_the_same_bits(small_bunny: vs.VideoNode) -> None:
+    expected = [planes(frame) for frame in vsrrin.interpolate(small_bunny, 3).frames()]
+    output = vsrrin.interpolate(small_bunny, 3)
+    numbers = [n for n in range(output.num_frames) for _ in range(2)]
+    random.Random(0).shuffle(numbers)
+
+    def fetch(n: int) -> bool:
+        return all(np.array_equal(a, b) for a, b in zip(planes(output.get_frame(n)), expected[n], strict=True))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(fetch, numbers))
+
+
+def test_jumping_about_asks_only_for_nearby_source_frames(
+    bunny: vs.VideoNode, counted: Callable[[vs.VideoNode], tuple[vs.VideoNode, list[int]]]
+) -> None:
+    clip, asked = counted(bunny.resize.Bicubic(64, 48))
+    output = vsrrin.interpolate(clip)
+    asked.clear()
+    output.get_frame(61)
+    assert set(asked) <= set(range(27, 36))
+    assert {30, 31} <= set(asked)
+
+
+def test_source_frames_are_asked_for_once_in_a_row(
+    bunny: vs.VideoNode, counted: Callable[[vs.VideoNode], tuple[vs.VideoNode, list[int]]]
+) -> None:
+    """An expensive filter before ours must not run several times per frame."""
+    clip, asked = counted(bunny[:12].resize.Bicubic(64, 48))
+    output = vsrrin.interpolate(clip, 3)
+    asked.clear()
+    for _ in output.frames(close=True):
+        pass
+    assert len(asked) <= 12 + 2
+
+
+def test_a_still_clip_stays_still_bit_for_bit(bunny: vs.VideoNode) -> None:
+    for format_id in (vs.YUV420P8, vs.RGB24, vs.YUV422P10):
+        still = bunny.resize.Bicubic(128, 96, format=format_id)[3] * 3
+        assert all(same_picture(frame, still.get_frame(0)) for frame in vsrrin.interpolate(still, 2).frames())
+
+
+def test_nearly_still_frames_do_not_change_colour(bunny: vs.VideoNode) -> None:
+    """One pixel differs, so the pair is interpolated; everything far from it must stay as it is."""
+    still = bunny.resize.Bicubic(128, 96)[3] * 2
+
+    def change(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        frame = f.copy()
+        if n == 1:
+            np.asarray(frame[0])[0, 0] ^= 8
+        return frame
+
+    output = vsrrin.interpolate(still.std.ModifyFrame(still, change), 2)
+    new, source = output.get_frame(1), still.get_frame(0)
+    assert new.props["_VSRRIN_Kind"] == "new"
+    for a, b in zip(planes(new), planes(source), strict=True):
+        assert np.abs(a[16:, 16:].astype(int) - b[16:, 16:]).max() <= 1
+        assert np.mean(a[16:, 16:] != b[16:, 16:]) < 0.01
+
+
+@pytest.mark.parametrize(
+    "marks", [{"next_at": {3}}, {"prev_at": {4}}, {"next_at": {3}, "prev_at": {4}}], ids=["next", "prev", "both"]
+)
+def test_marks_of_any_detector_stop_interpolation(small_bunny: vs.VideoNode, marks: dict[str, set[int]]) -> None:
+    clip = marked(small_bunny, **marks)
+    output = vsrrin.interpolate(clip, 2)
+    expected = ["source", "new"] * 3 + ["source", "held"] + ["source", "new"] * 3 + ["source", "held"]
+    assert kinds(output) == expected
+    assert same_picture(output.get_frame(7), clip.get_frame(3))
+    ends = [n for n, f in enumerate(output.frames()) if f.props["_SceneChangeNext"]]
+    begins = [n for n, f in enumerate(output.frames()) if f.props["_SceneChangePrev"]]
+    assert (ends, begins) == ([7], [8])
+
+
+@pytest.mark.parametrize(
+    ("at_cut", "shown", "ends"),
+    [("hold", [3, 3, 3, 3], 15), ("nearest", [3, 3, 4, 4], 13)],
+)
+def test_what_is_shown_at_a_cut(small_bunny: vs.VideoNode, at_cut: str, shown: list[int], ends: int) -> None:
+    clip = marked(small_bunny, next_at={3})
+    output = vsrrin.interpolate(clip, 4, at_cut=at_cut)  # type: ignore[arg-type]
+    for n, source in zip(range(12, 16), shown, strict=True):
+        assert same_picture(output.get_frame(n), clip.get_frame(source))
+    assert [n for n, f in enumerate(output.frames()) if f.props["_SceneChangeNext"]] == [ends]
+    assert [n for n, f in enumerate(output.frames()) if f.props["_SceneChangePrev"]] == [ends + 1]
+
+
+def test_a_blend_at_a_cut(small_bunny: vs.VideoNode) -> None:
+    clip = marked(small_bunny, next_at={3})
+    frame = vsrrin.interpolate(clip, 4, at_cut="blend").get_frame(13)
+    assert frame.props["_VSRRIN_Kind"] == "blend"
+    left, right = planes(clip.get_frame(3))[0].astype(float), planes(clip.get_frame(4))[0]
+    assert np.abs(planes(frame)[0] - (left * 0.75 + right * 0.25)).max() <= 0.5
+
+
+def test_cuts_are_found_without_marks_and_only_there(bunny: vs.VideoNode) -> None:
+    clip = bunny.resize.Bicubic(256, 144)
+    other = clip.std.FlipHorizontal().std.FlipVertical().std.Levels(max_out=170)
+    spliced = clip[:10] + other[20:30] + clip[30:40]
+    output = vsrrin.interpolate(spliced)
+    held = [n for n, kind in enumerate(kinds(output)) if kind == "held"]
+    assert held == [19, 39, 59]
+    assert [n for n, f in enumerate(output.frames()) if f.props["_SceneChangeNext"]] == [19, 39]
+
+
+def test_scene_modes(small_bunny: vs.VideoNode) -> None:
+    cut = small_bunny[:4] + small_bunny.std.Invert()[4:]
+    wrong_mark = marked(cut, next_at={5})
+    assert kinds(vsrrin.interpolate(wrong_mark, scene="auto")).index("held") == 11
+    assert kinds(vsrrin.interpolate(wrong_mark, scene="props")).index("held") == 11
+    assert kinds(vsrrin.interpolate(wrong_mark, scene="detect")).index("held") == 7
+    assert kinds(vsrrin.interpolate(wrong_mark, scene="off")).index("held") == 15
+    assert kinds(vsrrin.interpolate(cut, scene="props")).index("held") == 15
+    assert "_SceneChangeNext" not in vsrrin.interpolate(cut, scene="props").get_frame(7).props
+    assert kinds(vsrrin.interpolate(cut, scene_threshold=1.0)).index("held") >= 7
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_the_shortest_clips(bunny: vs.VideoNode, length: int) -> None:
+    output = vsrrin.interpolate(bunny[:length].resize.Bicubic(64, 48), 3)
+    assert kinds(output) == (["source", "new", "new"] * (length - 1)) + ["source", "held", "held"]
+
+
+def with_durations(clip: vs.VideoNode, durations: list[Fraction], fps: Fraction = Fraction(0)) -> vs.VideoNode:
+    """A clip of variable frame rate: durations on the frames, whatever rate is claimed."""
+    blank = clip.std.BlankClip(length=clip.num_frames, fpsnum=fps.numerator, fpsden=fps.denominator, keep=True)
+
+    def time(n: int, f: list[vs.VideoFrame]) -> vs.VideoFrame:
+        frame = f[1].copy()
+        frame.props["_DurationNum"], frame.props["_DurationDen"] = durations[n].numerator, durations[n].denominator
+        return frame
+
+    return blank.std.ModifyFrame([blank, clip], time)
+
+
+UNEVEN = [Fraction(1, 25), Fraction(2, 25), Fraction(1, 50), Fraction(1, 25)] * 2
+
+
+def durations_of(clip: vs.VideoNode) -> list[Fraction]:
+    return [Fraction(f.props["_DurationNum"], f.props["_DurationDen"]) for f in clip.frames()]
+
+
+@pytest.mark.parametrize("claimed", [Fraction(0), 8 / sum(UNEVEN)], ids=["no rate", "average rate"])
+def test_variable_rate_with_a_whole_factor_divides_each_duration(small_bunny: vs.VideoNode, claimed: Fraction) -> None:
+    output = vsrrin.interpolate(with_durations(small_bunny, UNEVEN, claimed), 2)
+    assert durations_of(output) == [d / 2 for d in UNEVEN for _ in range(2)]
+    assert Fraction(output.fps) == claimed * 2 if claimed else output.fps == 0
+
+
+@pytest.mark.parametrize("claimed", [Fraction(0), 8 / sum(UNEVEN)], ids=["no rate", "average rate"])
+def test_variable_rate_to_a_constant_one_maps_by_time(small_bunny: vs.VideoNode, claimed: Fraction) -> None:
+    """Source filters give variable files their average rate, so the durations decide, not the claim."""
+    output = vsrrin.interpolate(with_durations(small_bunny, UNEVEN, claimed), fps=100)
+    assert (output.fps, output.num_frames) == (100, 36)
+    lefts = [f.props["_VSRRIN_Left"] for f in output.frames()]
+    assert [lefts.count(i) for i in range(8)] == [int(d * 100) for d in UNEVEN]
+
+
+def test_timecodes_take_the_place_of_reading_all_frames(
+    small_bunny: vs.VideoNode, tmp_path: Path, counted: Callable[[vs.VideoNode], tuple[vs.VideoNode, list[int]]]
+) -> None:
+    path = tmp_path / "times.txt"
+    starts = [float(sum(UNEVEN[:i], Fraction(0)) * 1000) for i in range(9)]
+    path.write_text("# timecode format v2\n" + "\n".join(map(str, starts)))
+    clip, asked = counted(with_durations(small_bunny, UNEVEN))
+    output = vsrrin.interpolate(clip, fps=100, timecodes=path)
+    assert set(asked) == {0}
+    assert [f.props["_VSRRIN_Left"] for f in output.frames()].count(1) == 8
+
+
+def test_durations_rounded_to_milliseconds_are_a_constant_rate(small_bunny: vs.VideoNode) -> None:
+    rounded = [Fraction(33 if i % 3 else 34, 1000) for i in range(8)]
+    clip = with_durations(small_bunny, rounded, Fraction(30))
+    assert vsrrin.interpolate(clip, fps=60).num_frames == 16
+
+
+def test_guesses_are_said_in_the_log_and_nothing_goes_to_stdout(
+    small_bunny: vs.VideoNode, log_messages: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    bare = small_bunny.std.RemoveFrameProps(["_Matrix", "_Range", "_ColorRange"])
+    vsrrin.interpolate(bare).get_frame(1)
+    assert any("does not say its matrix BT.601 (525 lines) and limited range" in text for text in log_messages)
+    assert capfd.readouterr().out == ""
+
+
+def test_the_guess_does_not_alter_the_output(small_bunny: vs.VideoNode) -> None:
+    known = small_bunny.std.SetFrameProps(_Matrix=6, _Range=0)
+    bare = known.std.RemoveFrameProps(["_Matrix", "_Range", "_ColorRange"])
+    first, second = vsrrin.interpolate(known).get_frame(1), vsrrin.interpolate(bare).get_frame(1)
+    assert same_picture(first, second)
+    assert "_Matrix" not in second.props
+
+
+def test_colours_outside_rgb_are_kept() -> None:
+    """Superwhite and colours that no RGB in [0, 1] has must not be clipped in new frames only."""
+    first = vs.core.std.BlankClip(width=64, height=64, format=vs.YUV444P8, length=1, color=[245, 128, 128])
+    second = vs.core.std.BlankClip(width=64, height=64, format=vs.YUV444P8, length=1, color=[245, 129, 128])
+    odd = vs.core.std.BlankClip(width=64, height=64, format=vs.YUV444P8, length=1, color=[17, 200, 40])
+    for clip in (
+        first + second,
+        odd + odd.std.Expr(["x", "x", "x 1 +"]) if hasattr(vs.core.std, "Expr") else odd + odd,
+    ):
+        new = planes(vsrrin.interpolate(clip, scene="off").get_frame(1))
+        for plane, before, after in zip(new, planes(clip.get_frame(0)), planes(clip.get_frame(1)), strict=True):
+            assert np.minimum(before, after).min() <= plane.min()
+            assert plane.max() <= np.maximum(before, after).max()
+
+
+def test_filters_and_frames_are_freed(small_bunny: vs.VideoNode) -> None:
+    from vsrrin import filter as module
+
+    engines: list[weakref.ref[object]] = []
+    original = module.Interpolator
+
+    class Watched(original):  # type: ignore[misc, valid-type]
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            super().__init__(*args, **kwargs)
+            engines.append(weakref.ref(self))
+
+    module.Interpolator = Watched  # type: ignore[misc]
+    try:
+        output = vsrrin.interpolate(small_bunny, 3)
+        output.get_frame(4)
+        assert engines[0]() is not None
+        del output
+        gc.collect()
+        assert engines[0]() is None
+    finally:
+        module.Interpolator = original  # type: ignore[misc]

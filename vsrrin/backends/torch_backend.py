@@ -1,0 +1,124 @@
+"""The default backend: PyTorch, on the CPU or any device it knows."""
+
+import copy
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ArgumentError, BackendError
+from ..nets.spec import NetSpec
+from ..nets.unet import to_precision
+
+Precision = Literal["auto", "fp32", "fp16", "bf16"]
+
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+_DEVICE_TYPES = ("cuda", "xpu", "mps", "cpu")  # in the order of preference
+
+
+class TorchBackend:
+    """Runs a net in PyTorch.
+
+    Args:
+        net: The net; copied, so that the caller's stays as it is.
+        spec: Its description.
+        device: A device from :func:`resolve_device`.
+        dtype: Type of the convolutions, from :func:`resolve_precision`.
+    """
+
+    def __init__(self, net: nn.Module, spec: NetSpec, device: torch.device, dtype: torch.dtype) -> None:
+        self.device = device
+        self._external_flow = spec.external_flow
+        # Any: nets have methods of their own, which nn.Module's types do not know.
+        self._net: Any = to_precision(copy.deepcopy(net).to(device), dtype).eval().requires_grad_(False)
+        self.bytes_per_pixel = int(getattr(net, "bytes_per_pixel", spec.bytes_per_pixel))
+        if dtype != torch.float32 and self.bytes_per_pixel == spec.bytes_per_pixel:
+            # Hidden layers are where the memory goes; they shrink with the type (measured: to 0.5 to 0.75), images and
+            # flow do not.
+            self.bytes_per_pixel = int(self.bytes_per_pixel * 0.75)
+
+    def estimate(self, img0: Tensor, img1: Tensor, flow: Tensor | None) -> Tensor:
+        """See :class:`vsrrin.backends.Backend`."""
+        arguments = (img0, img1, flow) if self._external_flow else (img0, img1)
+        with torch.inference_mode():
+            return cast(Tensor, self._net.estimate(*arguments))
+
+    def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+        """See :class:`vsrrin.backends.Backend`."""
+        with torch.inference_mode():
+            return cast(Tensor, self._net.synthesize(img0, img1, estimate, t))
+
+    def close(self) -> None:
+        """See :class:`vsrrin.backends.Backend`."""
+        self._net = None
+
+
+def resolve_device(name: str | torch.device | None) -> torch.device:
+    """The device of that name, or the best one here for ``None``: cuda, xpu, mps, cpu in this order.
+
+    Raises:
+        ArgumentError: Not the name of a device.
+        BackendError: No such device here.
+    """
+    if name is None:
+        return torch.device(next(kind for kind in _DEVICE_TYPES if _count(kind)))
+    allowed = 'device must be "cpu", "cuda", "cuda:1", "xpu", "mps" or None (the best one here)'
+    if not isinstance(name, str | torch.device):
+        raise ArgumentError(f"{allowed}, not {name!r} ({type(name).__name__})")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ArgumentError(f"{allowed}, not {name!r}") from None
+    if device.type not in _DEVICE_TYPES:
+        raise ArgumentError(f"{allowed}, not {name!r}")
+    count = _count(device.type)
+    if (device.index or 0) >= count:
+        here = [kind for kind in _DEVICE_TYPES if _count(kind)]
+        raise BackendError(
+            f"device {str(name)!r} is not available: PyTorch {torch.__version__} finds {count} {device.type} "
+            f"device(s) here and these kinds: {', '.join(here)}"
+        )
+    return device
+
+
+def _count(kind: str) -> int:
+    if kind == "cuda":
+        return torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind == "xpu":
+        return torch.xpu.device_count() if torch.xpu.is_available() else 0
+    if kind == "mps":
+        return int(torch.backends.mps.is_available())
+    return 1
+
+
+def resolve_precision(name: str, device: torch.device, spec: NetSpec) -> torch.dtype:
+    """The type of the convolutions.
+
+    "auto" is fp16 on cuda, xpu and mps, bf16 on CPUs that multiply it in hardware, fp32 on others and for networks
+    that do not bear half precision.
+
+    Raises:
+        ArgumentError: Another name, or half precision for a network that does not bear it.
+    """
+    if name not in get_args(Precision):
+        raise ArgumentError(f"precision must be one of {', '.join(get_args(Precision))}, not {name!r}")
+    if name == "auto":
+        if not spec.supports_half:
+            return torch.float32
+        if device.type != "cpu":
+            return torch.float16
+        return torch.bfloat16 if cpu_multiplies_bf16() else torch.float32
+    dtype = _DTYPES[name]
+    if dtype != torch.float32 and not spec.supports_half:
+        raise ArgumentError(f"precision must be fp32 or auto for {spec.name}, not {name!r}")
+    return dtype
+
+
+def cpu_multiplies_bf16() -> bool:
+    """Whether this CPU has bf16 dot products or AMX; elsewhere PyTorch emulates bf16, slower than fp32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -1,0 +1,110 @@
+"""Scene cuts of a clip, as a clip: frame k of it says whether a new scene begins after source frame k.
+
+Kept as frames, because VapourSynth then computes each answer once, on demand and in any order, and caches it.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import vapoursynth as vs
+
+from . import frames, scene
+from .frames import Colour
+from .props import marked_cut
+
+SceneMode = Literal["auto", "props", "detect", "off"]
+
+_CUT, _CHANGE = "_VSRRIN_Cut", "_VSRRIN_Change"
+
+_FRAMES = range(-scene.RADIUS, scene.RADIUS + 2)
+"""Source frames around pair k that decide about it, relative to k."""
+
+
+def cut_clip(clip: vs.VideoNode, mode: SceneMode, threshold: float) -> vs.VideoNode:
+    """Makes the clip of cuts, to be read with :func:`is_cut`.
+
+    Args:
+        clip: The source, of constant format and size.
+        mode: "auto" believes scene marks on the frames (`_SceneChangeNext`, `_SceneChangePrev`) and looks for cuts
+            itself where there are none; "props" only believes marks; "detect" only looks; "off" believes marks too
+            (they are passed on, though nothing is done about them).
+        threshold: Score from which a frame pair is a cut, see :mod:`vsrrin.scene`.
+
+    Returns:
+        A clip of 1x1 frames, as long as the source.
+    """
+    window = _window(clip) if mode in ("auto", "detect") else []
+    last = clip.num_frames - 1
+
+    def decide(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
+        answer = f[0].copy()
+        cut: bool | None = False
+        if n < last:
+            cut = None if mode == "detect" else marked_cut(f[1].props, f[2].props)
+            if cut is None and window:
+                cut = scene.cut_score(*_looked_up(n, last, f[3:])) >= threshold
+        answer.props[_CUT] = -1 if cut is None else int(cut)
+        return answer
+
+    tiny = _blank(clip, 1, 1, vs.GRAY8)
+    return _cached(tiny.std.ModifyFrame([tiny, clip, _shifted(clip, 1), *window], decide))
+
+
+def is_cut(frame: vs.VideoFrame) -> bool | None:
+    """Whether a new scene begins after the source frame of this number; ``None`` if nobody has looked."""
+    value = int(frame.props[_CUT])
+    return None if value < 0 else bool(value)
+
+
+def _window(clip: vs.VideoNode) -> list[vs.VideoNode]:
+    """Clips whose frame k are the thumbnails of the source frames around pair k, then the changes of the pairs."""
+    height, width = scene.thumbnail(np.zeros((1, 1), np.float32)).shape
+
+    def shrink(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
+        thumbnail = f[0].copy()
+        colour = Colour.of(f[1].format, f[1].width, f[1].height, f[1].props)
+        np.copyto(np.asarray(thumbnail[0]), scene.thumbnail(frames.luma(f[1], colour)))
+        return thumbnail
+
+    def compare(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
+        answer = f[0].copy()
+        change = scene.change(np.asarray(f[1][0]), np.asarray(f[2][0]))
+        answer.props[_CHANGE] = [change.lost, change.luma]
+        return answer
+
+    blank, tiny = _blank(clip, width, height, vs.GRAYS), _blank(clip, 1, 1, vs.GRAY8)
+    thumbnails = _cached(blank.std.ModifyFrame([blank, clip], shrink))
+    changes = _cached(tiny.std.ModifyFrame([tiny, thumbnails, _shifted(thumbnails, 1)], compare))
+    return [_shifted(thumbnails, by) for by in _FRAMES] + [_shifted(changes, by) for by in _FRAMES[:-1]]
+
+
+def _looked_up(
+    k: int, last: int, window: Sequence[vs.VideoFrame]
+) -> tuple[list[scene.Thumbnail | None], list[scene.Change | None]]:
+    """What `scene.cut_score` wants to know of pair k; ``None`` beyond the ends of the clip."""
+    pictures, pairs = window[: len(_FRAMES)], window[len(_FRAMES) :]
+    thumbnails = [np.asarray(f[0]) if 0 <= k + by <= last else None for by, f in zip(_FRAMES, pictures, strict=True)]
+    changes = [
+        scene.Change(*f.props[_CHANGE]) if 0 <= k + by < last else None
+        for by, f in zip(_FRAMES[:-1], pairs, strict=True)
+    ]
+    return thumbnails, changes
+
+
+def _blank(clip: vs.VideoNode, width: int, height: int, video_format: int) -> vs.VideoNode:
+    return vs.core.std.BlankClip(width=width, height=height, format=video_format, length=clip.num_frames, keep=True)
+
+
+def _shifted(clip: vs.VideoNode, by: int) -> vs.VideoNode:
+    """The clip whose frame k is frame k + by of ``clip``, or the nearest there is; as long as ``clip``."""
+    by = max(min(by, clip.num_frames - 1), 1 - clip.num_frames)
+    if by > 0:
+        return clip[by:] + clip[-1] * by
+    return clip[0] * -by + clip[:by] if by else clip
+
+
+def _cached(clip: vs.VideoNode) -> vs.VideoNode:
+    """The answers are a few bytes each, and every one is asked for several times."""
+    clip.std.SetVideoCache(mode=1)
+    return clip

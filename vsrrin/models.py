@@ -1,0 +1,63 @@
+"""Networks loaded once per process, however many filters use them and however often a script is reloaded."""
+
+import os
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+
+import torch
+
+from . import checkpoint
+from .backends.torch_backend import TorchBackend, resolve_device, resolve_precision
+from .checkpoint import Model
+
+_LIMIT = 4
+"""Networks kept; the least recently used goes first."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A checkpoint and the backend that runs it. Holds no VapourSynth object and no frame."""
+
+    model: Model
+    backend: TorchBackend
+
+
+_lock = Lock()
+_kept: OrderedDict[tuple[object, ...], Shared] = OrderedDict()
+
+
+def shared(
+    model: str | os.PathLike[str],
+    *,
+    device: str | torch.device | None = None,
+    precision: str = "auto",
+    arithmetic: str | None = None,
+) -> Shared:
+    """The network of a checkpoint on a device, loaded at the first call.
+
+    A file that has been written again since (a longer training run, say) is loaded again.
+
+    Args:
+        model: Bundled name or path, see :func:`vsrrin.checkpoint.load`.
+        device: See :func:`vsrrin.backends.torch_backend.resolve_device`.
+        precision: See :func:`vsrrin.backends.torch_backend.resolve_precision`.
+        arithmetic: See :func:`vsrrin.checkpoint.load`.
+
+    Raises:
+        VsrrinError: What the named functions raise.
+    """
+    place = resolve_device(device)
+    path, _ = checkpoint.locate(model)
+    sidecar = path.with_suffix(".json")
+    versions = tuple((s.st_mtime_ns, s.st_size) for s in (p.stat() for p in (path, sidecar) if p.exists()))
+    key = (path.resolve(), versions, str(place), precision, arithmetic)
+    with _lock:
+        if key not in _kept:
+            loaded = checkpoint.load(model, arithmetic=arithmetic)
+            dtype = resolve_precision(precision, place, loaded.spec)
+            _kept[key] = Shared(loaded, TorchBackend(loaded.net, loaded.spec, place, dtype))
+            while len(_kept) > _LIMIT:
+                _kept.popitem(last=False)
+        _kept.move_to_end(key)
+        return _kept[key]
