@@ -1,0 +1,69 @@
+"""What the repository promises a newcomer, and what it must not contain."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def tracked_files() -> list[Path]:
+    """The files of the repository; without git, everything that is not generated."""
+    if (ROOT / ".git").exists():
+        command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\0")
+        return [ROOT / name for name in names if name and (ROOT / name).is_file()]
+    generated = {".venv", "demo", "build", "dist"}
+    return [path for path in ROOT.rglob("*") if path.is_file() and not generated & set(path.relative_to(ROOT).parts)]
+
+
+def text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+def test_no_file_names_a_machines_folders_or_a_registrys_host() -> None:
+    forbidden = re.compile(
+        rf"{re.escape(str(ROOT))}\b|/home/[a-z]\w*/|/Users/[a-z]\w*/|/root/|pypi\.org|pythonhosted\.org|deb\.debian\.org"
+    )
+    own = Path(__file__).resolve()
+    found = {
+        str(path.relative_to(ROOT)): match.group()
+        for path in tracked_files()
+        if path != own and (match := forbidden.search(text_of(path)))
+    }
+    assert found == {}
+
+
+def test_readme_gives_both_commands() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for command in ("make demo", "make test"):
+        assert re.search(rf"^\s*{command}\s*$", readme, re.MULTILINE), command
+
+
+def test_constraints_hold_every_declared_requirement_at_an_allowed_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    declared = [
+        Requirement(text) for text in [*project["dependencies"], *extras["source"], *extras["preview"], *extras["dev"]]
+    ]
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    for requirement in declared:
+        if requirement.name != project["name"]:
+            assert requirement.specifier.contains(pinned[requirement.name.lower()]), requirement
+
+
+def test_bundled_media_are_credited_and_small() -> None:
+    media = [path for path in (ROOT / "media").iterdir() if path.name != "CREDITS.md"]
+    credit = (ROOT / "media" / "CREDITS.md").read_text()
+    assert [path.name for path in media if f"`{path.name}`" not in credit] == []
+    assert "Creative Commons Attribution 3.0" in credit
+    assert sum(path.stat().st_size for path in media) < 1_100_000
