@@ -27,7 +27,7 @@ import vsrrin
 from vsrrin import checkpoint, frames
 from vsrrin.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 from vsrrin.engine import automatic_scale
-from vsrrin.motion import DisFlow, grey
+from vsrrin.motion import DisFlow, brightness
 
 _DEFAULT_CLIP = Path(__file__).parents[1] / "media" / "bunny.mp4"
 
@@ -99,7 +99,7 @@ def _compare(clip: vs.VideoNode, model: str, rounds: int) -> str:
 def _bare_runner(clip: vs.VideoNode, backend: TorchBackend) -> Callable[[], None]:
     colour = frames.Colour.of(clip.format, clip.width, clip.height, clip.get_frame(0).props)
     tensors = [frames.to_tensor(frame, colour) for frame in clip.frames()]
-    pictures = [(_padded(tensor), grey(tensor)) for tensor in tensors]
+    pictures = [(_padded(tensor), brightness(tensor)) for tensor in tensors]
     motion = DisFlow(scale=automatic_scale(clip.height, clip.width))
     t = torch.full((1, 1, 1, 1), 0.5)
 

@@ -14,7 +14,7 @@ from tests.conftest import psnr, texture
 from vsrrin import checkpoint, memory
 from vsrrin.backends.torch_backend import TorchBackend
 from vsrrin.checkpoint import Model
-from vsrrin.engine import Interpolator, automatic_scale, check_overlap, check_scale, check_tile
+from vsrrin.engine import Interpolator
 from vsrrin.errors import ArgumentError, BackendError, FrameSizeError
 from vsrrin.nets import NETS
 
@@ -168,7 +168,7 @@ def test_running_out_of_memory_makes_tiles_smaller_and_says_so(lite: Model) -> N
     (frame,) = engine.interpolate(img0, img1, [0.5])
     (whole,) = Interpolator(lite, tile=0, precision="fp32").interpolate(img0, img1, [0.5])
     assert psnr(frame.numpy(), whole.numpy(), 1.0) > 40
-    assert said == ["cpu ran out of memory with 448x320 frames; now using tiles of 224x160"]
+    assert said == ["cpu ran out of memory with 448x320 frames; from now on in tiles of 224x160"]
     backend.syntheses.clear()
     engine.interpolate(img0, img1, [0.5])
     assert all(shape[-2:] == (160, 224) for shape in backend.syntheses), "the smaller tile was not kept"
@@ -202,15 +202,6 @@ def test_scale_estimates_on_a_smaller_picture(lite: Model) -> None:
         texture(128, 192), texture(128, 192, MOTION), [0.5]
     )
     assert psnr(inner(frame).numpy(), inner(middle(128, 192)).numpy(), 1.0) > 35
-
-
-def test_the_scale_is_chosen_by_the_long_side() -> None:
-    assert [automatic_scale(*size) for size in ((480, 854), (1080, 1920), (1920, 1080), (2160, 3840))] == [
-        1,
-        0.5,
-        0.5,
-        0.25,
-    ]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
@@ -255,6 +246,62 @@ def test_torchs_settings_are_left_alone(lite: Model) -> None:
     assert settings() == before
 
 
+def test_memory_that_runs_out_while_uploading_is_won_back_from_the_caches(
+    lite: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Interpolator(lite)
+    images = [engine.picture(side, lambda side=side: texture(64, 80, (side, 0))) for side in (0, 1)]  # type: ignore[misc]
+    engine.pair("pair", lambda: (images[0], images[1]))
+    assert len(engine._pairs) == 1
+    original, failures = type(engine.plan(64, 80).padder).pad, [torch.OutOfMemoryError("out of memory")]
+
+    def pad(padder: object, x: Tensor) -> Tensor:
+        if failures:
+            raise failures.pop()
+        return original(padder, x)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("vsrrin.padding.Padder.pad", pad)
+    assert engine.ready(texture(64, 80)).image.shape == (1, 3, 64, 80)
+    assert (len(engine._pairs), len(engine._pictures)) == (0, 0)
+
+
+def test_tiles_shrink_down_to_128_pixels_before_giving_up(lite: Model) -> None:
+    backend = recorder(lite, limit=128 * 128)
+    (frame,) = Interpolator(lite, backend=backend, log=lambda text: None).interpolate(
+        texture(208, 336), texture(208, 336, MOTION), [0.5]
+    )
+    assert frame.shape == (1, 3, 208, 336)
+    assert backend.syntheses[-1][-2:] == (128, 128)
+
+
+def test_a_shrunken_picture_that_does_not_fit_is_estimated_in_tiles() -> None:
+    model = untrained("rrin")
+    backend = recorder(model)
+    engine = Interpolator(model, backend=backend, scale=0.75, tile=128, overlap=32)
+    (frame,) = engine.interpolate(texture(192, 256), texture(192, 256, MOTION), [0.5])
+    assert frame.shape == (1, 3, 192, 256)
+    assert {shape[-2:] for shape in backend.estimates} == {(96, 96)}
+
+
+def test_an_automatic_tile_never_contradicts_the_overlap(lite: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = recorder(lite)
+    monkeypatch.setattr(memory, "budget", lambda device: 400 * 400 * backend.bytes_per_pixel)
+    grid = Interpolator(lite, backend=backend, overlap=300, log=lambda text: None).plan(1080, 1920).grid
+    assert len(grid.tiles) > 1
+
+
+@pytest.mark.parametrize("peak", [100.0, 10.0, 1.0, 0.002])
+def test_motion_is_found_in_linear_hdr_and_in_dim_pictures(peak: float) -> None:
+    engine = Interpolator(checkpoint.load("rrin_lite"), precision="fp32")
+    (frame,) = engine.interpolate(texture(96, 128) * peak, texture(96, 128, MOTION) * peak, [0.5])
+    assert psnr(inner(frame).numpy(), inner(middle(96, 128) * peak).numpy(), peak) > 38
+
+
+def test_whole_numbers_are_refused_as_frames(lite: Model) -> None:
+    with pytest.raises(ArgumentError, match=r"must be floating point in \[0, 1\], not torch\.uint8"):
+        Interpolator(lite).ready(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+
+
 @pytest.mark.parametrize("t", [0, 1, -0.5, 2, Fraction(1)])
 def test_times_outside_the_pair_are_refused(lite: Model, t: float | Fraction) -> None:
     with pytest.raises(ArgumentError, match="t must lie between 0 and 1"):
@@ -265,30 +312,6 @@ def test_times_outside_the_pair_are_refused(lite: Model, t: float | Fraction) ->
 def test_frames_of_other_shapes_are_refused(lite: Model, shape: tuple[int, ...]) -> None:
     with pytest.raises(FrameSizeError, match=r"must have the s(hape \(1, 3, H, W\)|ame size)"):
         Interpolator(lite).interpolate(torch.zeros(shape), torch.zeros(1, 3, 32, 32), [0.5])
-
-
-@pytest.mark.parametrize("value", [0.2, 1.1, 0, -1, "half", True, float("nan")])
-def test_bad_scales_are_refused(value: object) -> None:
-    with pytest.raises(ArgumentError, match=r"scale must be a number from 0\.25 to 1"):
-        check_scale(value)
-
-
-@pytest.mark.parametrize("value", [-1, 63, (64,) * 3, (64, 32), "512", 100.0, True, (0, 128)])
-def test_bad_tiles_are_refused(value: object) -> None:
-    with pytest.raises(ArgumentError, match="tile must be a side"):
-        check_tile(value)
-
-
-def test_good_options_pass() -> None:
-    assert [check_tile(v) for v in (None, 0, 512, (640, 480))] == [None, 0, 512, (640, 480)]
-    assert [check_overlap(v) for v in (None, 0, 64)] == [None, 0, 64]
-    assert [check_scale(v) for v in (None, 1, 0.25, Fraction(1, 2))] == [None, 1.0, 0.25, 0.5]
-
-
-@pytest.mark.parametrize("value", [-1, 1.5, "64", True])
-def test_bad_overlaps_are_refused(value: object) -> None:
-    with pytest.raises(ArgumentError, match="overlap must be a number of pixels"):
-        check_overlap(value)
 
 
 def test_a_tile_that_is_mostly_overlap_is_refused(lite: Model) -> None:

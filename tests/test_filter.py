@@ -298,6 +298,41 @@ def test_variable_rate_to_a_constant_one_maps_by_time(small_bunny: vs.VideoNode,
     assert [lefts.count(i) for i in range(8)] == [int(d * 100) for d in UNEVEN]
 
 
+def test_a_variable_clip_is_made_constant_at_its_own_average_rate_too(small_bunny: vs.VideoNode) -> None:
+    average = 8 / sum(UNEVEN)
+    output = vsrrin.interpolate(with_durations(small_bunny, UNEVEN, average), fps=average)
+    assert durations_of(output) == [1 / average] * 8
+    assert [f.props["_VSRRIN_Left"] for f in output.frames()] != list(range(8))
+
+
+def test_a_rate_that_changes_late_is_noticed(bunny: vs.VideoNode) -> None:
+    durations = [Fraction(1, 25)] * 45 + [Fraction(1, 5)] * 5
+    output = vsrrin.interpolate(with_durations(bunny.resize.Bicubic(64, 48), durations, Fraction(25)), fps=50)
+    assert output.num_frames == sum(durations) * 50
+
+
+def test_marks_on_a_few_frames_only_are_kept(small_bunny: vs.VideoNode) -> None:
+    def mark(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        frame = f.copy()
+        if n == 5:
+            frame.props["_SceneChangePrev"] = 1
+        return frame
+
+    clip = small_bunny.std.ModifyFrame(small_bunny, mark)
+    frames = list(vsrrin.interpolate(clip, scene="props").frames())
+    assert [n for n, f in enumerate(frames) if f.props.get("_SceneChangeNext")] == [9]
+    assert [n for n, f in enumerate(frames) if f.props.get("_SceneChangePrev")] == [10]
+    assert frames[9].props["_VSRRIN_Kind"] == "held"
+
+
+def test_pairs_are_only_kept_where_they_are_used_again(small_bunny: vs.VideoNode) -> None:
+    from vsrrin.filter import _reuses_pairs
+    from vsrrin.timing import ConstantTiming
+
+    reused = [_reuses_pairs(ConstantTiming(9, Fraction(f), Fraction(25))) for f in ("2", "3", "5/2", "3/2", "4")]
+    assert reused == [False, True, True, False, True]
+
+
 def test_timecodes_take_the_place_of_reading_all_frames(
     small_bunny: vs.VideoNode, tmp_path: Path, counted: Callable[[vs.VideoNode], tuple[vs.VideoNode, list[int]]]
 ) -> None:

@@ -12,7 +12,7 @@ import vapoursynth as vs
 
 import vsrrin
 from tests.test_filter import with_durations
-from vsrrin import filter as module
+from vsrrin import clips
 from vsrrin.errors import ArgumentError
 from vsrrin.nets import NETS
 
@@ -58,6 +58,13 @@ ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"device": ["cpu"]}, "device must be"),
     ({"precision": "fp8"}, "precision must be one of auto, fp32, fp16, bf16, not 'fp8'"),
     ({"arithmetic": "approximate"}, "approximate"),
+    ({"arithmetic": ["exact"]}, "arithmetic must be a text, not ['exact'] (list)"),
+    ({"precision": []}, "precision must be a text"),
+    ({"fps": 60, "timecodes": 123}, "timecodes must be the path of a file, not 123 (int)"),
+    ({"fps": 60, "timecodes": "a\0b"}, "cannot be read"),
+    ({"factor": "1e5000"}, "not '1e5000'"),
+    ({"factor": 10**400}, "with parts of at most 18 digits"),
+    ({"factor": Fraction(10**30 + 1, 10**30)}, "with parts of at most 18 digits"),
 ]
 
 
@@ -91,9 +98,30 @@ def test_frames_in_gpu_memory_are_refused() -> None:
     """No machine without Vulkan can make such a clip; the check itself is run on what it reads."""
     clip = blank()
     with pytest.raises(ArgumentError, match=r"GPU memory: use clip\.std\.GPUDownload\(\) first"):
-        module._check_not_on_gpu(SimpleNamespace(gpu_resident=True))
-    module._check_not_on_gpu(clip)
-    module._check_not_on_gpu(SimpleNamespace())  # VapourSynth before R80
+        clips.check_not_on_gpu(SimpleNamespace(gpu_resident=True))
+    clips.check_not_on_gpu(clip)
+    clips.check_not_on_gpu(SimpleNamespace())  # VapourSynth before R80
+
+
+@pytest.mark.parametrize("value", ["text", [1, 9], 0.5])
+def test_properties_of_the_wrong_kind_count_as_unspecified(value: Any) -> None:
+    clip = blank()
+
+    def spoil(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        frame = f.copy()
+        for key in ("_FieldBased", "_DurationNum", "_SceneChangeNext"):
+            frame.props[key] = value if key != "_SceneChangeNext" else 0
+        return frame
+
+    output = vsrrin.interpolate(clip.std.ModifyFrame(clip, spoil))
+    assert output.get_frame(1).props["_VSRRIN_Left"] == 0
+
+
+def test_interlaced_frames_later_on_are_warned_of(log_messages: list[str]) -> None:
+    clip = blank()
+    output = vsrrin.interpolate(clip[:2] + clip.std.SetFrameProps(_FieldBased=2)[2:])
+    output.get_frame(5)
+    assert any("source frame 2 is interlaced" in text for text in log_messages)
 
 
 @pytest.mark.parametrize("clip", [None, 5, "video.mkv", []], ids=str)

@@ -191,5 +191,8 @@ def test_a_missing_timecode_file_and_a_single_time_are_refused(tmp_path: Path) -
 
 def test_missing_durations_are_refused() -> None:
     assert whole_durations([Fraction(1, 2)]) == [Fraction(1, 2)]
+    assert whole_durations([Fraction(1, 2), Fraction(1, 3), None]) == [Fraction(1, 2), Fraction(1, 3), Fraction(1, 3)]
     with pytest.raises(ArgumentError, match="source frame 1 has no _DurationNum"):
-        whole_durations([Fraction(1, 2), None])
+        whole_durations([Fraction(1, 2), None, None])
+    with pytest.raises(ArgumentError, match="source frame 0 has no _DurationNum"):
+        whole_durations([None])

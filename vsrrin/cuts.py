@@ -34,21 +34,31 @@ def cut_clip(clip: vs.VideoNode, mode: SceneMode, threshold: float) -> vs.VideoN
     Returns:
         A clip of 1x1 frames, as long as the source.
     """
-    window = _window(clip) if mode in ("auto", "detect") else []
+    tiny = _blank(clip, 1, 1, vs.GRAY8)
+    answers = {cut: tiny.std.SetFrameProps(**{_CUT: value}) for cut, value in ((None, -1), (False, 0), (True, 1))}
+    unmarked = _detected(clip, threshold) if mode in ("auto", "detect") else answers[None]
+    if mode == "detect":
+        return unmarked
+
+    def choose(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoNode:
+        cut = marked_cut(f[0].props, f[1].props) if n < clip.num_frames - 1 else False
+        return unmarked if cut is None else answers[cut]
+
+    marks = [clip, _shifted(clip, 1)]
+    return _cached(tiny.std.FrameEval(choose, prop_src=marks, clip_src=[unmarked, *answers.values()]))
+
+
+def _detected(clip: vs.VideoNode, threshold: float) -> vs.VideoNode:
+    """Cuts by vsrrin's own detector."""
     last = clip.num_frames - 1
 
     def decide(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         answer = f[0].copy()
-        cut: bool | None = False
-        if n < last:
-            cut = None if mode == "detect" else marked_cut(f[1].props, f[2].props)
-            if cut is None and window:
-                cut = scene.cut_score(*_looked_up(n, last, f[3:])) >= threshold
-        answer.props[_CUT] = -1 if cut is None else int(cut)
+        answer.props[_CUT] = int(n < last and scene.cut_score(*_looked_up(n, last, f[1:])) >= threshold)
         return answer
 
     tiny = _blank(clip, 1, 1, vs.GRAY8)
-    return _cached(tiny.std.ModifyFrame([tiny, clip, _shifted(clip, 1), *window], decide))
+    return _cached(tiny.std.ModifyFrame([tiny, *_window(clip)], decide))
 
 
 def is_cut(frame: vs.VideoFrame) -> bool | None:

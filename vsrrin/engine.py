@@ -24,7 +24,8 @@ from .backends.torch_backend import TorchBackend, resolve_device, resolve_precis
 from .cache import BoundedCache
 from .checkpoint import Model
 from .errors import ArgumentError, BackendError, FrameSizeError
-from .motion import DisFlow, Grey, Preset, grey
+from .motion import Brightness, DisFlow, Preset, brightness
+from .options import automatic_scale, check_batch, check_overlap, check_preset, check_scale, check_tile
 from .padding import Padder
 from .tiling import Tile, TileGrid
 
@@ -62,17 +63,17 @@ class Picture:
     Attributes:
         image: Padded, on the device, (1, 3, H, W) float32.
         size: (height, width) before padding.
-        grey: What optical flow is estimated on, 8 bit, before padding; ``None`` for networks that find it themselves.
+        brightness: What optical flow is estimated on, before padding; ``None`` for networks that find it themselves.
     """
 
     image: Tensor
     size: tuple[int, int]
-    grey: Grey | None
+    brightness: Brightness | None
 
     @property
     def bytes(self) -> int:
         """Bytes of its tensors."""
-        return self.image.nbytes + (0 if self.grey is None else self.grey.nbytes)
+        return self.image.nbytes + (0 if self.brightness is None else self.brightness.nbytes)
 
 
 @dataclass
@@ -142,8 +143,8 @@ class Interpolator:
         self._scale = check_scale(scale)
         self._tile = check_tile(tile)
         self._overlap = check_overlap(overlap)
-        self._batch = batch
-        self._preset = preset
+        self._batch = check_batch(batch)
+        self._preset = check_preset(preset)
         self._log = log or logging.getLogger("vsrrin").info
         if backend is None:
             place = resolve_device(device)
@@ -186,11 +187,12 @@ class Interpolator:
         """
         if image.dim() != 4 or image.shape[:2] != (1, 3) or not image.numel():
             raise FrameSizeError(f"Interpolator: a frame must have the shape (1, 3, H, W), not {tuple(image.shape)}")
+        if not image.is_floating_point():
+            raise ArgumentError(f"Interpolator: a frame must be floating point in [0, 1], not {image.dtype}")
         height, width = image.shape[-2:]
         padder = self.plan(height, width).padder
-        with torch.inference_mode():
-            uploaded = padder.pad(image.to(self.device, torch.float32))
-        return Picture(uploaded, (height, width), grey(image.cpu()) if self.spec.external_flow else None)
+        uploaded = self._after_clearing(lambda: padder.pad(image.to(self.device, torch.float32)))
+        return Picture(uploaded, (height, width), brightness(image.cpu()) if self.spec.external_flow else None)
 
     def pair(self, key: Hashable, load: Callable[[], tuple[Picture, Picture]]) -> Pair:
         """The prepared pair of ``key``, from the cache or from the frames that ``load()`` returns."""
@@ -207,11 +209,10 @@ class Interpolator:
             raise FrameSizeError(f"Interpolator: both frames must have the same size, not {left.size} and {right.size}")
         plan = self.plan(*left.size)
         pair = Pair(left.image, right.image, None, plan)
-        if left.grey is not None and right.grey is not None:
+        if left.brightness is not None and right.brightness is not None:
             # Not under the lock: the device serves other pairs meanwhile.
-            flow = self._motion_at(plan.scale)(left.grey, right.grey)
-            with torch.inference_mode():
-                pair.flow = plan.padder.pad(flow.to(self.device))
+            flow = self._motion_at(plan.scale)(left.brightness, right.brightness)
+            pair.flow = self._after_clearing(lambda: plan.padder.pad(flow.to(self.device)))
         with self._device_lock, torch.inference_mode():
             self._spare_memory(plan, lambda current: self._estimate(pair, current))
         return pair
@@ -239,19 +240,21 @@ class Interpolator:
         padded_height, padded_width = padder.padded
         whole = (padded_height, padded_width)
         tile = whole
+        needed = padded_height * padded_width
         if self._tile:
             side = (self._tile, self._tile) if isinstance(self._tile, int) else (self._tile[1], self._tile[0])
             tile = (min(side[0], padded_height), min(side[1], padded_width))
         elif self._tile is None:
             pixels = memory.budget(self.device) // self._backend.bytes_per_pixel
-            needed = padded_height * padded_width
             if pixels < needed:
                 tile = self._largest_tile(pixels, padded_height, padded_width)
-                self._log(
-                    f"{width}x{height} frames are processed in tiles of {tile[1]}x{tile[0]}: the whole frame would "
-                    f"need {needed * self._backend.bytes_per_pixel / 2**30:.1f} GiB on {self.device}"
-                )
-        return Plan(padder, self._grid(whole, tile), scale)
+        grid = self._grid(whole, tile)
+        if self._tile is None and len(grid.tiles) > 1:
+            self._log(
+                f"{width}x{height} frames are processed in tiles of {grid.tiles[0].width}x{grid.tiles[0].height}: the "
+                f"whole frame would need {needed * self._backend.bytes_per_pixel / 2**30:.1f} GiB on {self.device}"
+            )
+        return Plan(padder, grid, scale)
 
     def _largest_tile(self, pixels: int, height: int, width: int) -> tuple[int, int]:
         """Height and width of a tile of at most ``pixels``: as square as the frame allows."""
@@ -261,68 +264,84 @@ class Interpolator:
 
     def _grid(self, whole: tuple[int, int], tile: tuple[int, int]) -> TileGrid:
         overlap = self._overlap
-        if overlap is None:
+        if overlap is None or self._tile is None:  # an automatic tile never contradicts the overlap asked for
             shortest = min((side for side, length in zip(tile, whole, strict=True) if side < length), default=0)
-            overlap = min(DEFAULT_OVERLAP, max(shortest - 1, 0) // 4)
+            overlap = min(DEFAULT_OVERLAP if overlap is None else overlap, max(shortest - 1, 0) // 4)
         return TileGrid(*whole, tile, overlap, self.spec.size_multiple)
+
+    def _after_clearing[R](self, run: Callable[[], R]) -> R:
+        """Runs; if memory runs out, once more with nothing kept of other pairs."""
+        with torch.inference_mode():
+            try:
+                return run()
+            except Exception as error:
+                if not memory.is_out_of_memory(error):
+                    raise
+            self.close()
+            return run()
 
     def _spare_memory[R](self, plan: Plan, run: Callable[[Plan], R]) -> R:
         """Runs with the current plan for this frame size; whenever memory runs out, with smaller tiles from then on."""
         size = (plan.padder.height, plan.padder.width)
         while True:
-            plan = self._plans.get(size, plan)
+            current = self._plans.get(size, plan)
             try:
-                return run(plan)
+                return self._after_clearing(lambda current=current: run(current))  # type: ignore[misc]
             except Exception as error:
                 if not memory.is_out_of_memory(error):
                     raise
-                smaller = self._smaller(plan, error)
+                smaller = self._smaller(current, error)
             memory.release(self.device)
             self._plans[size] = smaller
 
     def _smaller(self, plan: Plan, error: Exception) -> Plan:
         tile = plan.grid.tiles[0]
-        height, width = max(tile.height // 2, 1), max(tile.width // 2, 1)
+        height, width = (max(side // 2, min(_SMALLEST_TILE, side)) for side in (tile.height, tile.width))
+        overlap = min(plan.grid.overlap or DEFAULT_OVERLAP, (min(height, width) - 1) // 4)
+        grid = TileGrid(*plan.padder.padded, (height, width), overlap, self.spec.size_multiple)
         frame = f"{plan.padder.width}x{plan.padder.height}"
-        if max(height, width) < _SMALLEST_TILE:
+        if (grid.tiles[0].height, grid.tiles[0].width) == (tile.height, tile.width):
             raise BackendError(
                 f"{self.device} has too little memory for {frame} frames even in tiles of {tile.width}x{tile.height} "
                 f"with {self.spec.name}: close other programs or choose another device ({error})"
             ) from error
-        height, width = max(height, min(_SMALLEST_TILE, tile.height)), max(width, min(_SMALLEST_TILE, tile.width))
-        self._log(f"{self.device} ran out of memory with {frame} frames; now using tiles of {width}x{height}")
-        overlap = min(plan.grid.overlap or DEFAULT_OVERLAP, (min(height, width) - 1) // 4)
-        whole = plan.padder.padded
-        return replace(plan, grid=TileGrid(*whole, (height, width), overlap, self.spec.size_multiple))
+        tile = grid.tiles[0]
+        self._log(
+            f"{self.device} ran out of memory with {frame} frames; from now on in tiles of {tile.width}x{tile.height}"
+        )
+        return replace(plan, grid=grid)
 
     def _motion_at(self, scale: float) -> DisFlow:
         return self._motion.setdefault(scale, DisFlow(self._preset, scale))
 
     def _estimate(self, pair: Pair, plan: Plan) -> None:
-        flow = pair.flow
-        if flow is None and plan.scale < 1:
-            flow = self._estimate_small(pair, plan)
-            pair.estimates = [tile.cut(flow) for tile in plan.grid.tiles]
+        tiles = plan.grid.tiles
+        if pair.flow is None and plan.scale < 1:
+            area = plan.padder.padded[0] * plan.padder.padded[1] * plan.scale**2
+            if area <= tiles[0].height * tiles[0].width:
+                flow = self._estimate_small(pair.img0, pair.img1, plan.scale)
+                pair.estimates = [tile.cut(flow) for tile in tiles]
+            else:
+                pair.estimates = [
+                    self._estimate_small(tile.cut(pair.img0), tile.cut(pair.img1), plan.scale) for tile in tiles
+                ]
         else:
             pair.estimates = []
-            for group in batched(plan.grid.tiles, self._batch):
+            for group in batched(tiles, self._batch):
                 img0, img1 = _cut(pair.img0, group), _cut(pair.img1, group)
-                estimates = self._backend.estimate(img0, img1, None if flow is None else _cut(flow, group))
+                estimates = self._backend.estimate(img0, img1, None if pair.flow is None else _cut(pair.flow, group))
                 pair.estimates += estimates.chunk(len(group))
         pair.plan = plan
 
-    def _estimate_small(self, pair: Pair, plan: Plan) -> Tensor:
-        """Flow of a network that finds it itself, on a smaller picture of the whole frame: (1, 4, H, W), pixels."""
-        height, width = plan.padder.padded
+    def _estimate_small(self, img0: Tensor, img1: Tensor, scale: float) -> Tensor:
+        """Flow (1, 4, H, W), pixels, of a network that finds it itself, estimated on pictures shrunk by ``scale``."""
+        height, width = img0.shape[-2:]
         multiple = self.spec.size_multiple
-        small = [max(round(side * plan.scale / multiple), 1) * multiple for side in (height, width)]
-        img0 = F.interpolate(pair.img0, small, mode="bilinear", align_corners=False, antialias=True)
-        img1 = F.interpolate(pair.img1, small, mode="bilinear", align_corners=False, antialias=True)
-        flow = self._backend.estimate(img0, img1, None)
+        small = [max(round(side * scale / multiple), 1) * multiple for side in (height, width)]
+        shrunk = (F.interpolate(x, small, mode="bilinear", align_corners=False, antialias=True) for x in (img0, img1))
+        flow = self._backend.estimate(next(shrunk), next(shrunk), None)
         if flow.shape != (1, 4, *small):
-            raise ArgumentError(
-                f"scale must be 1 or None for {self.spec.name}, not {plan.scale}: it has no flow to scale"
-            )
+            raise ArgumentError(f"scale must be 1 or None for {self.spec.name}, not {scale}: it has no flow to scale")
         per_axis = torch.tensor([width / small[1], height / small[0]] * 2, device=flow.device).view(1, 4, 1, 1)
         return F.interpolate(flow, (height, width), mode="bilinear", align_corners=False) * per_axis
 
@@ -349,52 +368,6 @@ class Interpolator:
         if not self.spec.arbitrary_t and t != Fraction(1, 2):
             raise ArgumentError(f"Interpolator: t must be 1/2 for {self.spec.name}, not {t}")
         return float(t)
-
-
-def automatic_scale(height: int, width: int) -> float:
-    """Size of the picture for motion: the whole frame up to 1440 pixels on the long side, then 1/2, above 2880 1/4."""
-    side = max(height, width)
-    return 1.0 if side <= 1440 else 0.5 if side <= 2880 else 0.25
-
-
-def check_scale(scale: object) -> float | None:
-    """Raises:
-    ArgumentError: Not ``None`` and not a number in [0.25, 1].
-    """
-    if scale is None:
-        return None
-    if isinstance(scale, bool) or not isinstance(scale, int | float | Fraction) or not 0.25 <= scale <= 1:
-        raise ArgumentError(f"scale must be a number from 0.25 to 1, or None to choose by frame size, not {scale!r}")
-    return float(scale)
-
-
-def check_tile(tile: object) -> int | tuple[int, int] | None:
-    """Raises:
-    ArgumentError: Not ``None``, 0, a side or a (width, height) of at least 64 pixels.
-    """
-    if tile is None:
-        return None
-    sides = tile if isinstance(tile, tuple) else (tile,)
-    whole = [side for side in sides if isinstance(side, int) and not isinstance(side, bool)]
-    if whole == [0] and tile == 0:
-        return 0
-    if len(whole) != len(sides) or len(sides) not in (1, 2) or min(whole) < 64:
-        raise ArgumentError(
-            "tile must be a side or a (width, height) of at least 64 pixels, 0 for never or None for "
-            f"when memory demands it, not {tile!r}"
-        )
-    return (whole[0], whole[1]) if len(whole) == 2 else whole[0]
-
-
-def check_overlap(overlap: object) -> int | None:
-    """Raises:
-    ArgumentError: Not ``None`` and not a whole number of pixels from 0.
-    """
-    if overlap is None:
-        return None
-    if isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0:
-        raise ArgumentError(f"overlap must be a number of pixels from 0, or None for the default, not {overlap!r}")
-    return overlap
 
 
 def _cut(x: Tensor, tiles: Sequence[Tile]) -> Tensor:

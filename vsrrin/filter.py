@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
+from itertools import pairwise
 from threading import Lock
 from typing import Any, Literal, get_args
 
@@ -18,21 +19,18 @@ import torch
 import vapoursynth as vs
 
 from . import frames, props, scene
+from .clips import check_clip, frame_rate, make_timing, say
 from .cuts import SceneMode, cut_clip, is_cut
 from .engine import CACHE_BYTES, Interpolator, Picture
 from .errors import ArgumentError, VsrrinError
 from .frames import Colour
 from .models import shared
 from .nets.spec import NetSpec
-from .timing import ConstantTiming, FrameTime, Timing, VariableTiming, parse_ratio, read_timecodes, whole_durations
+from .timing import ConstantTiming, FrameTime, Timing
 
 AtCut = Literal["hold", "nearest", "blend"]
 
 _NAME = "vsrrin.interpolate"
-_PROBED = 30
-"""Frames looked at to tell whether a clip's frame rate is constant."""
-_ROUNDING = Fraction(21, 10_000)
-"""Seconds by which durations rounded to milliseconds can differ from the true ones, added up or alone."""
 
 
 def interpolate(
@@ -122,17 +120,19 @@ def _build(
     at_cut: AtCut,
     make_engine: Callable[[bool], Interpolator],
 ) -> vs.VideoNode:
-    first = _check_clip(clip)
-    timing = _make_timing(clip, factor, fps, timecodes)
-    several = any(timing.at(n).left == timing.at(n + 1).left for n in range(1, min(timing.length, 8) - 1))
-    engine = make_engine(several)
+    first = check_clip(clip)
+    timing = make_timing(clip, factor, fps, timecodes)
+    if isinstance(timing, ConstantTiming) and timing.factor == 1:
+        return clip
+    engine = make_engine(_reuses_pairs(timing))
     engine.plan(clip.height, clip.width)  # what is wrong with tiles shows now, not at the first frame
     _check_times(timing, engine.spec)
-    if timing.length == clip.num_frames and timing.fps == _fps(clip):
-        return clip
     if guessed := _colour(first).guessed:
-        _say(f"the clip does not say its {guessed}, which is assumed")
-    renderer = _Renderer(timing, engine, at_cut, acts_at_cuts=scene_mode != "off", fps=_fps(clip))
+        say(f"the clip does not say its {guessed}, which is assumed")
+    by_index = isinstance(timing, ConstantTiming) and (fps is not None or timing.factor.denominator != 1)
+    renderer = _Renderer(
+        timing, engine, at_cut, acts_at_cuts=scene_mode != "off", steady_fps=frame_rate(clip) if by_index else None
+    )
     return _graph(clip, timing, renderer, cut_clip(clip, scene_mode, threshold))
 
 
@@ -151,11 +151,18 @@ def _graph(clip: vs.VideoNode, timing: Timing, renderer: "_Renderer", cuts: vs.V
     return whole.std.FrameEval(select, clip_src=[clip, cuts])
 
 
+def _reuses_pairs(timing: Timing) -> bool:
+    """Whether a pair gives more than one new frame, judged by the first frames."""
+    times = [timing.at(n) for n in range(min(timing.length, 64))]
+    return any(a.is_pair and b.is_pair and a.left == b.left for a, b in pairwise(times))
+
+
 def _pairs_around(timing: Timing, n: int, source_length: int) -> range:
     """Source pairs (by left frame) whose cuts decide where the scene of output frame n begins and ends."""
     start = timing.at(n - 1).left if n else timing.at(n).left
     end = timing.at(min(n + 1, timing.length - 1)).left
-    return range(start, min(end, source_length - 2) + 1)
+    last = source_length - 2
+    return range(max(min(start, last), 0), min(end, last) + 1)
 
 
 @dataclass
@@ -166,7 +173,8 @@ class _Renderer:
     engine: Interpolator
     at_cut: AtCut
     acts_at_cuts: bool
-    fps: Fraction | None
+    steady_fps: Fraction | None
+    """The source's rate, where mapping by frame number relies on it being constant."""
     _warned: set[str] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
 
@@ -181,14 +189,13 @@ class _Renderer:
             raise vs.Error(
                 f"{_NAME}: output frame {number} (between source frames {time.left} and {time.right}): {error}"
             ) from error
-        duration = props.frame_duration(left.props)
-        self._check_rate(time.left, duration)
+        self._check_source(time.left, left)
         begins, ends = self._scene_ends(number, time, cuts)
         props.write(
             frame.props,
             time,
             kind,
-            duration=self.timing.duration(number, duration),
+            duration=self.timing.duration(number, props.frame_duration(left.props)),
             begins_scene=begins,
             ends_scene=ends,
         )
@@ -229,29 +236,32 @@ class _Renderer:
 
     def _scene_ends(self, n: int, time: FrameTime, cuts: Mapping[int, bool | None]) -> tuple[bool | None, bool | None]:
         """Whether output frame n is the first and the last of its scene; ``None`` if nobody looked for cuts."""
-        if any(cut is None for cut in cuts.values()):
-            return None, None
         here = self._content(time, cuts)
         before = self._content(self.timing.at(n - 1), cuts) if n else here
         after = self._content(self.timing.at(n + 1), cuts) if n + 1 < self.timing.length else here
-        return any(cuts[k] for k in range(before, here)), any(cuts[k] for k in range(here, after))
+        known = any(cut is not None for cut in cuts.values())
+        begins, ends = (any(cuts[k] for k in pairs) for pairs in (range(before, here), range(here, after)))
+        return begins if known else None, ends if known else None
 
-    def _check_rate(self, left: int, duration: Fraction | None) -> None:
-        """Says once that a clip which claims a constant rate has frames of other durations."""
-        if not self.fps or duration is None or abs(duration * self.fps - 1) < Fraction(1, 20):
-            return
-        if isinstance(self.timing, ConstantTiming) and not self.timing.is_whole:
+    def _check_source(self, number: int, frame: vs.VideoFrame) -> None:
+        """Says once what the first frames did not show."""
+        duration = props.frame_duration(frame.props)
+        if self.steady_fps and duration and abs(duration * self.steady_fps - 1) > Fraction(1, 20):
             self._warn_once(
-                f"source frame {left} lasts {float(duration):.4f} s, but the clip claims {float(self.fps):.3f} fps: "
-                "its rate varies, and a fractional factor maps by frame number; give timecodes=FILE with fps=RATE"
+                "rate",
+                f"source frame {number} lasts {float(duration):.4f} s, but the clip claims "
+                f"{float(self.steady_fps):.3f} fps: its rate varies, and the output is mapped by frame number; "
+                "give timecodes=FILE with fps=RATE",
             )
+        if frames.int_prop(frame.props, "_FieldBased", 0):
+            self._warn_once("interlaced", f"source frame {number} is interlaced (_FieldBased): deinterlace first")
 
-    def _warn_once(self, message: str) -> None:
+    def _warn_once(self, subject: str, message: str) -> None:
         with self._lock:
-            if message.split()[0] in self._warned:
+            if subject in self._warned:
                 return
-            self._warned.add(message.split()[0])
-        _say(message, warning=True)
+            self._warned.add(subject)
+        say(message, warning=True)
 
 
 def _colour(frame: vs.VideoFrame) -> Colour:
@@ -270,7 +280,7 @@ def _make_engine(
     """The engine of one filter; ``several`` says that a pair gives more than one new frame, so that caching pays."""
     network = shared(model, device=device, precision=precision, arithmetic=arithmetic)
     cache_bytes = CACHE_BYTES if several else 0
-    engine = Interpolator(network.model, backend=network.backend, log=_say, cache_bytes=cache_bytes, **options)
+    engine = Interpolator(network.model, backend=network.backend, log=say, cache_bytes=cache_bytes, **options)
     vs.register_on_destroy(_closing(weakref.ref(engine)))
     return engine
 
@@ -282,75 +292,6 @@ def _closing(reference: "weakref.ref[Interpolator]") -> Callable[[], None]:
             engine.close()
 
     return close
-
-
-def _make_timing(
-    clip: vs.VideoNode,
-    factor: int | Fraction | str,
-    fps: int | Fraction | str | None,
-    timecodes: str | os.PathLike[str] | None,
-) -> Timing:
-    source_rate = _fps(clip)
-    if fps is None:
-        if timecodes is not None:
-            raise ArgumentError("timecodes is for fps=RATE; a factor divides the durations that the frames carry")
-        ratio = parse_ratio(factor, "factor")
-        steady = ratio.denominator == 1 or not _rate_varies(clip)
-        return ConstantTiming(clip.num_frames, ratio, source_rate if steady else None)
-    if factor != 2:
-        raise ArgumentError(f"give factor or fps, not both: factor is {factor!r}, fps is {fps!r}")
-    rate = parse_ratio(fps, "fps")
-    if timecodes is not None:
-        return VariableTiming(read_timecodes(timecodes, clip.num_frames), rate)
-    if not source_rate or _rate_varies(clip):
-        return VariableTiming(_read_durations(clip), rate)
-    if rate < source_rate:
-        raise ArgumentError(f"fps must be at least the clip's rate of {source_rate}, not {rate}: frames are added only")
-    return ConstantTiming(clip.num_frames, rate / source_rate, source_rate)
-
-
-def _rate_varies(clip: vs.VideoNode) -> bool:
-    """Whether the rate is not constant, whatever the clip claims: source filters give variable files an average rate.
-
-    Judged by the first second or so. Durations rounded to milliseconds, as Matroska has them, are constant.
-    """
-    rate = _fps(clip)
-    if not rate:
-        return True
-    durations = [props.frame_duration(frame.props) for frame in clip[:_PROBED].frames(close=True)]
-    known = [duration for duration in durations if duration is not None]
-    drift = abs(sum(known, Fraction(0)) - len(known) / rate)
-    return drift > _ROUNDING or any(abs(duration - 1 / rate) > _ROUNDING for duration in known)
-
-
-def _read_durations(clip: vs.VideoNode) -> list[Fraction]:
-    _say(f"the frame rate varies: reading the durations of all {clip.num_frames} frames (timecodes=FILE is quicker)")
-    return whole_durations(props.frame_duration(frame.props) for frame in clip.frames(close=True))
-
-
-def _check_clip(clip: vs.VideoNode) -> vs.VideoFrame:
-    """Checks what can be known while the graph is built, and returns the clip's first frame."""
-    if not isinstance(clip, vs.VideoNode):
-        raise ArgumentError(f"clip must be a video node, not {clip!r} ({type(clip).__name__})")
-    if clip.format is None or clip.format.color_family == vs.UNDEFINED:
-        raise ArgumentError("clip has a variable format: make it constant first, for example with resize")
-    if not clip.width or not clip.height:
-        raise ArgumentError("clip has a variable size: make it constant first, for example with resize")
-    frames.require_supported(clip.format)
-    _check_not_on_gpu(clip)
-    first = clip.get_frame(0)
-    if int(first.props.get("_FieldBased", 0)) != 0:
-        raise ArgumentError(
-            "clip is interlaced (_FieldBased of its first frame): deinterlace it first, or, if it is not, "
-            "clip.std.SetFieldBased(0)"
-        )
-    return first
-
-
-def _check_not_on_gpu(clip: vs.VideoNode) -> None:
-    """Frames in GPU memory (since R80) have planes that cannot be read."""
-    if getattr(clip, "gpu_resident", False):
-        raise ArgumentError("clip's frames are in GPU memory: use clip.std.GPUDownload() first")
 
 
 def _check_times(timing: Timing, spec: NetSpec) -> None:
@@ -375,14 +316,3 @@ def _one_of[T](value: T, argument: str, allowed: tuple[str, ...]) -> T:
     if not isinstance(value, str) or value not in allowed:
         raise ArgumentError(f"{argument} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
     return value
-
-
-def _fps(clip: vs.VideoNode) -> Fraction | None:
-    """The clip's frame rate, ``None`` if it varies or is not known."""
-    return Fraction(clip.fps.numerator, clip.fps.denominator) if clip.fps.numerator else None
-
-
-def _say(message: str, *, warning: bool = False) -> None:
-    """Speaks through VapourSynth's log, never through stdout, which may be the video."""
-    kind = vs.MESSAGE_TYPE_WARNING if warning else vs.MESSAGE_TYPE_INFORMATION
-    vs.core.log_message(kind, f"vsrrin: {message}")

@@ -71,7 +71,7 @@ class Colour:
         guesses = []
         matrix = _RGB
         if family == vs.YUV:
-            matrix = int(props.get("_Matrix", _UNSPECIFIED))
+            matrix = int_prop(props, "_Matrix", _UNSPECIFIED)
             if matrix == _UNSPECIFIED:
                 matrix = _guess_matrix(width, height, props)
                 guesses.append(f"matrix {_MATRIX_NAMES[matrix]}")
@@ -128,11 +128,17 @@ def _guess_matrix(width: int, height: int, props: Mapping[str, Any]) -> int:
 
 def _full_range(props: Mapping[str, Any]) -> bool | None:
     """``_Range`` (H.273 order: 1 is full) replaces ``_ColorRange`` (1 is limited) since R74."""
-    if "_Range" in props:
-        return int(props["_Range"]) == 1
-    if "_ColorRange" in props:
-        return int(props["_ColorRange"]) == 0
+    for key, full in (("_Range", 1), ("_ColorRange", 0)):
+        value = int_prop(props, key, -1)
+        if value in (0, 1):
+            return value == full
     return None
+
+
+def int_prop(props: Mapping[str, Any], key: str, default: int) -> int:
+    """A property that should be one int; anything else counts as not being there."""
+    value = props.get(key, default)
+    return int(value) if isinstance(value, int) else default
 
 
 def to_tensor(frame: vs.VideoFrame, colour: Colour) -> Tensor:
@@ -193,7 +199,10 @@ def _samples(frame: vs.VideoFrame, plane: int) -> Tensor:
 
 
 def luma(frame: vs.VideoFrame, colour: Colour) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Brightness of a frame, float32, nominally [0, 1], shrunk to at most 256x144; for RGB the green plane."""
+    """Brightness of a frame, float32, nominally [0, 1], shrunk to at most 256x144; for RGB the green plane.
+
+    What is brighter than white, as in linear HDR, is compressed: 1 stays 1, 100 becomes 2.15.
+    """
     plane = np.asarray(frame[1 if colour.family == vs.RGB else 0])
     if plane.dtype == np.float16:
         plane = plane.astype(np.float32)
@@ -201,7 +210,8 @@ def luma(frame: vs.VideoFrame, colour: Colour) -> np.ndarray[Any, np.dtype[np.fl
     size = (min(plane.shape[1], 256), min(plane.shape[0], 144))
     small = np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
     scale, offset = colour.luma
-    return (small - np.float32(offset)) * np.float32(1 / scale)
+    small = (small - np.float32(offset)) * np.float32(1 / scale)
+    return np.where(small > 1, 1 + np.log(np.maximum(small, 1)) / 4, small) if colour.is_float else small
 
 
 def equal(first: vs.VideoFrame, second: vs.VideoFrame) -> bool:

@@ -10,6 +10,7 @@ import torch
 from . import checkpoint
 from .backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 from .checkpoint import Model
+from .errors import ArgumentError
 
 _LIMIT = 4
 """Networks kept; the least recently used goes first."""
@@ -48,6 +49,9 @@ def shared(
         VsrrinError: What the named functions raise.
     """
     place = resolve_device(device)
+    for argument, value in (("precision", precision), ("arithmetic", arithmetic)):
+        if not isinstance(value, str | None):
+            raise ArgumentError(f"{argument} must be a text, not {value!r} ({type(value).__name__})")
     path, _ = checkpoint.locate(model)
     sidecar = path.with_suffix(".json")
     versions = tuple((s.st_mtime_ns, s.st_size) for s in (p.stat() for p in (path, sidecar) if p.exists()))

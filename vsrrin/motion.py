@@ -1,7 +1,8 @@
 """DIS optical flow of a frame pair, both directions.
 
 Kroeger, Timofte, Dai, Van Gool: "Fast Optical Flow using Dense Inverse Search", ECCV 2016; OpenCV's implementation. It
-runs on CPU threads outside the GIL, so it is done for the next pair while the device synthesises this one.
+runs on the CPU outside the GIL, in whichever thread asks for a pair: VapourSynth asks for several frames at once, so
+the flow of the next pairs is found while a device other than the CPU synthesises this one.
 """
 
 from queue import Empty, LifoQueue
@@ -15,6 +16,8 @@ from torch import Tensor
 
 type Grey = NDArray[np.uint8]
 """(H, W), 8 bit."""
+type Brightness = NDArray[np.float32]
+"""(H, W), nominally [0, 1]."""
 type Flow = NDArray[np.float32]
 """(H, W, 2), (dx, dy) in pixels."""
 Preset = Literal["ultrafast", "fast", "medium"]
@@ -24,6 +27,11 @@ PRESETS: dict[Preset, int] = {
     "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
     "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
 }
+
+_OVERBRIGHT = 1.5
+"""Brightness that superwhite does not reach, but HDR does."""
+_KNEE = 10.0
+"""How soon the logarithm for HDR sets in, relative to white."""
 
 _SMALLEST = 16
 """Pixels a side that DIS needs for its 8 px patches at its finest scale."""
@@ -45,16 +53,17 @@ class DisFlow:
         self.scale = scale
         self._idle: dict[tuple[int, ...], LifoQueue[cv2.DISOpticalFlow]] = {}
 
-    def __call__(self, grey0: Grey, grey1: Grey) -> Tensor:
+    def __call__(self, brightness0: Brightness, brightness1: Brightness) -> Tensor:
         """Flow of a pair, both directions.
 
         Args:
-            grey0: Frame 0, (H, W), 8 bit; see :func:`grey`.
-            grey1: Frame 1, likewise.
+            brightness0: That of frame 0, (H, W); see :func:`brightness`.
+            brightness1: That of frame 1, likewise.
 
         Returns:
             (1, 4, H, W) float32, pixels, (dx, dy) of 0->1 then of 1->0.
         """
+        grey0, grey1 = greys(brightness0, brightness1)
         # One after the other: OpenCV spreads each over all cores (both at once measured no faster).
         forth, back = self.one_way(grey0, grey1), self.one_way(grey1, grey0)
         return torch.from_numpy(np.concatenate((forth, back), axis=-1)).permute(2, 0, 1)[None].contiguous()
@@ -90,9 +99,26 @@ def _shrink(image: Grey, size: tuple[int, int]) -> Grey:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def grey(image: Tensor) -> Grey:
-    """What flow is estimated on: (1, 3, H, W) in [0, 1] to the mean of its channels, (H, W), 8 bit."""
-    # Rounded: truncation would flip a level wherever float arithmetic ends just below a whole number.
-    mean = image[0].float().mean(0).mul_(255).round_().clamp_(0, 255)
-    result: Grey = mean.byte().contiguous().numpy()
+def brightness(image: Tensor) -> Brightness:
+    """What flow is estimated on: the mean of the channels of (1, 3, H, W), nominally [0, 1], on the CPU."""
+    result: Brightness = image[0].float().mean(0).contiguous().numpy()
     return result
+
+
+def greys(brightness0: Brightness, brightness1: Brightness) -> tuple[Grey, Grey]:
+    """Both frames of a pair in 8 bit, by one map for both.
+
+    [0, 1] becomes 0 to 255. Frames that exceed it (linear HDR) are compressed by a logarithm up to their maximum, and
+    frames that use less than a sixteenth of it are stretched, or 8 bit would leave nothing to match.
+    """
+    both = [np.nan_to_num(b, nan=0.0, posinf=0.0, neginf=0.0) for b in (brightness0, brightness1)]
+    peak = max(float(b.max()) for b in both)
+    if peak > _OVERBRIGHT:
+        scale = 255 / np.log1p(_KNEE * peak)
+        both = [np.log1p(_KNEE * np.maximum(b, 0)) * scale for b in both]
+    else:
+        scale = 255 / peak if 0 < peak < 1 / 16 else 255
+        both = [b * np.float32(scale) for b in both]
+    # Rounded: truncation would flip a level wherever float arithmetic ends just below a whole number.
+    grey0, grey1 = (np.clip(np.rint(b), 0, 255).astype(np.uint8) for b in both)
+    return grey0, grey1

@@ -5,7 +5,8 @@ frame, and lose what only holds for that one frame. Every output frame says wher
 
 =================  ==================================================================================
 ``_VSRRIN_Kind``   "source" (that very source frame), "new" (interpolated), "held" (a source frame shown
-                   again: at a cut, or after the last one) or "blend" (two frames mixed at a cut)
+                   again: at a cut, between two equal frames, or after the last one) or "blend" (two frames
+                   mixed at a cut)
 ``_VSRRIN_Left``   number of the left source frame
 ``_VSRRIN_Right``  number of the right source frame
 ``_VSRRIN_TNum``,  time step t as a fraction; 0/1 for source frames
@@ -86,7 +87,8 @@ def write(
 
 
 def _representable(value: Fraction) -> Fraction:
-    """The value itself if it fits VapourSynth's 64-bit properties, else the nearest fraction that does."""
+    """The value itself if it fits VapourSynth's 64-bit properties, else a fraction near it that does and is not 0."""
     if value.numerator <= _INT64 and value.denominator <= _INT64:
         return value
-    return value.limit_denominator(2**31)
+    near = min(value, Fraction(2**31)).limit_denominator(2**31)
+    return near or (Fraction(1, 2**31) if value else near)

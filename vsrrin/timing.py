@@ -10,6 +10,7 @@ duration that lies inside the input gets a frame, so a clip of ``n`` frames give
 of the last source frame there is nothing to interpolate towards: it is held (``right == left`` and ``t > 0``).
 """
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,12 @@ from .errors import ArgumentError
 
 MAX_FRAMES = 2**31 - 1
 """VapourSynth counts frames in a 32-bit int."""
+
+
+MAX_RATIO_PART = 10**18
+"""Numerators and denominators are 64-bit ints in VapourSynth."""
+
+_RATIO = re.compile(r"[+-]?\d{1,40}(/\d{1,40})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +87,23 @@ def parse_ratio(value: object, argument: str) -> Fraction:
         if isinstance(value, float):
             hint = f"; floats are inexact: write {_suggest(value)} instead"
         raise ArgumentError(f"{allowed}, not {value!r} ({type(value).__name__}){hint}")
+    if isinstance(value, str) and not _RATIO.fullmatch(value.strip()):
+        raise ArgumentError(f"{allowed}, not {value[:40]!r}")
     try:
         ratio = Fraction(value)
-    except (ValueError, ZeroDivisionError):
+    except ZeroDivisionError:
         raise ArgumentError(f"{allowed}, not {value!r}") from None
+    if max(abs(ratio.numerator), ratio.denominator) > MAX_RATIO_PART:
+        raise ArgumentError(f"{allowed}, with parts of at most 18 digits, not about {_short(ratio)}")
     if ratio <= 0:
         raise ArgumentError(f"{allowed}, not {value!r}")
     return ratio
+
+
+def _short(ratio: Fraction) -> str:
+    """The ratio in a few characters, however large its parts."""
+    digits = ratio.numerator.bit_length() - ratio.denominator.bit_length()
+    return f"2**{digits}" if abs(digits) > 60 else f"{float(ratio):.6g}"
 
 
 def _suggest(value: float) -> str:
@@ -126,9 +143,9 @@ class ConstantTiming:
             )
         self._source_length = length
         self._num, self._den = factor.numerator, factor.denominator
-        self.is_whole = self._den == 1
+        self.factor = factor
         self.length = _checked_length(-(-length * self._num // self._den))
-        self.fps = fps * factor if fps else None
+        self.fps = _checked_rate(fps * factor) if fps else None
 
     def at(self, n: int) -> FrameTime:
         """The moment of output frame ``n``: integer arithmetic only, so nothing drifts however long the clip is."""
@@ -170,7 +187,7 @@ class VariableTiming:
                 "frames are added, never dropped"
             )
         self._step = unit / fps  # ticks per output frame
-        self.fps: Fraction | None = fps
+        self.fps: Fraction | None = _checked_rate(fps)
         self.length = _checked_length(ceil(total * fps))
 
     def at(self, n: int) -> FrameTime:
@@ -202,10 +219,12 @@ def read_timecodes(path: str | PathLike[str], length: int) -> list[Fraction]:
     Raises:
         ArgumentError: The file cannot be read, is of another format, or fits another clip.
     """
+    if not isinstance(path, str | PathLike):
+        raise ArgumentError(f"timecodes must be the path of a file, not {path!r} ({type(path).__name__})")
     name = f"timecodes file {str(path)!r}"
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a path that cannot be
         raise ArgumentError(f"{name} cannot be read: {error}") from None
     header = lines[0].strip().lower() if lines else ""
     if not header.startswith("#") or not header.endswith("format v2"):
@@ -227,11 +246,17 @@ def read_timecodes(path: str | PathLike[str], length: int) -> list[Fraction]:
 def whole_durations(durations: Iterable[Fraction | None]) -> list[Fraction]:
     """Checks durations read from frame properties.
 
+    A last frame that has none lasts as long as the one before: source filters take a frame's duration from the start
+    of the next.
+
     Raises:
-        ArgumentError: A frame has none.
+        ArgumentError: Another frame has none.
     """
+    known = list(durations)
+    if len(known) > 1 and known[-1] is None:
+        known[-1] = known[-2]
     checked: list[Fraction] = []
-    for index, duration in enumerate(durations):
+    for index, duration in enumerate(known):
         if duration is None:
             raise ArgumentError(
                 f"source frame {index} has no _DurationNum/_DurationDen, so the clip's timing is not known: "
@@ -239,6 +264,15 @@ def whole_durations(durations: Iterable[Fraction | None]) -> list[Fraction]:
             )
         checked.append(duration)
     return checked
+
+
+def _checked_rate(fps: Fraction) -> Fraction:
+    if max(fps.numerator, fps.denominator) > MAX_RATIO_PART:
+        raise ArgumentError(
+            f"the output rate would be a fraction with parts of more than 18 digits (about {_short(fps)}), which "
+            "VapourSynth cannot hold: give a simpler factor or fps"
+        )
+    return fps
 
 
 def _checked_length(length: int) -> int:

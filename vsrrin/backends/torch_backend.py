@@ -62,7 +62,7 @@ def resolve_device(name: str | torch.device | None) -> torch.device:
         BackendError: No such device here.
     """
     if name is None:
-        return torch.device(next(kind for kind in _DEVICE_TYPES if _count(kind)))
+        name = next(kind for kind in _DEVICE_TYPES if _count(kind))
     allowed = 'device must be "cpu", "cuda", "cuda:1", "xpu", "mps" or None (the best one here)'
     if not isinstance(name, str | torch.device):
         raise ArgumentError(f"{allowed}, not {name!r} ({type(name).__name__})")
@@ -79,7 +79,8 @@ def resolve_device(name: str | torch.device | None) -> torch.device:
             f"device {str(name)!r} is not available: PyTorch {torch.__version__} finds {count} {device.type} "
             f"device(s) here and these kinds: {', '.join(here)}"
         )
-    return device
+    # One name for one device: locks and loaded networks go by it.
+    return torch.device(device.type, device.index or 0) if device.type in ("cuda", "xpu") else torch.device(device.type)
 
 
 def _count(kind: str) -> int:
@@ -101,7 +102,7 @@ def resolve_precision(name: str, device: torch.device, spec: NetSpec) -> torch.d
     Raises:
         ArgumentError: Another name, or half precision for a network that does not bear it.
     """
-    if name not in get_args(Precision):
+    if not isinstance(name, str) or name not in get_args(Precision):
         raise ArgumentError(f"precision must be one of {', '.join(get_args(Precision))}, not {name!r}")
     if name == "auto":
         if not spec.supports_half:

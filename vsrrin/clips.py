@@ -1,0 +1,101 @@
+"""What a clip says of itself: whether it can be processed, its frame rate and its durations."""
+
+import os
+from fractions import Fraction
+
+import vapoursynth as vs
+
+from . import frames, props
+from .errors import ArgumentError
+from .timing import ConstantTiming, Timing, VariableTiming, parse_ratio, read_timecodes, whole_durations
+
+_PROBED = 24
+"""Frames of each of three runs that are looked at to tell whether a clip's frame rate is constant."""
+_ROUNDING = Fraction(21, 10_000)
+"""Seconds by which durations rounded to milliseconds can differ from the true ones, added up or alone."""
+
+
+def check_clip(clip: vs.VideoNode) -> vs.VideoFrame:
+    """Checks what can be known while the graph is built, and returns the clip's first frame."""
+    if not isinstance(clip, vs.VideoNode):
+        raise ArgumentError(f"clip must be a video node, not {clip!r} ({type(clip).__name__})")
+    if clip.format is None or clip.format.color_family == vs.UNDEFINED:
+        raise ArgumentError("clip has a variable format: make it constant first, for example with resize")
+    if not clip.width or not clip.height:
+        raise ArgumentError("clip has a variable size: make it constant first, for example with resize")
+    frames.require_supported(clip.format)
+    check_not_on_gpu(clip)
+    first = clip.get_frame(0)
+    if frames.int_prop(first.props, "_FieldBased", 0):
+        raise ArgumentError(
+            "clip is interlaced (_FieldBased of its first frame): deinterlace it first, or, if it is not, "
+            "clip.std.SetFieldBased(0)"
+        )
+    return first
+
+
+def check_not_on_gpu(clip: vs.VideoNode) -> None:
+    """Frames in GPU memory (since R80) have planes that cannot be read."""
+    if getattr(clip, "gpu_resident", False):
+        raise ArgumentError("clip's frames are in GPU memory: use clip.std.GPUDownload() first")
+
+
+def make_timing(
+    clip: vs.VideoNode,
+    factor: int | Fraction | str,
+    fps: int | Fraction | str | None,
+    timecodes: str | os.PathLike[str] | None,
+) -> Timing:
+    source_rate = frame_rate(clip)
+    if fps is None:
+        if timecodes is not None:
+            raise ArgumentError("timecodes is for fps=RATE; a factor divides the durations that the frames carry")
+        ratio = parse_ratio(factor, "factor")
+        steady = ratio.denominator == 1 or not _rate_varies(clip)
+        return ConstantTiming(clip.num_frames, ratio, source_rate if steady else None)
+    if factor != 2:
+        raise ArgumentError(f"give factor or fps, not both: factor is {factor!r}, fps is {fps!r}")
+    rate = parse_ratio(fps, "fps")
+    if timecodes is not None:
+        return VariableTiming(read_timecodes(timecodes, clip.num_frames), rate)
+    if not source_rate or _rate_varies(clip):
+        return VariableTiming(_read_durations(clip), rate)
+    if rate < source_rate:
+        raise ArgumentError(f"fps must be at least the clip's rate of {source_rate}, not {rate}: frames are added only")
+    return ConstantTiming(clip.num_frames, rate / source_rate, source_rate)
+
+
+def _rate_varies(clip: vs.VideoNode) -> bool:
+    """Whether the rate is not constant, whatever the clip claims: source filters give variable files an average rate.
+
+    Judged by runs of frames at the start, in the middle and at the end. Durations rounded to milliseconds, as Matroska
+    has them, are constant.
+    """
+    rate = frame_rate(clip)
+    if not rate:
+        return True
+    starts = {0, max(clip.num_frames // 2 - _PROBED, 0), max(clip.num_frames - _PROBED, 0)}
+    return any(_run_varies(clip[start : start + _PROBED], rate) for start in sorted(starts))
+
+
+def _run_varies(clip: vs.VideoNode, rate: Fraction) -> bool:
+    durations = [props.frame_duration(frame.props) for frame in clip.frames(close=True)]
+    known = [duration for duration in durations if duration is not None]
+    drift = abs(sum(known, Fraction(0)) - len(known) / rate)
+    return drift > _ROUNDING or any(abs(duration - 1 / rate) > _ROUNDING for duration in known)
+
+
+def _read_durations(clip: vs.VideoNode) -> list[Fraction]:
+    say(f"the frame rate varies: reading the durations of all {clip.num_frames} frames (timecodes=FILE is quicker)")
+    return whole_durations(props.frame_duration(frame.props) for frame in clip.frames(close=True))
+
+
+def frame_rate(clip: vs.VideoNode) -> Fraction | None:
+    """The clip's frame rate, ``None`` if it varies or is not known."""
+    return Fraction(clip.fps.numerator, clip.fps.denominator) if clip.fps.numerator else None
+
+
+def say(message: str, *, warning: bool = False) -> None:
+    """Speaks through VapourSynth's log, never through stdout, which may be the video."""
+    kind = vs.MESSAGE_TYPE_WARNING if warning else vs.MESSAGE_TYPE_INFORMATION
+    vs.core.log_message(kind, f"vsrrin: {message}")
