@@ -1,0 +1,153 @@
+"""What each module may import. The layers: edges know VapourSynth, the middle knows neither it nor nets nor files."""
+
+import ast
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "vsrrin"
+
+# module: (modules of vsrrin, other packages) that it may import; the standard library is always allowed.
+ALLOWED: dict[str, tuple[str, str]] = {
+    "vsrrin": ("errors filter", ""),  # filter on first use only
+    "vsrrin.errors": ("", ""),
+    # The middle: knows no net, no file, no VapourSynth.
+    "vsrrin.timing": ("errors", ""),
+    "vsrrin.props": ("timing", ""),
+    "vsrrin.scene": ("errors", "cv2 numpy"),
+    "vsrrin.padding": ("", "torch"),
+    "vsrrin.tiling": ("errors", "torch"),
+    "vsrrin.motion": ("", "cv2 numpy torch"),
+    "vsrrin.cache": ("", ""),
+    "vsrrin.memory": ("", "psutil torch"),
+    # Networks: know nothing but each other's shared pieces.
+    "vsrrin.nets": ("nets.registry nets.spec", ""),
+    "vsrrin.nets.spec": ("", "torch"),
+    "vsrrin.nets.warp": ("", "torch"),
+    "vsrrin.nets.unet": ("errors", "torch"),
+    "vsrrin.nets.rrin": ("nets.spec nets.unet nets.warp", "torch"),
+    "vsrrin.nets.rrin_lite": ("nets.spec nets.unet nets.warp", "torch"),
+    "vsrrin.nets.registry": ("errors nets.rrin nets.rrin_lite nets.spec", "torch"),
+    # What brings networks and devices together.
+    "vsrrin.checkpoint": ("errors nets nets.registry", "safetensors torch"),
+    "vsrrin.backends": ("nets.spec", "torch"),
+    "vsrrin.backends.torch_backend": ("errors nets.spec nets.unet", "torch"),
+    "vsrrin.engine": (
+        "backends backends.torch_backend cache checkpoint errors memory motion nets.spec options padding tiling",
+        "torch",
+    ),
+    "vsrrin.options": ("errors motion", ""),
+    "vsrrin.models": ("backends.torch_backend checkpoint errors", "torch"),
+    # The edges.
+    "vsrrin.frames": ("errors", "cv2 numpy torch vapoursynth"),
+    "vsrrin.cuts": ("frames props scene", "numpy vapoursynth"),
+    "vsrrin.clips": ("errors frames props timing", "vapoursynth"),
+    "vsrrin.filter": (
+        "clips cuts engine errors frames models nets.spec props scene timing",
+        "torch vapoursynth",
+    ),
+}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its name."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(source: str, module: str, *, is_package: bool, known: set[str]) -> set[str]:
+    """Full names of all that a module imports, wherever in it: modules of ours, or top-level names of others."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            parts = module.split(".") if is_package else module.split(".")[:-1]
+            base = ".".join(parts[: len(parts) + 1 - node.level]) if node.level else ""
+            origin = ".".join(filter(None, (base, node.module)))
+            for alias in node.names:
+                within = f"{origin}.{alias.name}"
+                found.add(within if within in known else origin)
+    return {name if name.partition(".")[0] == "vsrrin" else name.partition(".")[0] for name in found}
+
+
+def imported_by(module: str) -> tuple[set[str], set[str]]:
+    """(modules of vsrrin, other packages) that a module imports."""
+    known = modules()
+    path = known[module]
+    names = imports(path.read_text(), module, is_package=path.name == "__init__.py", known=set(known))
+    ours = {name for name in names if name.partition(".")[0] == "vsrrin"}
+    return ours, {name for name in names - ours if name not in sys.stdlib_module_names}
+
+
+def test_every_module_is_in_the_table_and_the_other_way_round() -> None:
+    assert set(modules()) == set(ALLOWED)
+
+
+@pytest.mark.parametrize("module", sorted(modules()))
+def test_a_module_imports_only_what_it_may(module: str) -> None:
+    ours, others = imported_by(module)
+    may, may_others = (set(text.split()) for text in ALLOWED[module])
+    assert ours <= {f"vsrrin.{name}" for name in may}, "see ALLOWED in this file"
+    assert others <= may_others, "see ALLOWED in this file"
+
+
+def may_import(package: str) -> set[str]:
+    """Modules whose line in the table names a package."""
+    return {module.removeprefix("vsrrin.") for module, (_, others) in ALLOWED.items() if package in others.split()}
+
+
+def test_the_table_keeps_the_layers() -> None:
+    assert may_import("vapoursynth") == {"frames", "clips", "cuts", "filter"}
+    assert may_import("cv2") == {"motion", "scene", "frames"}
+    assert may_import("safetensors") == {"checkpoint"}
+    assert may_import("psutil") == {"memory"}
+    assert may_import("av") == set()
+    assert not may_import("torch") & {"errors", "timing", "props", "scene", "cache", "cuts"}
+    everything = {"cv2", "numpy", "psutil", "safetensors", "torch", "vapoursynth"}
+    assert {name for _, others in ALLOWED.values() for name in others.split()} == everything
+
+
+def test_the_table_keeps_networks_apart() -> None:
+    nets = {module for module in ALLOWED if module.startswith("vsrrin.nets.")}
+    shared = {"nets.spec", "nets.unet", "nets.warp"}
+    for module in nets - {"vsrrin.nets.registry"}:
+        assert set(ALLOWED[module][0].split()) <= shared | {"errors"}, module
+    named = {"nets.rrin", "nets.rrin_lite"}
+    assert [module for module, (ours, _) in ALLOWED.items() if named & set(ours.split())] == ["vsrrin.nets.registry"]
+
+
+def test_only_the_package_itself_imports_the_filter() -> None:
+    assert [module for module, (ours, _) in ALLOWED.items() if "filter" in ours.split()] == ["vsrrin"]
+
+
+def test_nothing_imports_in_a_circle() -> None:
+    graph = {module: imported_by(module)[0] for module in modules() if module != "vsrrin"}
+    order = list(TopologicalSorter(graph).static_order())
+    assert order.index("vsrrin.errors") < order.index("vsrrin.engine") < order.index("vsrrin.filter")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import os, torch.nn.functional as F", {"os", "torch"}),
+        ("from . import unet, NETS", {"vsrrin.nets.unet", "vsrrin.nets"}),
+        ("from .unet import UNet", {"vsrrin.nets.unet"}),
+        ("from .. import filter", {"vsrrin.filter"}),
+        ("from ..errors import VsrrinError", {"vsrrin.errors"}),
+        ("from vsrrin.nets import unet", {"vsrrin.nets.unet"}),
+        ("import vsrrin.engine", {"vsrrin.engine"}),
+        ("def late():\n    import vapoursynth\n", {"vapoursynth"}),
+        ("try:\n    from scripts import evaluate\nexcept ImportError:\n    pass\n", {"scripts"}),
+    ],
+)
+def test_imports_of_every_form_are_seen(source: str, expected: set[str]) -> None:
+    known = set(modules())
+    assert imports(source, "vsrrin.nets.rrin", is_package=False, known=known) == expected
+    if source.startswith("from ."):  # from a package's own file, dots count from the package itself
+        assert imports(source, "vsrrin.nets", is_package=True, known=known) == expected

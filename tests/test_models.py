@@ -1,0 +1,187 @@
+"""vsrrin.models: each network is loaded once."""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from vsrrin import checkpoint, models
+from vsrrin.errors import ArgumentError, BackendError, CheckpointError, UnknownNetError, VsrrinError
+from vsrrin.nets import rrin
+
+SIDECAR = dict.fromkeys(checkpoint.SIDECAR_GIVEN, "test")
+
+Save = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def kept(monkeypatch: pytest.MonkeyPatch) -> OrderedDict[tuple[object, ...], models.Shared]:
+    """An empty cache for each test."""
+    empty: OrderedDict[tuple[object, ...], models.Shared] = OrderedDict()
+    monkeypatch.setattr(models, "_kept", empty)
+    return empty
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the models that were really loaded."""
+    done: list[str] = []
+    original = checkpoint.load
+
+    def load(model: Any, **options: Any) -> checkpoint.Model:
+        done.append(Path(model).stem)
+        return original(model, **options)
+
+    monkeypatch.setattr(checkpoint, "load", load)
+    return done
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    """Writes a narrow RRIN whose weights come from a seed."""
+
+    def write(name: str, seed: int = 0, **changes: str) -> Path:
+        torch.manual_seed(seed)
+        path = tmp_path / f"{name}.safetensors"
+        net = rrin.RRIN("exact", width=2).eval()
+        checkpoint.save(net, rrin.SPEC, path, arithmetic="exact", sidecar={**SIDECAR, **changes})
+        # File systems keep time more coarsely than tests run.
+        for file in (path, path.with_suffix(".json")):
+            os.utime(file, ns=(1_000_000_000 * (seed + 1),) * 2)
+        return path
+
+    return write
+
+
+def first_weight(shared: models.Shared) -> torch.Tensor:
+    return next(shared.model.net.parameters())
+
+
+def test_a_network_is_loaded_once_whatever_name_it_is_asked_by(
+    save: Save, loads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save("mine")
+    first = models.shared(path)
+    monkeypatch.chdir(path.parent)
+    assert models.shared(str(path)) is first
+    assert models.shared("./mine.safetensors") is first
+    assert models.shared(path.parent / "." / path.name) is first
+    assert models.shared(path, device=first.backend.device) is first
+    assert loads == ["mine"]
+
+
+def test_bundled_name_and_path_of_the_bundled_file_are_one(loads: list[str]) -> None:
+    assert models.shared("rrin_lite") is models.shared(checkpoint.bundled()["rrin_lite"])
+    assert loads == ["rrin_lite"]
+
+
+def test_what_is_asked_of_it_makes_another(save: Save, loads: list[str]) -> None:
+    path = save("mine")
+    plain = models.shared(path, device="cpu", precision="fp32")
+    half = models.shared(path, device="cpu", precision="bf16")
+    published = models.shared(path, device="cpu", precision="fp32", arithmetic="published")
+    assert len({id(shared) for shared in (plain, half, published)}) == 3
+    assert (plain.model.arithmetic, published.model.arithmetic) == ("exact", "published")
+    assert len(loads) == 3
+    assert first_weight(half).dtype == torch.float32  # the checkpoint itself is as it was read
+
+
+@pytest.mark.parametrize("rewritten", ["weights", "side-car"])
+def test_a_file_that_was_written_again_is_loaded_again(save: Save, loads: list[str], rewritten: str) -> None:
+    path = save("mine", 0)
+    before = models.shared(path)
+    if rewritten == "weights":
+        save("mine", 1)
+    else:
+        sidecar = path.with_suffix(".json")
+        sidecar.write_text(sidecar.read_text().replace('"licence": "test"', '"licence": "other"'))
+        assert "other" in sidecar.read_text()
+    after = models.shared(path)
+    assert after is not before
+    assert after is models.shared(path)
+    assert loads == ["mine", "mine"]
+    assert torch.equal(first_weight(before), first_weight(after)) == (rewritten == "side-car")
+    assert after.model.metadata["licence"] == ("test" if rewritten == "weights" else "other")
+
+
+def test_no_more_than_four_are_kept_and_the_least_recently_used_goes(
+    save: Save, loads: list[str], kept: OrderedDict[tuple[object, ...], models.Shared]
+) -> None:
+    paths = [save(name) for name in "abcde"]
+    for path in paths[:4]:
+        models.shared(path)
+    models.shared(paths[0])  # now b is the least recently used
+    models.shared(paths[4])
+    assert len(kept) == 4
+    loads.clear()
+    for name in "cdea":
+        models.shared(paths["abcde".index(name)])
+    assert loads == []
+    models.shared(paths[1])
+    assert loads == ["b"]
+    assert len(kept) == 4
+
+
+def test_threads_that_ask_at_once_get_the_same_network(save: Save, loads: list[str]) -> None:
+    paths = [save("a"), save("b")]
+    barrier = threading.Barrier(8)
+
+    def ask(number: int) -> models.Shared:
+        barrier.wait(30)
+        return models.shared(paths[number % 2])
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(ask, range(8)))
+    assert len({id(shared) for shared in found}) == 2
+    assert all(found[n] is found[n % 2] for n in range(8))
+    assert [found[0].model.name, found[1].model.name] == [path.name for path in paths]
+    assert sorted(loads) == ["a", "b"]
+
+
+def broken(path: Path) -> Path:
+    path.write_bytes(path.read_bytes()[:100])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"device": "cuda:99"}, BackendError),
+        ({"device": "toaster"}, ArgumentError),
+        ({"precision": "fp8"}, ArgumentError),
+        ({"arithmetic": "mental"}, ArgumentError),
+    ],
+    ids=["absent device", "no device", "precision", "arithmetic"],
+)
+def test_failures_are_not_kept(
+    save: Save,
+    kept: OrderedDict[tuple[object, ...], models.Shared],
+    options: dict[str, str],
+    kind: type[VsrrinError],
+) -> None:
+    path = save("mine")
+    for _ in range(2):
+        with pytest.raises(kind):
+            models.shared(path, **options)  # type: ignore[arg-type]
+    assert not kept
+    assert models.shared(path).model.spec is rrin.SPEC
+
+
+def test_a_damaged_file_is_refused_until_it_is_repaired(save: Save) -> None:
+    path = broken(save("mine"))
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match="is not the file that its side-car"):
+            models.shared(path)
+    assert models.shared(save("mine")).model.path == path
+
+
+def test_an_unknown_name_is_refused(kept: OrderedDict[tuple[object, ...], models.Shared]) -> None:
+    with pytest.raises(UnknownNetError, match="nonesuch"):
+        models.shared("nonesuch")
+    assert not kept
