@@ -29,7 +29,7 @@ from vsrrin.backends.torch_backend import TorchBackend, resolve_device, resolve_
 from vsrrin.engine import automatic_scale
 from vsrrin.motion import DisFlow, brightness
 
-_DEFAULT_CLIP = Path(__file__).parents[1] / "media" / "bunny.mp4"
+_DEFAULT_CLIP = Path(__file__).parents[1] / "media" / "bunny_stretch.mp4"
 
 
 def main() -> None:

@@ -298,6 +298,18 @@ def test_variable_rate_to_a_constant_one_maps_by_time(small_bunny: vs.VideoNode,
     assert [lefts.count(i) for i in range(8)] == [int(d * 100) for d in UNEVEN]
 
 
+def test_a_last_frame_without_duration_lasts_as_long_as_the_one_before(small_bunny: vs.VideoNode) -> None:
+    timed = with_durations(small_bunny, UNEVEN, Fraction(1000))
+    last = timed.std.RemoveFrameProps(["_DurationNum", "_DurationDen"])[7]
+    durations = durations_of(vsrrin.interpolate(timed[:7] + last, 2))
+    assert durations == [d / 2 for d in [*UNEVEN[:7], UNEVEN[6]] for _ in range(2)]
+
+
+def test_frames_without_durations_get_those_of_the_rate(small_bunny: vs.VideoNode) -> None:
+    bare = small_bunny.std.RemoveFrameProps(["_DurationNum", "_DurationDen"])
+    assert durations_of(vsrrin.interpolate(bare, 2)) == [Fraction(1, 50)] * 16
+
+
 def test_a_variable_clip_is_made_constant_at_its_own_average_rate_too(small_bunny: vs.VideoNode) -> None:
     average = 8 / sum(UNEVEN)
     output = vsrrin.interpolate(with_durations(small_bunny, UNEVEN, average), fps=average)

@@ -26,3 +26,26 @@ def test_other_forms_of_running_out_are_recognised(error: BaseException) -> None
 @pytest.mark.parametrize("error", [RuntimeError("shape mismatch"), ValueError("out of memory lane"), KeyError("x")])
 def test_other_errors_are_not(error: BaseException) -> None:
     assert not memory.is_out_of_memory(error)
+
+
+def test_the_heap_is_tidied_only_after_it_has_grown() -> None:
+    sizes, trimmed = iter([100, 150, 90, 180, 191, 120, 210, 221, 130]), []
+    tidier = memory.HeapTidier(100, lambda: next(sizes), lambda: trimmed.append(1))
+    for _ in range(4):  # 100, 150, 90 (a new floor), 180
+        tidier.tidy()
+    assert not trimmed
+    tidier.tidy()  # 191 is 101 above the floor; 120 afterwards
+    assert len(trimmed) == 1
+    tidier.tidy()  # 210
+    assert len(trimmed) == 1
+    tidier.tidy()  # 221; 130 afterwards
+    assert len(trimmed) == 2
+
+
+def test_nothing_is_done_where_the_c_library_cannot() -> None:
+    memory.HeapTidier(0, lambda: pytest.fail("asked"), None).tidy()
+
+
+def test_this_process_has_a_tidier_that_runs() -> None:
+    memory.heap().tidy()
+    assert memory.heap() is memory.heap()

@@ -221,7 +221,9 @@ class Interpolator:
         """New frames of a prepared pair. See `interpolate`."""
         steps = [self._check_time(step) for step in t]
         with self._device_lock, torch.inference_mode():
-            return self._spare_memory(pair.plan, lambda plan: self._synthesize(pair, steps, plan))
+            frames = self._spare_memory(pair.plan, lambda plan: self._synthesize(pair, steps, plan))
+        memory.heap().tidy()
+        return frames
 
     def plan(self, height: int, width: int) -> Plan:
         """How frames of this size are processed; decided once, then kept, so that results do not change midway."""

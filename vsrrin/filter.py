@@ -145,8 +145,10 @@ def _graph(clip: vs.VideoNode, timing: Timing, renderer: "_Renderer", cuts: vs.V
         time = timing.at(n)
         span = _pairs_around(timing, n, clip.num_frames)
         shown = [clip[time.left], clip[time.right]] if time.is_pair else [clip[time.left]]
+        # Source filters take a frame's duration from the start of the next, so the last one may not have any.
+        before = [clip[time.left - 1]] if time.left == clip.num_frames - 1 and time.left else []
         render = partial(renderer.render, number=n, time=time, span=span)
-        return single.std.ModifyFrame([*shown, *(cuts[k] for k in span), single], render)
+        return single.std.ModifyFrame([*shown, *(cuts[k] for k in span), single, *before], render)
 
     return whole.std.FrameEval(select, clip_src=[clip, cuts])
 
@@ -179,10 +181,11 @@ class _Renderer:
     _lock: Lock = field(default_factory=Lock)
 
     def render(self, n: int, f: Sequence[vs.VideoFrame], *, number: int, time: FrameTime, span: range) -> vs.VideoFrame:
-        """ModifyFrame's callback. ``f``: one or two source frames, then the cuts of ``span``, then a blank frame."""
+        """ModifyFrame's callback. ``f``: one or two source frames, then the cuts of ``span``, then a blank frame, then
+        the frame before if the left one is the last."""
         shown = 2 if time.is_pair else 1
-        cuts = {k: is_cut(frame) for k, frame in zip(span, f[shown:-1], strict=True)}
-        left, right = f[0], f[shown - 1]
+        cuts = {k: is_cut(frame) for k, frame in zip(span, f[shown:], strict=False)}
+        left, right, before = f[0], f[shown - 1], f[shown + len(span) + 1 :]
         try:
             frame, kind = self._picture(left, right, time, cuts)
         except VsrrinError as error:
@@ -195,7 +198,7 @@ class _Renderer:
             frame.props,
             time,
             kind,
-            duration=self.timing.duration(number, props.frame_duration(left.props)),
+            duration=self.timing.duration(number, next(filter(None, map(_duration, (left, *before))), None)),
             begins_scene=begins,
             ends_scene=ends,
         )
@@ -245,7 +248,7 @@ class _Renderer:
 
     def _check_source(self, number: int, frame: vs.VideoFrame) -> None:
         """Says once what the first frames did not show."""
-        duration = props.frame_duration(frame.props)
+        duration = _duration(frame)
         if self.steady_fps and duration and abs(duration * self.steady_fps - 1) > Fraction(1, 20):
             self._warn_once(
                 "rate",
@@ -262,6 +265,10 @@ class _Renderer:
                 return
             self._warned.add(subject)
         say(message, warning=True)
+
+
+def _duration(frame: vs.VideoFrame) -> Fraction | None:
+    return props.frame_duration(frame.props)
 
 
 def _colour(frame: vs.VideoFrame) -> Colour:

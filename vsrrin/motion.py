@@ -65,8 +65,10 @@ class DisFlow:
         """
         grey0, grey1 = greys(brightness0, brightness1)
         # One after the other: OpenCV spreads each over all cores (both at once measured no faster).
-        forth, back = self.one_way(grey0, grey1), self.one_way(grey1, grey0)
-        return torch.from_numpy(np.concatenate((forth, back), axis=-1)).permute(2, 0, 1)[None].contiguous()
+        flow = torch.empty(1, 4, *grey0.shape)
+        flow[0, :2] = torch.from_numpy(self.one_way(grey0, grey1)).permute(2, 0, 1)
+        flow[0, 2:] = torch.from_numpy(self.one_way(grey1, grey0)).permute(2, 0, 1)
+        return flow
 
     def one_way(self, grey0: Grey, grey1: Grey) -> Flow:
         """Flow from ``grey0`` (H, W) to ``grey1`` (H, W): (H, W, 2), pixels."""
