@@ -11,7 +11,7 @@ import torch
 import vapoursynth as vs
 
 import vsrrin
-from tests.test_filter import with_durations
+from tests.test_clips import with_durations
 from vsrrin import clips
 from vsrrin.errors import ArgumentError
 from vsrrin.nets import NETS
