@@ -142,6 +142,7 @@ SPEC = NetSpec(
     arbitrary_t=True,
     supports_half=True,
     external_flow=False,
+    estimates_flow=True,
     bytes_per_pixel=1100,  # measured at 1024x1024: 1020; at any size some 80 MB for the weights come on top
     arithmetics=tuple(_ARITHMETICS),
     detect=_detect,

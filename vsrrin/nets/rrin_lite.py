@@ -298,6 +298,7 @@ SPEC = NetSpec(
     arbitrary_t=True,
     supports_half=True,
     external_flow=True,
+    estimates_flow=False,
     bytes_per_pixel=_BYTES_PER_PIXEL,
     arithmetics=("exact",),
     detect=_detect,

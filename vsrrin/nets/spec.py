@@ -26,6 +26,9 @@ class NetSpec:
     supports_half: bool
     external_flow: bool
     """Whether ``estimate`` wants the bidirectional flow of the pair as an argument."""
+    estimates_flow: bool
+    """Whether ``estimate`` returns the flow of the pair, (N, 4, H, W) in pixels of its arguments, 0 -> 1 then 1 -> 0,
+    so that it can be estimated on smaller pictures and enlarged."""
     bytes_per_pixel: int
     """Peak working memory of ``estimate`` and ``synthesize`` per input pixel in float32, measured on a CPU.
 
