@@ -26,8 +26,8 @@ from torch import Tensor
 import vsrrin
 from vsrrin import checkpoint, frames
 from vsrrin.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
-from vsrrin.engine import automatic_scale
-from vsrrin.motion import DisFlow, brightness
+from vsrrin.motion import DisFlow, brightness, half_flow
+from vsrrin.options import automatic_scale
 
 _DEFAULT_CLIP = Path(__file__).parents[1] / "media" / "bunny_stretch.mp4"
 
@@ -99,13 +99,15 @@ def _compare(clip: vs.VideoNode, model: str, rounds: int) -> str:
 def _bare_runner(clip: vs.VideoNode, backend: TorchBackend) -> Callable[[], None]:
     colour = frames.Colour.of(clip.format, clip.width, clip.height, clip.get_frame(0).props)
     tensors = [frames.to_tensor(frame, colour) for frame in clip.frames()]
-    pictures = [(_padded(tensor), brightness(tensor)) for tensor in tensors]
-    motion = DisFlow(scale=automatic_scale(clip.height, clip.width))
+    scale = automatic_scale(clip.height, clip.width)
+    pictures = [(_padded(tensor), brightness(tensor, scale)) for tensor in tensors]
+    motion = DisFlow()
     t = torch.full((1, 1, 1, 1), 0.5)
 
     def run() -> None:
         for (left, grey0), (right, grey1) in pairwise(pictures):
-            flow = _padded(motion(grey0, grey1))
+            flow = torch.empty(1, 4, left.shape[-2] // 2, left.shape[-1] // 2)
+            half_flow(motion(grey0, grey1), clip.height, clip.width, flow)
             backend.synthesize(left, right, backend.estimate(left, right, flow), t)
 
     return run

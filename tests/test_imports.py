@@ -21,6 +21,8 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.tiling": ("errors", "torch"),
     "vsrrin.motion": ("", "cv2 numpy torch"),
     "vsrrin.cache": ("", ""),
+    "vsrrin.buffers": ("", "numpy torch"),
+    "vsrrin.planning": ("errors memory options padding tiling", "torch"),
     "vsrrin.memory": ("", "psutil torch"),
     # Networks: know nothing but each other's shared pieces.
     "vsrrin.nets": ("nets.registry nets.spec", ""),
@@ -35,7 +37,8 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.backends": ("nets.spec", "torch"),
     "vsrrin.backends.torch_backend": ("errors nets.spec nets.unet", "torch"),
     "vsrrin.engine": (
-        "backends backends.torch_backend cache checkpoint errors memory motion nets.spec options padding tiling",
+        "backends backends.torch_backend buffers cache checkpoint errors memory motion nets.spec options planning "
+        "tiling",
         "torch",
     ),
     "vsrrin.options": ("errors motion", ""),

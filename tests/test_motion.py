@@ -5,19 +5,28 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from tests.conftest import texture
-from vsrrin.motion import PRESETS, DisFlow, Preset, brightness, greys
+from vsrrin.motion import PRESETS, DisFlow, Preset, brightness, greys, half_flow, working_size
+
+
+def motion_of(img0: Tensor, img1: Tensor, preset: Preset = "medium", scale: float = 1.0) -> Tensor:
+    """Flow of a pair as networks take it."""
+    height, width = img0.shape[-2:]
+    out = torch.full((1, 4, -(-height // 2), -(-width // 2)), torch.nan)
+    half_flow(DisFlow(preset)(brightness(img0, scale), brightness(img1, scale)), height, width, out)
+    return out
 
 
 @pytest.mark.parametrize("preset", ["fast", "medium"])
-@pytest.mark.parametrize("scale", [1.0, 0.5])
+@pytest.mark.parametrize("scale", [1.0, 0.7, 0.5, 0.25])
 def test_finds_a_known_motion_in_both_directions(preset: Preset, scale: float) -> None:
-    img0, img1 = texture(144, 192), texture(144, 192, (5.0, -3.0))
-    flow = DisFlow(preset, scale)(brightness(img0), brightness(img1))
-    assert flow.shape == (1, 4, 144, 192)
-    inner = flow[..., 24:-24, 24:-24].median(-1).values.median(-1).values[0]
-    torch.testing.assert_close(inner, torch.tensor([5.0, -3.0, -5.0, 3.0]), atol=0.3 if scale == 1 else 0.5, rtol=0)
+    flow = motion_of(texture(144, 192), texture(144, 192, (5.0, -3.0)), preset, scale)
+    assert flow.shape == (1, 4, 72, 96)
+    inner = flow[..., 12:-12, 12:-12].median(-1).values.median(-1).values[0]
+    tolerance = 0.15 if scale == 1 else 0.25 if scale >= 0.5 else 0.6
+    torch.testing.assert_close(inner, torch.tensor([2.5, -1.5, -2.5, 1.5]), atol=tolerance, rtol=0)
 
 
 def test_concurrent_calls_of_different_sizes_do_not_disturb_each_other() -> None:
@@ -28,20 +37,56 @@ def test_concurrent_calls_of_different_sizes_do_not_disturb_each_other() -> None
     alone = [DisFlow("fast")(*pair) for pair in pairs]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda pair: motion(*pair), pairs))
-    assert all(torch.equal(a, b) for a, b in zip(alone, together, strict=True))
+    assert all(
+        np.array_equal(a, b)
+        for one, other in zip(alone, together, strict=True)
+        for a, b in zip(one, other, strict=True)
+    )
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 300), (300, 3), (17, 33), (11, 11)])
-@pytest.mark.parametrize("scale", [1.0, 0.25])
+@pytest.mark.parametrize("scale", [1.0, 0.5, 0.25])
 def test_any_size_has_a_flow(size: tuple[int, int], scale: float) -> None:
-    flow = DisFlow("medium", scale)(brightness(texture(*size)), brightness(texture(*size, (1.0, 0.0))))
-    assert flow.shape == (1, 4, *size)
-    assert torch.isfinite(flow).all()
+    assert torch.isfinite(motion_of(texture(*size), texture(*size, (1.0, 0.0)), scale=scale)).all()
+
+
+def test_half_flow_is_in_pixels_of_half_the_frame_whatever_size_it_was_found_at() -> None:
+    for found in ((37, 51), (19, 26), (10, 13), (30, 40)):
+        there = np.full((*found, 2), (4.0, -2.0), np.float32) * np.float32([found[1] / 51, found[0] / 37])
+        out = torch.full((1, 4, 24, 32), torch.nan)  # half the frame is 19x26; the rest is border
+        half_flow((there, -there), 37, 51, out)
+        expected = torch.tensor([2.0, -1.0, -2.0, 1.0]).view(1, 4, 1, 1).expand_as(out)
+        torch.testing.assert_close(out, expected, atol=1e-5, rtol=0)
+
+
+def test_half_flow_of_full_size_is_the_mean_of_two_by_two() -> None:
+    there = np.random.default_rng(0).normal(0, 3, (6, 8, 2)).astype(np.float32)
+    out = torch.empty(1, 4, 3, 4)
+    half_flow((there, there), 6, 8, out)
+    expected = torch.nn.functional.avg_pool2d(torch.from_numpy(there).permute(2, 0, 1)[None], 2) / 2
+    torch.testing.assert_close(out, expected.repeat(1, 2, 1, 1))
+
+
+def test_half_flow_repeats_its_border() -> None:
+    there = np.random.default_rng(0).normal(0, 3, (5, 7, 2)).astype(np.float32)
+    out = torch.empty(1, 4, 8, 8)
+    half_flow((there, there), 5, 7, out)
+    assert torch.equal(out[..., 3:, :4], out[..., 2:3, :4].expand(1, 4, 5, 4))
+    assert torch.equal(out[..., 4:], out[..., 3:4].expand(1, 4, 8, 4))
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.5, 0.7])
+def test_brightness_is_made_at_the_scale_asked_for(scale: float) -> None:
+    image = texture(90, 130)
+    small = brightness(image, scale)
+    assert small.shape == working_size(90, 130, scale)
+    assert abs(float(small.mean()) - float(image.mean())) < 0.005
+    assert brightness(image).shape == (90, 130)
 
 
 def test_equal_frames_do_not_move() -> None:
     image = brightness(texture(64, 64))
-    assert DisFlow()(image, image).abs().max() < 1e-3
+    assert max(np.abs(flow).max() for flow in DisFlow()(image, image)) < 1e-3
 
 
 def test_brightness_is_the_mean_of_the_channels() -> None:

@@ -1,5 +1,6 @@
 """vsrrin.padding"""
 
+import pytest
 import torch
 
 from vsrrin.padding import Padder
@@ -24,3 +25,13 @@ def test_single_pixels_and_minimum_sides() -> None:
     padded = Padder(1, 1, 16, minimum=20).pad(torch.full((1, 3, 1, 1), 0.25))
     assert padded.shape[-2:] == (32, 32)
     assert torch.all(padded == 0.25)
+
+
+@pytest.mark.parametrize("size", [(17, 33), (32, 48), (32, 33), (1, 1)])
+def test_the_border_is_filled_in_place_as_padding_does_it(size: tuple[int, int]) -> None:
+    padder = Padder(*size, 16)
+    image = torch.rand(1, 3, *size)
+    memory = torch.full((1, 3, *padder.padded), -1.0)
+    padder.crop(memory).copy_(image)
+    padder.fill_border(memory)
+    assert torch.equal(memory, padder.pad(image))

@@ -6,12 +6,11 @@ tiles see long motion.
 """
 
 import logging
-import math
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
-from itertools import batched
+from itertools import batched, count
 from threading import Lock
 
 import torch
@@ -21,16 +20,14 @@ from torch import Tensor
 from . import memory
 from .backends import Backend
 from .backends.torch_backend import TorchBackend, resolve_device, resolve_precision
+from .buffers import FramePool
 from .cache import BoundedCache
 from .checkpoint import Model
-from .errors import ArgumentError, BackendError, FrameSizeError
-from .motion import Brightness, DisFlow, Preset, brightness
-from .options import automatic_scale, check_batch, check_overlap, check_preset, check_scale, check_tile
-from .padding import Padder
-from .tiling import Tile, TileGrid
-
-DEFAULT_OVERLAP = 128
-"""Pixels that tiles share. Three eighths are context on each side, enough for motion of 96 px at t = 1/2."""
+from .errors import ArgumentError, FrameSizeError
+from .motion import Brightness, DisFlow, Preset, brightness, half_flow
+from .options import check_batch, check_overlap, check_preset, check_scale, check_tile
+from .planning import Plan, Planner
+from .tiling import Tile
 
 CACHE_BYTES = 2**30
 """Bytes of prepared pairs that an engine keeps."""
@@ -38,22 +35,11 @@ CACHE_BYTES = 2**30
 PICTURE_BYTES = 2**28
 """Bytes of source frames that an engine keeps for the next pair."""
 
-_SMALLEST_TILE = 128
+IDLE_BYTES = 2**28
+"""Bytes of memory for frames that an engine keeps for the next ones."""
 
-
-@dataclass(frozen=True)
-class Plan:
-    """How frames of one size are processed.
-
-    Attributes:
-        padder: Pads frames to the network's multiple.
-        grid: The tiles of the padded frame; one tile if it is not tiled.
-        scale: Size of the picture on which motion is estimated, relative to the frame, in [0.25, 1].
-    """
-
-    padder: Padder
-    grid: TileGrid
-    scale: float
+FINEST_BISECTION = 8
+"""Networks that know only the middle of a pair reach times of this denominator, by taking middles of middles."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +49,8 @@ class Picture:
     Attributes:
         image: Padded, on the device, (1, 3, H, W) float32.
         size: (height, width) before padding.
-        brightness: What optical flow is estimated on, before padding; ``None`` for networks that find it themselves.
+        brightness: What optical flow is estimated on, without padding and at the scale of the plan; ``None`` for
+            networks that find it themselves.
     """
 
     image: Tensor
@@ -83,9 +70,11 @@ class Pair:
     Attributes:
         img0: Frame 0, padded, on the device, (1, 3, H, W) float32.
         img1: Frame 1, likewise.
-        flow: Flow from outside the network, padded, on the device, (1, 4, H, W) pixels; ``None`` for other networks.
+        flow: Flow from outside the network, padded, on the device, (1, 4, H/2, W/2) in pixels of that size; ``None``
+            for other networks.
         plan: The plan that ``estimates`` were made with.
         estimates: What the network's ``estimate`` returned for each tile.
+        serial: Tells pairs apart.
     """
 
     img0: Tensor
@@ -93,6 +82,7 @@ class Pair:
     flow: Tensor | None
     plan: Plan
     estimates: list[Tensor] = field(default_factory=list)
+    serial: int = field(default_factory=count().__next__)
 
     @property
     def bytes(self) -> int:
@@ -120,7 +110,7 @@ class Interpolator:
         backend: Replaces the default backend.
 
     Raises:
-        ArgumentError: An argument is of the wrong type or out of range.
+        ArgumentError: An argument is of the wrong type or out of range, or the network has no motion to scale.
         BackendError: The device is not available.
     """
 
@@ -140,22 +130,32 @@ class Interpolator:
         backend: Backend | None = None,
     ) -> None:
         self.spec = model.spec
-        self._scale = check_scale(scale)
-        self._tile = check_tile(tile)
-        self._overlap = check_overlap(overlap)
+        self._scaled = self.spec.external_flow or self.spec.estimates_flow
+        if check_scale(scale) not in (None, 1) and not self._scaled:
+            raise ArgumentError(f"scale must be 1 or None for {self.spec.name}, not {scale}: it has no flow to scale")
         self._batch = check_batch(batch)
-        self._preset = check_preset(preset)
-        self._log = log or logging.getLogger("vsrrin").info
         if backend is None:
             place = resolve_device(device)
             backend = TorchBackend(model.net, model.spec, place, resolve_precision(precision, place, model.spec))
         self._backend = backend
         self.device = self._backend.device
         self._device_lock = _lock_of(str(self.device))
+        self._planner = Planner(
+            name=self.spec.name,
+            size_multiple=self.spec.size_multiple,
+            bytes_per_pixel=self._backend.bytes_per_pixel,
+            device=self.device,
+            scale=scale,
+            tile=check_tile(tile),
+            overlap=check_overlap(overlap),
+            log=log or logging.getLogger("vsrrin").info,
+        )
         self._pairs: BoundedCache[Pair] = BoundedCache(cache_bytes, lambda pair: pair.bytes)
         self._pictures: BoundedCache[Picture] = BoundedCache(PICTURE_BYTES, lambda picture: picture.bytes)
+        self._middles: BoundedCache[Tensor] = BoundedCache(min(cache_bytes, PICTURE_BYTES), lambda x: x.nbytes)
         self._plans: dict[tuple[int, int], Plan] = {}
-        self._motion: dict[float, DisFlow] = {}
+        self._motion = DisFlow(check_preset(preset))
+        self._memory = FramePool(IDLE_BYTES)
 
     def interpolate(self, img0: Tensor, img1: Tensor, t: Sequence[float | Fraction]) -> list[Tensor]:
         """New frames between two frames.
@@ -175,24 +175,39 @@ class Interpolator:
         """
         return self.synthesize(self.prepare(self.ready(img0), self.ready(img1)), t)
 
-    def picture(self, key: Hashable, load: Callable[[], Tensor]) -> Picture:
-        """The source frame of ``key``, from the cache or from the (1, 3, H, W) tensor that ``load()`` returns."""
-        return self._pictures.get(key, lambda: self.ready(load()))
+    def picture(self, key: Hashable, size: tuple[int, int], fill: Callable[[Tensor], object]) -> Picture:
+        """The source frame of ``key``, from the cache or made ready.
+
+        Args:
+            key: Any name of the frame, always the same.
+            size: (height, width).
+            fill: Writes the frame into a (1, 3, height, width) float32 tensor on the CPU, RGB, nominally [0, 1].
+        """
+        return self._pictures.get(key, lambda: self._ready(size, fill))
 
     def ready(self, image: Tensor) -> Picture:
         """Uploads and pads a frame (1, 3, H, W) float32 RGB, nominally [0, 1], on any device.
 
         Raises:
             FrameSizeError: Another shape.
+            ArgumentError: Not floating point.
         """
         if image.dim() != 4 or image.shape[:2] != (1, 3) or not image.numel():
             raise FrameSizeError(f"Interpolator: a frame must have the shape (1, 3, H, W), not {tuple(image.shape)}")
         if not image.is_floating_point():
             raise ArgumentError(f"Interpolator: a frame must be floating point in [0, 1], not {image.dtype}")
         height, width = image.shape[-2:]
-        padder = self.plan(height, width).padder
-        uploaded = self._after_clearing(lambda: padder.pad(image.to(self.device, torch.float32)))
-        return Picture(uploaded, (height, width), brightness(image.cpu()) if self.spec.external_flow else None)
+        return self._ready((height, width), lambda target: target.copy_(image))
+
+    def _ready(self, size: tuple[int, int], fill: Callable[[Tensor], object]) -> Picture:
+        plan = self.plan(*size)
+        padded = self._after_clearing(lambda: self._memory.empty(1, 3, *plan.padder.padded))
+        image = plan.padder.crop(padded)
+        with torch.inference_mode():
+            fill(image)
+            plan.padder.fill_border(padded)
+        seen = brightness(image, plan.scale) if self.spec.external_flow else None
+        return Picture(self._upload(padded), size, seen)
 
     def pair(self, key: Hashable, load: Callable[[], tuple[Picture, Picture]]) -> Pair:
         """The prepared pair of ``key``, from the cache or from the frames that ``load()`` returns."""
@@ -211,8 +226,11 @@ class Interpolator:
         pair = Pair(left.image, right.image, None, plan)
         if left.brightness is not None and right.brightness is not None:
             # Not under the lock: the device serves other pairs meanwhile.
-            flow = self._motion_at(plan.scale)(left.brightness, right.brightness)
-            pair.flow = self._after_clearing(lambda: plan.padder.pad(flow.to(self.device)))
+            flows = self._motion(left.brightness, right.brightness)
+            height, width = plan.padder.padded
+            flow = self._after_clearing(lambda: self._memory.empty(1, 4, height // 2, width // 2))
+            half_flow(flows, *left.size, flow)
+            pair.flow = self._upload(flow)
         with self._device_lock, torch.inference_mode():
             self._spare_memory(plan, lambda current: self._estimate(pair, current))
         return pair
@@ -220,56 +238,45 @@ class Interpolator:
     def synthesize(self, pair: Pair, t: Sequence[float | Fraction]) -> list[Tensor]:
         """New frames of a prepared pair. See `interpolate`."""
         steps = [self._check_time(step) for step in t]
-        with self._device_lock, torch.inference_mode():
-            frames = self._spare_memory(pair.plan, lambda plan: self._synthesize(pair, steps, plan))
+        if self.spec.arbitrary_t:
+            frames = self._run(pair, [float(step) for step in steps])
+        else:
+            frames = [self._middle(pair, step) for step in steps]
         memory.heap().tidy()
-        return frames
+        return [pair.plan.padder.crop(frame).cpu() for frame in frames]
+
+    def _run(self, pair: Pair, steps: Sequence[float]) -> list[Tensor]:
+        with self._device_lock, torch.inference_mode():
+            return self._spare_memory(pair.plan, lambda plan: self._synthesize(pair, steps, plan))
+
+    def _middle(self, pair: Pair, t: Fraction) -> Tensor:
+        """The frame at t = odd / 2**k by bisection: the middle of its neighbours at t - 1 / 2**k and t + 1 / 2**k."""
+        step = Fraction(1, t.denominator)
+        ends = {Fraction(0): pair.img0, Fraction(1): pair.img1}
+
+        def compute() -> Tensor:
+            left, right = (ends[time] if time in ends else self._middle(pair, time) for time in (t - step, t + step))
+            between = pair if t.denominator == 2 else Pair(left, right, None, pair.plan)
+            if between is not pair:
+                with self._device_lock, torch.inference_mode():
+                    self._spare_memory(pair.plan, lambda plan: self._estimate(between, plan))
+            return self._run(between, [0.5])[0]
+
+        return self._middles.get((pair.serial, t), compute)
 
     def plan(self, height: int, width: int) -> Plan:
         """How frames of this size are processed; decided once, then kept, so that results do not change midway."""
         plan = self._plans.get((height, width))
-        return plan or self._plans.setdefault((height, width), self._make_plan(height, width))
+        return plan or self._plans.setdefault((height, width), self._planner.plan(height, width))
 
     def close(self) -> None:
         """Drops all pairs and gives the device's spare memory back. The engine can still be used."""
-        self._pairs.clear()
-        self._pictures.clear()
+        for kept in (self._pairs, self._pictures, self._middles, self._memory):
+            kept.clear()
         memory.release(self.device)
 
-    def _make_plan(self, height: int, width: int) -> Plan:
-        padder = Padder(height, width, self.spec.size_multiple)
-        scale = self._scale or automatic_scale(height, width)
-        padded_height, padded_width = padder.padded
-        whole = (padded_height, padded_width)
-        tile = whole
-        needed = padded_height * padded_width
-        if self._tile:
-            side = (self._tile, self._tile) if isinstance(self._tile, int) else (self._tile[1], self._tile[0])
-            tile = (min(side[0], padded_height), min(side[1], padded_width))
-        elif self._tile is None:
-            pixels = memory.budget(self.device) // self._backend.bytes_per_pixel
-            if pixels < needed:
-                tile = self._largest_tile(pixels, padded_height, padded_width)
-        grid = self._grid(whole, tile)
-        if self._tile is None and len(grid.tiles) > 1:
-            self._log(
-                f"{width}x{height} frames are processed in tiles of {grid.tiles[0].width}x{grid.tiles[0].height}: the "
-                f"whole frame would need {needed * self._backend.bytes_per_pixel / 2**30:.1f} GiB on {self.device}"
-            )
-        return Plan(padder, grid, scale)
-
-    def _largest_tile(self, pixels: int, height: int, width: int) -> tuple[int, int]:
-        """Height and width of a tile of at most ``pixels``: as square as the frame allows."""
-        side = max(math.isqrt(pixels), _SMALLEST_TILE)
-        tile_height = min(side, height)
-        return tile_height, min(max(pixels // tile_height, _SMALLEST_TILE), width)
-
-    def _grid(self, whole: tuple[int, int], tile: tuple[int, int]) -> TileGrid:
-        overlap = self._overlap
-        if overlap is None or self._tile is None:  # an automatic tile never contradicts the overlap asked for
-            shortest = min((side for side, length in zip(tile, whole, strict=True) if side < length), default=0)
-            overlap = min(DEFAULT_OVERLAP if overlap is None else overlap, max(shortest - 1, 0) // 4)
-        return TileGrid(*whole, tile, overlap, self.spec.size_multiple)
+    def _upload(self, x: Tensor) -> Tensor:
+        return x if self.device.type == "cpu" else self._after_clearing(lambda: x.to(self.device))
 
     def _after_clearing[R](self, run: Callable[[], R]) -> R:
         """Runs; if memory runs out, once more with nothing kept of other pairs."""
@@ -292,33 +299,13 @@ class Interpolator:
             except Exception as error:
                 if not memory.is_out_of_memory(error):
                     raise
-                smaller = self._smaller(current, error)
+                smaller = self._planner.smaller(current, error)
             memory.release(self.device)
             self._plans[size] = smaller
 
-    def _smaller(self, plan: Plan, error: Exception) -> Plan:
-        tile = plan.grid.tiles[0]
-        height, width = (max(side // 2, min(_SMALLEST_TILE, side)) for side in (tile.height, tile.width))
-        overlap = min(plan.grid.overlap or DEFAULT_OVERLAP, (min(height, width) - 1) // 4)
-        grid = TileGrid(*plan.padder.padded, (height, width), overlap, self.spec.size_multiple)
-        frame = f"{plan.padder.width}x{plan.padder.height}"
-        if (grid.tiles[0].height, grid.tiles[0].width) == (tile.height, tile.width):
-            raise BackendError(
-                f"{self.device} has too little memory for {frame} frames even in tiles of {tile.width}x{tile.height} "
-                f"with {self.spec.name}: close other programs or choose another device ({error})"
-            ) from error
-        tile = grid.tiles[0]
-        self._log(
-            f"{self.device} ran out of memory with {frame} frames; from now on in tiles of {tile.width}x{tile.height}"
-        )
-        return replace(plan, grid=grid)
-
-    def _motion_at(self, scale: float) -> DisFlow:
-        return self._motion.setdefault(scale, DisFlow(self._preset, scale))
-
     def _estimate(self, pair: Pair, plan: Plan) -> None:
         tiles = plan.grid.tiles
-        if pair.flow is None and plan.scale < 1:
+        if self.spec.estimates_flow and plan.scale < 1:
             area = plan.padder.padded[0] * plan.padder.padded[1] * plan.scale**2
             if area <= tiles[0].height * tiles[0].width:
                 flow = self._estimate_small(pair.img0, pair.img1, plan.scale)
@@ -331,7 +318,8 @@ class Interpolator:
             pair.estimates = []
             for group in batched(tiles, self._batch):
                 img0, img1 = _cut(pair.img0, group), _cut(pair.img1, group)
-                estimates = self._backend.estimate(img0, img1, None if pair.flow is None else _cut(pair.flow, group))
+                outer = None if pair.flow is None else _cut(pair.flow, group, factor=2)
+                estimates = self._backend.estimate(img0, img1, outer)
                 pair.estimates += estimates.chunk(len(group))
         pair.plan = plan
 
@@ -342,8 +330,6 @@ class Interpolator:
         small = [max(round(side * scale / multiple), 1) * multiple for side in (height, width)]
         shrunk = (F.interpolate(x, small, mode="bilinear", align_corners=False, antialias=True) for x in (img0, img1))
         flow = self._backend.estimate(next(shrunk), next(shrunk), None)
-        if flow.shape != (1, 4, *small):
-            raise ArgumentError(f"scale must be 1 or None for {self.spec.name}, not {scale}: it has no flow to scale")
         per_axis = torch.tensor([width / small[1], height / small[0]] * 2, device=flow.device).view(1, 4, 1, 1)
         return F.interpolate(flow, (height, width), mode="bilinear", align_corners=False) * per_axis
 
@@ -358,22 +344,26 @@ class Interpolator:
                 pair.estimates[group[0][0]] if len(group) == 1 else torch.cat([pair.estimates[i] for i, _ in group])
             )
             t = torch.tensor([step for _, step in group], dtype=torch.float32, device=self.device).view(-1, 1, 1, 1)
-            parts += self._backend.synthesize(_cut(pair.img0, chosen), _cut(pair.img1, chosen), estimate, t).chunk(
-                len(group)
-            )
-        frames = (plan.grid.join(part) for part in batched(parts, len(tiles)))
-        return [plan.padder.crop(frame).cpu() for frame in frames]
+            img0, img1 = _cut(pair.img0, chosen), _cut(pair.img1, chosen)
+            out = self._memory.empty(*img0.shape) if self.device.type == "cpu" else None
+            parts += self._backend.synthesize(img0, img1, estimate, t, out=out).chunk(len(group))
+        return [plan.grid.join(part) for part in batched(parts, len(tiles))]
 
-    def _check_time(self, t: float | Fraction) -> float:
+    def _check_time(self, t: float | Fraction) -> Fraction:
         if not 0 < t < 1:
             raise ArgumentError(f"Interpolator: t must lie between 0 and 1, not {t}")
-        if not self.spec.arbitrary_t and t != Fraction(1, 2):
-            raise ArgumentError(f"Interpolator: t must be 1/2 for {self.spec.name}, not {t}")
-        return float(t)
+        exact = Fraction(t)
+        if not self.spec.arbitrary_t and FINEST_BISECTION % exact.denominator:
+            raise ArgumentError(
+                f"Interpolator: t must be a multiple of 1/{FINEST_BISECTION} for {self.spec.name}, which knows only "
+                f"the middle of a pair, not {t}"
+            )
+        return exact
 
 
-def _cut(x: Tensor, tiles: Sequence[Tile]) -> Tensor:
-    return tiles[0].cut(x) if len(tiles) == 1 else torch.cat([tile.cut(x) for tile in tiles])
+def _cut(x: Tensor, tiles: Sequence[Tile], *, factor: int = 1) -> Tensor:
+    parts = [tile.cut(x, factor=factor) for tile in tiles]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 @cache

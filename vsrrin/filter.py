@@ -21,7 +21,7 @@ import vapoursynth as vs
 from . import frames, props, scene
 from .clips import check_clip, frame_rate, make_timing, say
 from .cuts import SceneMode, cut_clip, is_cut
-from .engine import CACHE_BYTES, Interpolator, Picture
+from .engine import CACHE_BYTES, FINEST_BISECTION, Interpolator, Picture
 from .errors import ArgumentError, VsrrinError
 from .frames import Colour
 from .models import shared
@@ -227,7 +227,9 @@ class _Renderer:
         return frames.from_tensor(image, left, _colour(left), vs.core.core)
 
     def _ready(self, number: int, frame: vs.VideoFrame) -> Picture:
-        return self.engine.picture(number, lambda: frames.to_tensor(frame, _colour(frame)))
+        return self.engine.picture(
+            number, (frame.height, frame.width), lambda out: frames.to_tensor(frame, _colour(frame), out)
+        )
 
     def _shows_right(self, time: FrameTime) -> bool:
         return self.at_cut == "nearest" and 2 * time.t >= 1
@@ -304,10 +306,14 @@ def _closing(reference: "weakref.ref[Interpolator]") -> Callable[[], None]:
 def _check_times(timing: Timing, spec: NetSpec) -> None:
     if spec.arbitrary_t:
         return
-    wrong = {timing.at(n).t for n in range(min(timing.length, 1000))} - {0, Fraction(1, 2)}
-    if wrong:
+    # A constant rate repeats itself soon, or meets a wrong time soon.
+    count = min(timing.length, 1000) if isinstance(timing, ConstantTiming) else timing.length
+    times = (timing.at(n) for n in range(count))
+    wrong = next((time.t for time in times if time.is_pair and FINEST_BISECTION % time.t.denominator), None)
+    if wrong is not None:
         raise ArgumentError(
-            f"{spec.name} knows only the middle of a pair (t = 1/2), not t = {min(wrong)}: use factor 2"
+            f"{spec.name} knows only the middle of a pair; middles of middles reach multiples of t = "
+            f"1/{FINEST_BISECTION}, not t = {wrong}: use factor 2, 4 or 8"
         )
 
 

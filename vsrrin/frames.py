@@ -16,9 +16,13 @@ import cv2
 import numpy as np
 import torch
 import vapoursynth as vs
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .errors import ArgumentError
+
+type Planes = NDArray[np.float32]
+"""One plane (H, W) or three (3, H, W)."""
 
 # (Kr, Kb) by ITU-T H.273 matrix coefficients. Constant-luminance and ICtCp systems (10, 13, 14) are not linear in RGB;
 # the network sees them through BT.2020's matrix, which changes its input slightly and its output not at all, since the
@@ -114,8 +118,12 @@ class Colour:
         return _LUMA_WEIGHTS.get(self.matrix, _LUMA_WEIGHTS[1])
 
 
-_BAND = 128
-"""Chroma rows converted at a time: what is in between stays in the cache."""
+_BAND = 64
+"""Rows converted at a time, a multiple of every subsampling: what is in between stays in the cache.
+
+In numpy, not in torch: VapourSynth calls from many threads, and each would wake a team of OpenMP threads of its own for
+every one of the small steps.
+"""
 
 
 def _guess_matrix(width: int, height: int, props: Mapping[str, Any]) -> int:
@@ -141,64 +149,76 @@ def int_prop(props: Mapping[str, Any], key: str, default: int) -> int:
     return int(value) if isinstance(value, int) else default
 
 
-def to_tensor(frame: vs.VideoFrame, colour: Colour) -> Tensor:
+def to_tensor(frame: vs.VideoFrame, colour: Colour, out: Tensor | None = None) -> Tensor:
     """A frame as RGB.
+
+    Args:
+        frame: Any supported frame.
+        colour: How its samples are to be read.
+        out: Memory for the result, of its shape; rows may be longer.
 
     Returns:
         (1, 3, H, W) float32, nominally [0, 1]; GRAY is repeated in all three channels.
     """
-    planes = [_samples(frame, index) for index in range(frame.format.num_planes)]
-    scale, offset = colour.luma
-    if colour.family == vs.GRAY:
-        return planes[0].sub_(offset).div_(scale).expand(3, -1, -1)[None].contiguous()
-    if colour.family == vs.RGB or colour.matrix == _RGB:
-        ordered = planes if colour.family == vs.RGB else [planes[2], planes[0], planes[1]]
-        if colour.family != vs.RGB:
-            ordered = [_enlarge(p, planes[0].shape) for p in ordered]
-        return torch.stack(ordered).sub_(offset).div_(scale)[None]
-    luma = planes[0].sub_(offset).div_(scale)
-    scale, offset = colour.chroma
-    u, v = (plane.sub_(offset).div_(scale) for plane in planes[1:])
-    out = torch.empty(1, 3, *luma.shape)
-    y = luma.shape[0] // u.shape[0]
-    for top in range(0, u.shape[0], _BAND):
-        band = slice(top, top + _BAND)
-        differences = torch.stack(_differences(colour, u[band], v[band]))
-        rows = slice(top * y, (top + _BAND) * y)
-        _add_enlarged(luma[rows], differences, out[0, :, rows])
+    if out is None:
+        out = torch.empty(1, 3, frame.height, frame.width)
+    rgb: Planes = out[0].numpy()
+    planes = [np.asarray(frame[index]) for index in range(frame.format.num_planes)]
+    low = planes[-1]
+    y, x = frame.height // low.shape[0], frame.width // low.shape[1]
+    for top in range(0, frame.height, _BAND):
+        rows, low_rows = slice(top, top + _BAND), slice(top // y, (top + _BAND) // y)
+        if colour.family == vs.GRAY:
+            rgb[:, rows] = _read(planes[0][rows], colour.luma)
+        elif colour.family == vs.RGB:
+            for channel, plane in zip(rgb, planes, strict=True):
+                channel[rows] = _read(plane[rows], colour.luma)
+        elif colour.matrix == _RGB:
+            for channel, plane in zip((1, 2, 0), planes, strict=True):
+                wanted = low_rows if channel != 1 else rows
+                samples = _read(plane[wanted], colour.luma)
+                rgb[channel, rows] = samples if channel == 1 else _enlarged(samples, y, x)
+        else:
+            luma = _read(planes[0][rows], colour.luma)
+            u, v = (_read(plane[low_rows], colour.chroma) for plane in planes[1:])
+            for channel, difference in zip(rgb, _differences(colour, u, v), strict=True):
+                np.add(luma, _enlarged(difference, y, x), out=channel[rows])
     return out
 
 
-def _differences(colour: Colour, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _read(samples: NDArray[np.generic], scaling: tuple[float, float]) -> Planes:
+    """Samples as float32, a copy: (sample - offset) / scale."""
+    scale, offset = scaling
+    values = samples.astype(np.float32)
+    if offset:
+        values -= np.float32(offset)
+    if scale != 1:
+        values /= np.float32(scale)
+    return values
+
+
+def _differences(colour: Colour, u: Planes, v: Planes) -> tuple[Planes, Planes, Planes]:
     """What to add to luma for R, G and B, at the chroma planes' size."""
     if colour.matrix == _YCGCO:  # u is Cg, v is Co
         return v - u, u, -u - v
     kr, kb = colour.luma_weights
     kg = 1 - kr - kb
-    red, blue = v * (2 * (1 - kr)), u * (2 * (1 - kb))
-    return red, red * (-kr / kg) + blue * (-kb / kg), blue
+    red, blue = v * np.float32(2 * (1 - kr)), u * np.float32(2 * (1 - kb))
+    return red, red * np.float32(-kr / kg) + blue * np.float32(-kb / kg), blue
 
 
-def _add_enlarged(luma: Tensor, low: Tensor, out: Tensor) -> None:
-    """out (3, H, W) = luma (H, W) + low (3, h, w), each value of low repeated over its block."""
-    (height, width), (_, h, w) = luma.shape, low.shape
-    y, x = height // h, width // w
-    # Widened first: adding with a broadcast innermost dimension is slow.
-    wide = low if x == 1 else low[..., None].expand(3, h, w, x).reshape(3, h, width)
-    torch.add(luma.view(1, h, y, width), wide[:, :, None], out=out.view(3, h, y, width))
+def _enlarged(low: Planes, y: int, x: int) -> Planes:
+    """Each value of (h, w) repeated over a block: (h * y, w * x)."""
+    if y * x == 1:
+        return low
+    h, w = low.shape
+    large = np.empty((h, y, w * x), np.float32)
+    large[:, 0].reshape(h, w, x)[...] = low[..., None]
+    large[:, 1:] = large[:, :1]
+    return large.reshape(h * y, w * x)
 
 
-def _enlarge(plane: Tensor, shape: torch.Size) -> Tensor:
-    y, x = shape[0] // plane.shape[0], shape[1] // plane.shape[1]
-    return plane.repeat_interleave(y, 0).repeat_interleave(x, 1) if y * x > 1 else plane
-
-
-def _samples(frame: vs.VideoFrame, plane: int) -> Tensor:
-    """One plane as float32 (H, W), a copy."""
-    return torch.from_numpy(np.asarray(frame[plane]).astype(np.float32))
-
-
-def luma(frame: vs.VideoFrame, colour: Colour) -> np.ndarray[Any, np.dtype[np.float32]]:
+def luma(frame: vs.VideoFrame, colour: Colour) -> Planes:
     """Brightness of a frame, float32, nominally [0, 1], shrunk to at most 256x144; for RGB the green plane.
 
     What is brighter than white, as in linear HDR, is compressed: 1 stays 1, 100 becomes 2.15.
@@ -246,62 +266,79 @@ def from_tensor(image: Tensor, like: vs.VideoFrame, colour: Colour, core: vs.Cor
         core: Makes the frame.
     """
     frame = core.create_video_frame(like.format, like.width, like.height)
-    for index, plane in enumerate(_planes(image[0], colour, like.format)):
-        _store(frame, index, plane, colour)
+    planes = [np.asarray(frame[index]) for index in range(like.format.num_planes)]
+    y, x = 2**like.format.subsampling_h, 2**like.format.subsampling_w
+    rgb: Planes = image[0].numpy()
+    for top in range(0, like.height, _BAND):
+        rows = slice(top, top + _BAND)
+        for plane, values, height in zip(planes, _samples(rgb[:, rows], colour, y, x), (1, y, y), strict=False):
+            _store(values, plane[top // height : (top + _BAND) // height], colour)
     frame.props.update(like.props)
     return frame
 
 
-def _planes(rgb: Tensor, colour: Colour, video_format: vs.VideoFormat) -> list[Tensor]:
-    """(3, H, W) in [0, 1] to planes in sample units, not yet rounded."""
-    scale, offset = colour.luma
+def _samples(rgb: Planes, colour: Colour, y: int, x: int) -> list[Planes]:
+    """(3, H, W) in [0, 1] to planes in sample units, not yet rounded; new arrays."""
     if colour.family == vs.GRAY:
-        return [rgb.mean(0).mul_(scale).add_(offset)]
-    y, x = 2**video_format.subsampling_h, 2**video_format.subsampling_w
-    low = _average(rgb, y, x)
-    if colour.family == vs.RGB or colour.matrix == _RGB:
-        samples, low = rgb * scale + offset, low * scale + offset
-        return list(samples) if colour.family == vs.RGB else [samples[1], low[2], low[0]]
-    luma = _luma(rgb, colour).mul_(scale).add_(offset)
-    scale, offset = colour.chroma
-    return [luma, *(plane.mul_(scale).add_(offset) for plane in _chroma(low, colour))]
+        return [_scaled((rgb[0] + rgb[1] + rgb[2]) * np.float32(1 / 3), colour.luma)]
+    if colour.family == vs.RGB:
+        return [_scaled(channel.copy(), colour.luma) for channel in rgb]
+    if colour.matrix == _RGB:
+        return [
+            _scaled(rgb[1].copy(), colour.luma),
+            *(_scaled(_average(rgb[channel], y, x).copy(), colour.luma) for channel in (2, 0)),
+        ]
+    luma = _luma(rgb, colour)
+    low_luma, (red, green, blue) = _average(luma, y, x), (_average(channel, y, x) for channel in rgb)
+    if colour.matrix == _YCGCO:
+        chroma = green - low_luma, (red - blue) * np.float32(0.5)
+    else:
+        kr, kb = colour.luma_weights
+        chroma = (blue - low_luma) * np.float32(0.5 / (1 - kb)), (red - low_luma) * np.float32(0.5 / (1 - kr))
+    return [_scaled(luma, colour.luma), *(_scaled(plane, colour.chroma) for plane in chroma)]
 
 
-def _average(rgb: Tensor, y: int, x: int) -> Tensor:
-    """Mean of blocks of y * x samples, (3, H, W) to (3, H/y, W/x); a third of the time of ``avg_pool2d``."""
-    for axis, parts in ((1, y), (2, x)):
-        if parts > 1:
-            pieces = [rgb[:, i::parts] if axis == 1 else rgb[:, :, i::parts] for i in range(parts)]
-            rgb = pieces[0] + pieces[1]
-            for piece in pieces[2:]:
-                rgb += piece
-    return rgb * (1 / (y * x)) if y * x > 1 else rgb
+def _scaled(values: Planes, scaling: tuple[float, float]) -> Planes:
+    """value * scale + offset, in place."""
+    scale, offset = scaling
+    if scale != 1:
+        values *= np.float32(scale)
+    if offset:
+        values += np.float32(offset)
+    return values
 
 
-def _luma(rgb: Tensor, colour: Colour) -> Tensor:
+def _average(plane: Planes, y: int, x: int) -> Planes:
+    """Mean of blocks of y * x samples: (H, W) to (H/y, W/x); the plane itself if the blocks are samples."""
+    if y * x == 1:
+        return plane
+    pieces = [plane[i::y] for i in range(y)]
+    rows = sum(pieces[1:], start=pieces[0])
+    total = sum((rows[:, i::x] for i in range(1, x)), start=rows[:, ::x])
+    mean: Planes = np.multiply(total, np.float32(1 / (y * x)))
+    return mean
+
+
+def _luma(rgb: Planes, colour: Colour) -> Planes:
     if colour.matrix == _YCGCO:
         weights = (0.25, 0.5, 0.25)
     else:
         kr, kb = colour.luma_weights
         weights = (kr, 1 - kr - kb, kb)
-    return (rgb[0] * weights[0]).add_(rgb[1], alpha=weights[1]).add_(rgb[2], alpha=weights[2])
+    total: Planes = rgb[0] * np.float32(weights[0])
+    for channel, weight in zip(rgb[1:], weights[1:], strict=True):
+        total += channel * np.float32(weight)
+    return total
 
 
-def _chroma(rgb: Tensor, colour: Colour) -> tuple[Tensor, Tensor]:
-    luma = _luma(rgb, colour)
-    if colour.matrix == _YCGCO:
-        return rgb[1] - luma, (rgb[0] - rgb[2]) * 0.5
-    kr, kb = colour.luma_weights
-    return (rgb[2] - luma).div_(2 * (1 - kb)), (rgb[0] - luma).div_(2 * (1 - kr))
-
-
-def _store(frame: vs.VideoFrame, index: int, plane: Tensor, colour: Colour) -> None:
-    target = np.asarray(frame[index])
+def _store(values: Planes, target: NDArray[np.generic], colour: Colour) -> None:
+    """Writes sample values, which are used up, into rows of a plane."""
     if not colour.is_float:
         # Half to even, like the rounding that made an 8-bit source: truncation would darken every new frame.
-        plane = plane.round_().clamp_(0, 2**colour.bits - 1)
-        plane = plane.byte() if colour.bits <= 8 else plane.to(torch.int32)
-    np.copyto(target, plane.numpy(), casting="unsafe")
+        np.rint(values, out=values)
+        np.fmax(values, 0, out=values)  # NaN becomes 0
+        np.fmin(values, 2**colour.bits - 1, out=values)
+    np.copyto(target, values, casting="unsafe")
 
 
 def require_supported(video_format: vs.VideoFormat) -> None:

@@ -5,12 +5,12 @@ runs on the CPU outside the GIL, in whichever thread asks for a pair: VapourSynt
 the flow of the next pairs is found while a device other than the CPU synthesises this one.
 """
 
+import math
 from queue import Empty, LifoQueue
 from typing import Literal
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -45,40 +45,25 @@ class DisFlow:
 
     Args:
         preset: OpenCV's preset; "fast" takes a fifth of the time of "medium".
-        scale: Size of the picture on which flow is estimated, relative to the frame, in (0, 1].
     """
 
-    def __init__(self, preset: Preset = "medium", scale: float = 1.0) -> None:
+    def __init__(self, preset: Preset = "medium") -> None:
         self.preset = preset
-        self.scale = scale
         self._idle: dict[tuple[int, ...], LifoQueue[cv2.DISOpticalFlow]] = {}
 
-    def __call__(self, brightness0: Brightness, brightness1: Brightness) -> Tensor:
-        """Flow of a pair, both directions.
+    def __call__(self, brightness0: Brightness, brightness1: Brightness) -> tuple[Flow, Flow]:
+        """Flow of a pair.
 
         Args:
             brightness0: That of frame 0, (H, W); see :func:`brightness`.
             brightness1: That of frame 1, likewise.
 
         Returns:
-            (1, 4, H, W) float32, pixels, (dx, dy) of 0->1 then of 1->0.
+            Flow 0->1 and 1->0, each (H, W, 2), pixels of that size.
         """
         grey0, grey1 = greys(brightness0, brightness1)
         # One after the other: OpenCV spreads each over all cores (both at once measured no faster).
-        flow = torch.empty(1, 4, *grey0.shape)
-        flow[0, :2] = torch.from_numpy(self.one_way(grey0, grey1)).permute(2, 0, 1)
-        flow[0, 2:] = torch.from_numpy(self.one_way(grey1, grey0)).permute(2, 0, 1)
-        return flow
-
-    def one_way(self, grey0: Grey, grey1: Grey) -> Flow:
-        """Flow from ``grey0`` (H, W) to ``grey1`` (H, W): (H, W, 2), pixels."""
-        height, width = grey0.shape
-        if self.scale < 1:
-            small = (max(round(width * self.scale), 1), max(round(height * self.scale), 1))
-            flow = self._calculate(_shrink(grey0, small), _shrink(grey1, small))
-            per_axis = np.array([width / small[0], height / small[1]], np.float32)
-            return np.asarray(cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR), np.float32) * per_axis
-        return self._calculate(grey0, grey1)
+        return self._calculate(grey0, grey1), self._calculate(grey1, grey0)
 
     def _calculate(self, grey0: Grey, grey1: Grey) -> Flow:
         height, width = grey0.shape
@@ -97,14 +82,57 @@ class DisFlow:
         return flow[:height, :width]
 
 
-def _shrink(image: Grey, size: tuple[int, int]) -> Grey:
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+def working_size(height: int, width: int, scale: float) -> tuple[int, int]:
+    """(height, width) of the picture on which motion of a frame is estimated; ``scale`` in (0, 1]."""
+    # Rounded up, so that half scale is the size in which networks take flow, whatever the frame's.
+    return max(math.ceil(height * scale), 1), max(math.ceil(width * scale), 1)
 
 
-def brightness(image: Tensor) -> Brightness:
-    """What flow is estimated on: the mean of the channels of (1, 3, H, W), nominally [0, 1], on the CPU."""
-    result: Brightness = image[0].float().mean(0).contiguous().numpy()
-    return result
+def brightness(image: Tensor, scale: float = 1.0) -> Brightness:
+    """What flow is estimated on: the mean of the channels.
+
+    Args:
+        image: (1, 3, H, W) float32, nominally [0, 1], on the CPU.
+        scale: Size of the result relative to the frame.
+
+    Returns:
+        An array of `working_size`.
+    """
+    channels = image[0].float().numpy()
+    if scale < 1:
+        height, width = working_size(channels.shape[1], channels.shape[2], scale)
+        shrunk = (cv2.resize(channel, (width, height), interpolation=cv2.INTER_AREA) for channel in channels)
+        channels = np.stack([np.asarray(channel, np.float32) for channel in shrunk])
+    total: Brightness = channels[0] + channels[1]
+    total += channels[2]
+    total *= np.float32(1 / 3)
+    return total
+
+
+def half_flow(flows: tuple[Flow, Flow], height: int, width: int, out: Tensor) -> None:
+    """Flow of a pair as networks take it: at half the frame's size, both directions in one tensor.
+
+    Args:
+        flows: Flow 0->1 and 1->0 as :class:`DisFlow` returns them, for brightness of any scale.
+        height: The frame's height, pixels.
+        width: The frame's width, pixels.
+        out: Is filled, (1, 4, H', W') float32 on the CPU: (dx, dy) in pixels of half the frame's size, 0->1 then 1->0.
+            Where it is larger than half the frame, its border is repeated.
+    """
+    rows, columns = -(-height // 2), -(-width // 2)
+    for direction, flow in enumerate(flows):
+        h, w = flow.shape[:2]
+        if (h, w) == (height, width) and (height % 2 or width % 2):
+            # Full size becomes half in blocks of two by two: the last one of an odd side is made whole.
+            flow = np.pad(flow, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        if flow.shape[:2] != (rows, columns):
+            method = cv2.INTER_AREA if flow.shape[0] > rows else cv2.INTER_LINEAR
+            flow = np.asarray(cv2.resize(flow, (columns, rows), interpolation=method), np.float32)
+        for axis, factor in enumerate((width / 2 / w, height / 2 / h)):
+            target = out[0, 2 * direction + axis].numpy()
+            np.multiply(flow[..., axis], np.float32(factor), out=target[:rows, :columns])
+            target[:rows, columns:] = target[:rows, columns - 1 : columns]
+            target[rows:] = target[rows - 1]
 
 
 def greys(brightness0: Brightness, brightness1: Brightness) -> tuple[Grey, Grey]:
@@ -113,14 +141,18 @@ def greys(brightness0: Brightness, brightness1: Brightness) -> tuple[Grey, Grey]
     [0, 1] becomes 0 to 255. Frames that exceed it (linear HDR) are compressed by a logarithm up to their maximum, and
     frames that use less than a sixteenth of it are stretched, or 8 bit would leave nothing to match.
     """
-    both = [np.nan_to_num(b, nan=0.0, posinf=0.0, neginf=0.0) for b in (brightness0, brightness1)]
+    both = [brightness0, brightness1]
+    if not all(math.isfinite(float(b.sum())) for b in both):
+        both = [np.nan_to_num(b, nan=0.0, posinf=0.0, neginf=0.0) for b in both]
     peak = max(float(b.max()) for b in both)
     if peak > _OVERBRIGHT:
         scale = 255 / np.log1p(_KNEE * peak)
-        both = [np.log1p(_KNEE * np.maximum(b, 0)) * scale for b in both]
+        both = [np.log1p(_KNEE * np.maximum(b, 0)) * np.float32(scale) for b in both]
     else:
         scale = 255 / peak if 0 < peak < 1 / 16 else 255
-        both = [b * np.float32(scale) for b in both]
+        both = [b * np.float32(scale) for b in both]  # new arrays: the given ones serve other pairs too
     # Rounded: truncation would flip a level wherever float arithmetic ends just below a whole number.
-    grey0, grey1 = (np.clip(np.rint(b), 0, 255).astype(np.uint8) for b in both)
+    for b in both:
+        np.clip(np.rint(b, out=b), 0, 255, out=b)
+    grey0, grey1 = (b.astype(np.uint8) for b in both)
     return grey0, grey1

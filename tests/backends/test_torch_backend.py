@@ -31,7 +31,7 @@ def make_net(spec: NetSpec) -> nn.Module:
 
 def inputs(spec: NetSpec) -> tuple[Tensor, Tensor, Tensor | None]:
     img0, img1 = texture(HEIGHT, WIDTH), texture(HEIGHT, WIDTH, (2.0, 1.0))
-    flow = torch.tensor([2.0, 1.0, -2.0, -1.0]).view(1, 4, 1, 1).expand(1, 4, HEIGHT, WIDTH).contiguous()
+    flow = torch.tensor([2.0, 1.0, -2.0, -1.0]).view(1, 4, 1, 1).expand(1, 4, HEIGHT // 2, WIDTH // 2).contiguous()
     return img0, img1, flow if spec.external_flow else None
 
 
@@ -237,8 +237,11 @@ def test_a_closed_backend_lets_its_net_go() -> None:
 class Plain(nn.Module):
     """A net that says nothing of its memory."""
 
+    def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+        return img0
 
-class Frugal(nn.Module):
+
+class Frugal(Plain):
     """A net that needs less than its kind."""
 
     bytes_per_pixel = 120
@@ -257,3 +260,17 @@ class Frugal(nn.Module):
 def test_memory_per_pixel(net: nn.Module, dtype: torch.dtype, expected: int) -> None:
     spec = replace(rrin_lite.SPEC, bytes_per_pixel=1000)
     assert TorchBackend(net, spec, CPU, dtype).bytes_per_pixel == expected
+
+
+def test_the_result_is_written_where_it_is_wanted_if_the_net_can() -> None:
+    """Nets that cannot return memory of their own; the values are the same."""
+    for net, spec, writes in (
+        (rrin_lite.RRINLite().eval().prepare(), rrin_lite.SPEC, True),
+        (make_net(rrin.SPEC), rrin.SPEC, False),
+    ):
+        backend = TorchBackend(net, spec, CPU, torch.float32)
+        img0, img1, flow = inputs(spec)
+        estimate, out = backend.estimate(img0, img1, flow), torch.empty_like(img0)
+        frame = backend.synthesize(img0, img1, estimate, half(), out=out)
+        assert (frame.data_ptr() == out.data_ptr()) == writes
+        assert torch.equal(frame, backend.synthesize(img0, img1, estimate, half()))

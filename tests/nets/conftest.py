@@ -114,8 +114,8 @@ class Pair:
 
 @pytest.fixture(scope="session")
 def pair() -> Pair:
-    """Two frames and their true flow, (1, 4, H, W)."""
-    flow = torch.tensor([3.0, -2.0, -3.0, 2.0]).view(1, 4, 1, 1).expand(1, 4, 64, 96).contiguous()
+    """Two frames and their true flow at half their size, (1, 4, H/2, W/2)."""
+    flow = torch.tensor([1.5, -1.0, -1.5, 1.0]).view(1, 4, 1, 1).expand(1, 4, 32, 48).contiguous()
     return Pair(Pair.at(0.0), Pair.at(1.0), flow)
 
 

@@ -15,11 +15,16 @@ class Backend(Protocol):
     """Peak working memory per pixel of a tile."""
 
     def estimate(self, img0: Tensor, img1: Tensor, flow: Tensor | None) -> Tensor:
-        """The net contract's ``estimate``; ``flow`` (N, 4, H, W) for nets with ``external_flow``."""
+        """The net contract's ``estimate``; ``flow`` (N, 4, H/2, W/2) for nets with ``external_flow``."""
         ...
 
-    def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
-        """The net contract's ``synthesize``: (N, 3, H, W) float32; t (N, 1, 1, 1) float32 in (0, 1)."""
+    def synthesize(
+        self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor, *, out: Tensor | None = None
+    ) -> Tensor:
+        """The net contract's ``synthesize``: (N, 3, H, W) float32; t (N, 1, 1, 1) float32 in (0, 1).
+
+        ``out`` may be used for the result, to spare an allocation.
+        """
         ...
 
     def close(self) -> None:

@@ -26,6 +26,8 @@ _SLOPE = 0.2
 _EPSILON = 1e-6
 # Flow enters the networks in tens of pixels, so that it is of the size of the other channels.
 _FLOW_SCALE = 0.1
+# Rows worked on at a time where no layer is at work; even.
+_BAND = 64
 # Measured at 512x512 and 1024x1024: all parts at most 491; with no part at work 60, whatever the precision.
 _BYTES_PER_PIXEL, _PLAIN_BYTES_PER_PIXEL = 512, 64
 
@@ -148,10 +150,10 @@ class RRINLite(nn.Module):
         Args:
             img0: Frame 0, (N, 3, H, W) float32, nominally in [0, 1].
             img1: Frame 1, likewise.
-            flow: (N, 4, H, W) float32, (dx, dy) in pixels of 0 -> 1, then of 1 -> 0.
+            flow: (N, 4, H/2, W/2) float32, (dx, dy) in pixels of that size of 0 -> 1, then of 1 -> 0.
 
         Returns:
-            (N, 6, H/2, W/2) float32: the flow in pixels of that size, then log(1 + disagreement) of both flows at
+            (N, 6, H/2, W/2) float32: the flow likewise, then log(1 + disagreement) of both flows at
             frame 0 and at frame 1, which is high where a point has no partner in the other frame. Only the first
             4 channels if ``refine``, the reader of the others, is left out.
 
@@ -159,7 +161,7 @@ class RRINLite(nn.Module):
             FrameSizeError: The shapes do not fit.
         """
         check_inputs("RRINLite.estimate", SPEC.size_multiple, img0, img1, flow=flow)
-        half = F.avg_pool2d(flow.float(), 2) * 0.5
+        half = flow.float()
         if not (self._runs("correct") or self._runs("refine")):
             return half
         flow_0_1, flow_1_0 = half[:, :2], half[:, 2:]
@@ -170,7 +172,9 @@ class RRINLite(nn.Module):
             half = half + self.correct(torch.cat((small0, small1, warped1, warped0, half * _FLOW_SCALE, doubt), 1))
         return torch.cat((half, doubt), 1) if self._runs("refine") else half
 
-    def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+    def synthesize(
+        self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor, *, out: Tensor | None = None
+    ) -> Tensor:
         """The picture at time t.
 
         Args:
@@ -178,6 +182,7 @@ class RRINLite(nn.Module):
             img1: Frame 1, likewise.
             estimate: What :meth:`estimate` returned for them.
             t: (N, 1, 1, 1) float32 in (0, 1).
+            out: Memory for the result, contiguous; used where no layer is at work.
 
         Returns:
             (N, 3, H, W) float32, within the range of the sample's two frames and [0, 1].
@@ -187,6 +192,8 @@ class RRINLite(nn.Module):
             ArgumentError: t has another shape.
         """
         check_inputs("RRINLite.synthesize", SPEC.size_multiple, img0, img1, t=t)
+        if not (self._runs("refine") or self._runs("synth")):
+            return _plain(img0, img1, estimate, t, torch.empty_like(img0) if out is None else out)
         flow_t_0, flow_t_1 = project_flow(estimate[:, :2], estimate[:, 2:4], t)
         if self._runs("refine"):
             delta = self._refinement(img0, img1, estimate, flow_t_0, flow_t_1, t)
@@ -196,7 +203,7 @@ class RRINLite(nn.Module):
             weight0, weight1 = (1 - t) * mask[:, :1], t * mask[:, 1:]
         else:
             logits = None
-            weight0, weight1 = (1 - t) * 0.5, t * 0.5  # the sigmoid of zero, and the same for every pixel
+            weight0, weight1 = (1 - t) * 0.5, t * 0.5  # as in `_plain`
         warped0 = backward_warp(img0, _double(flow_t_0 * 2))
         warped1 = backward_warp(img1, _double(flow_t_1 * 2))
         total = weight0 + weight1 + _EPSILON
@@ -224,6 +231,32 @@ class RRINLite(nn.Module):
     def forward(self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor) -> Tensor:
         """`estimate` and `synthesize` in a row."""
         return self.synthesize(img0, img1, self.estimate(img0, img1, flow), t)
+
+
+def _plain(img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor, out: Tensor) -> Tensor:
+    """What `synthesize` returns if neither ``refine`` nor ``synth`` adds anything, written into ``out``.
+
+    On the CPU in bands of rows, whose intermediate values stay in the cache: all of them at once are several times as
+    large as the frames, and take longer to fetch and to store than to compute.
+    """
+    height = img0.shape[-2]
+    rows = _BAND if img0.device.type == "cpu" else height
+    weight0, weight1 = (1 - t) * 0.5, t * 0.5  # the sigmoid of zero, and the same for every pixel
+    total = weight0 + weight1 + _EPSILON
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        # With a row more on each side, which the enlargement mixes in.
+        above, below = max(top // 2 - 1, 0), min(bottom // 2 + 1, height // 2)
+        part = estimate[:, :, above:below]
+        flow_t_0, flow_t_1 = (
+            _double(flow * 2)[:, :, top - 2 * above : bottom - 2 * above]
+            for flow in project_flow(part[:, :2], part[:, 2:4], t)
+        )
+        band = out[:, :, top:bottom]
+        torch.mul(backward_warp(img0, flow_t_0, top=top), weight0, out=band)
+        # A weighted mean of pixels of the frames, drawn towards zero by the epsilon: in range without a clamp.
+        band.add_(backward_warp(img1, flow_t_1, top=top).mul_(weight1)).div_(total)
+    return out
 
 
 def _forget(net: RRINLite, _: object = None) -> None:

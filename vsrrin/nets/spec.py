@@ -25,7 +25,8 @@ class NetSpec:
     """Whether the result depends on t; if not, only t = 1/2 means anything."""
     supports_half: bool
     external_flow: bool
-    """Whether ``estimate`` wants the bidirectional flow of the pair as an argument."""
+    """Whether ``estimate`` wants the flow of the pair as an argument: (N, 4, H/2, W/2) float32, (dx, dy) in pixels of
+    that size, 0 -> 1 then 1 -> 0."""
     estimates_flow: bool
     """Whether ``estimate`` returns the flow of the pair, (N, 4, H, W) in pixels of its arguments, 0 -> 1 then 1 -> 0,
     so that it can be estimated on smaller pictures and enlarged."""

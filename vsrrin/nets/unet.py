@@ -152,11 +152,11 @@ def check_inputs(
         img0: Frame 0.
         img1: Frame 1.
         t: Time, or None where there is none.
-        flow: Flow from outside, or None where there is none.
+        flow: Flow from outside, at half the frames' size, or None where there is none.
 
     Raises:
         FrameSizeError: An image is not (N, 3, H, W), they differ in shape, a side is no multiple of ``multiple``, or
-            the flow is not (N, 4, H, W).
+            the flow is not (N, 4, H/2, W/2).
         ArgumentError: t is not (N, 1, 1, 1).
     """
     if img0.dim() != 4 or img0.shape[1] != 3 or img0.shape != img1.shape:
@@ -170,9 +170,9 @@ def check_inputs(
             f"{function}: height and width must be multiples of {multiple}, got {height}x{width} (height x width). "
             "Pad the frames."
         )
-    if flow is not None and flow.shape != (img0.shape[0], 4, height, width):
+    if flow is not None and flow.shape != (img0.shape[0], 4, height // 2, width // 2):
         raise FrameSizeError(
-            f"{function}: flow must have shape ({img0.shape[0]}, 4, {height}, {width}) like the frames, "
+            f"{function}: flow must have shape ({img0.shape[0]}, 4, {height // 2}, {width // 2}), half the frames', "
             f"got {tuple(flow.shape)}."
         )
     if t is not None and t.shape != (img0.shape[0], 1, 1, 1):

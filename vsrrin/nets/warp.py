@@ -46,22 +46,25 @@ def pixel_grid(height: int, width: int, device: torch.device | str | None = None
     return x, y[:, None]
 
 
-def backward_warp(image: Tensor, flow: Tensor, arithmetic: WarpArithmetic = EXACT) -> Tensor:
+def backward_warp(image: Tensor, flow: Tensor, arithmetic: WarpArithmetic = EXACT, *, top: int = 0) -> Tensor:
     """Sample a picture where the flow points to.
 
     Args:
         image: (N, C, H, W), any range.
-        flow: (N, 2, H, W), (dx, dy) in pixels: the result at p is ``image`` at p + flow(p).
+        flow: (N, 2, h, W), (dx, dy) in pixels: the result at p is ``image`` at p + flow(p). All rows, or h of them.
         arithmetic: How positions become samples.
+        top: Row of the picture that the first row of ``flow`` belongs to.
 
     Returns:
-        (N, C, H, W) float32.
+        (N, C, h, W) float32.
     """
-    height, width = flow.shape[-2:]
+    height, width = image.shape[-2:]
     less = 1 if arithmetic.divide_by == "size-1" else 0
     # A side of one pixel has no span to divide by; any scale will do, as there is one column to read.
     scale_x, scale_y = 2.0 / max(width - less, 1), 2.0 / max(height - less, 1)
-    x, y = pixel_grid(height, width, flow.device)
+    x, y = pixel_grid(flow.shape[-2], width, flow.device)
+    if top:
+        y = y + top
     # linspace makes the pair on the device; torch.tensor would copy it there and wait.
     scale = torch.linspace(scale_x, scale_y, 2, device=flow.device).view(1, 2, 1, 1)
     # Planar, and only viewed as (N, H, W, 2): grid_sample reads that as fast as an interleaved grid, and it is made

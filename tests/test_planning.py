@@ -1,0 +1,75 @@
+"""vsrrin.planning"""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from vsrrin import memory
+from vsrrin.errors import ArgumentError, BackendError
+from vsrrin.planning import DEFAULT_OVERLAP, Planner
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def planner(said: list[str]) -> Planner:
+    return Planner("rrin", 16, 1000, torch.device("cpu"), None, None, None, said.append)
+
+
+def with_memory(monkeypatch: pytest.MonkeyPatch, pixels: int) -> None:
+    monkeypatch.setattr(memory, "budget", lambda device: pixels * 1000)
+
+
+def test_what_fits_into_memory_is_not_tiled(planner: Planner, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with_memory(monkeypatch, 1088 * 1920)
+    plan = planner.plan(1080, 1920)
+    assert (len(plan.grid.tiles), plan.padder.padded, plan.scale) == (1, (1088, 1920), 0.5)
+    assert said == []
+
+
+def test_what_does_not_fit_is_tiled_within_memory_and_said(
+    planner: Planner, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_memory(monkeypatch, 500_000)
+    plan = planner.plan(1080, 1920)
+    tile = plan.grid.tiles[0]
+    assert len(plan.grid.tiles) > 1
+    assert tile.height * tile.width <= 500_000
+    assert plan.grid.overlap == DEFAULT_OVERLAP
+    assert said == [
+        f"1920x1080 frames are processed in tiles of {tile.width}x{tile.height}: "
+        "the whole frame would need 1.9 GiB on cpu"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "size"), [(0, (1088, 1920)), (512, (512, 512)), ((640, 256), (256, 640)), (4000, (1088, 1920))]
+)
+def test_a_tile_asked_for_is_what_there_is(planner: Planner, asked: object, size: tuple[int, int]) -> None:
+    plan = replace(planner, tile=asked, overlap=64).plan(1080, 1920)
+    assert (plan.grid.tiles[0].height, plan.grid.tiles[0].width) == size
+
+
+def test_a_tile_that_its_overlap_uses_up_is_an_error(planner: Planner) -> None:
+    with pytest.raises(ArgumentError, match="tile must be more than twice the overlap"):
+        replace(planner, tile=128, overlap=64).plan(1080, 1920)
+
+
+def test_smaller_tiles_halve_until_they_cannot(planner: Planner, said: list[str]) -> None:
+    planner = replace(planner, tile=0)
+    plan, sides = planner.plan(500, 500), []
+    with pytest.raises(BackendError, match=r"cpu has too little memory for 500x500 frames .* close other programs"):
+        while True:
+            plan = planner.smaller(plan, MemoryError("no"))
+            sides.append((plan.grid.tiles[0].height, plan.grid.tiles[0].width))
+    assert sides == [(256, 256), (128, 128)]
+    assert said[-1] == "cpu ran out of memory with 500x500 frames; from now on in tiles of 128x128"
+
+
+def test_scale_is_the_one_asked_for_or_follows_the_frame(planner: Planner) -> None:
+    assert [planner.plan(*size).scale for size in ((480, 854), (1080, 1920), (2160, 3840))] == [1, 0.5, 0.25]
+    assert replace(planner, scale=0.75).plan(480, 854).scale == 0.75

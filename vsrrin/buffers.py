@@ -1,0 +1,77 @@
+"""Memory for frames on the CPU, used again instead of being given back and asked for anew.
+
+A 1080p frame in float32 takes 25 MB. Fresh memory of that size costs more than what is done with it: every page is
+cleared and mapped at the first touch, which takes 5 to 30 ms per frame, and the C library returns it as soon as the
+tensor is gone.
+"""
+
+import math
+from collections import deque
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_SMALLEST = 2**20
+"""Bytes below which the C library does as well."""
+
+
+class FramePool:
+    """Gives tensors whose memory comes back to the pool when the last view of it is gone. Thread safe.
+
+    Args:
+        limit: Bytes that may lie idle.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._idle: deque[np.ndarray[Any, np.dtype[np.float32]]] = deque()
+
+    def empty(self, *shape: int) -> Tensor:
+        """A float32 tensor of this shape on the CPU, contiguous, with any contents."""
+        count = math.prod(shape)
+        if 4 * count < _SMALLEST:
+            return torch.empty(shape)
+        return torch.from_numpy(np.asarray(_Lease(self, self._block(count), shape)))
+
+    def clear(self) -> None:
+        """Gives the idle memory back to the system."""
+        self._idle.clear()
+
+    @property
+    def idle_bytes(self) -> int:
+        """Bytes that wait for use."""
+        return sum(block.nbytes for block in tuple(self._idle))
+
+    def _block(self, count: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Memory for exactly ``count`` floats: clips have few frame sizes, so that sizes need not be mixed."""
+        for _ in range(len(self._idle)):
+            try:
+                block = self._idle.popleft()
+            except IndexError:  # another thread was faster
+                break
+            if block.size == count:
+                return block
+            self._idle.append(block)
+        return np.empty(count, np.float32)
+
+    def _put_back(self, block: np.ndarray[Any, np.dtype[np.float32]]) -> None:
+        # Called from destructors, in any thread and at any time: a deque's own methods need no lock.
+        self._idle.append(block)
+        while self.idle_bytes > self._limit:
+            try:
+                self._idle.popleft()  # the one that has waited longest
+            except IndexError:
+                break
+
+
+class _Lease:
+    """Owner of a block while arrays on it live: numpy keeps the object whose interface it has read."""
+
+    def __init__(self, pool: FramePool, block: np.ndarray[Any, np.dtype[np.float32]], shape: tuple[int, ...]) -> None:
+        self._pool, self._block = pool, block
+        self.__array_interface__ = {**block.__array_interface__, "shape": shape, "strides": None}
+
+    def __del__(self) -> None:
+        self._pool._put_back(self._block)

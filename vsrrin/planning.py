@@ -1,0 +1,120 @@
+"""How frames of one size are cut up: padding, tiles that fit into memory, the scale of motion."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+
+from . import memory
+from .errors import BackendError
+from .options import automatic_scale
+from .padding import Padder
+from .tiling import TileGrid
+
+DEFAULT_OVERLAP = 128
+"""Pixels that tiles share. Three eighths are context on each side, enough for motion of 96 px at t = 1/2."""
+
+_SMALLEST_TILE = 128
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How frames of one size are processed.
+
+    Attributes:
+        padder: Pads frames to the network's multiple.
+        grid: The tiles of the padded frame; one tile if it is not tiled.
+        scale: Size of the picture on which motion is estimated, relative to the frame, in [0.25, 1].
+    """
+
+    padder: Padder
+    grid: TileGrid
+    scale: float
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Makes plans.
+
+    Attributes:
+        name: The network's name, for messages.
+        size_multiple: What sides must be multiples of.
+        bytes_per_pixel: Peak working memory per pixel of a tile.
+        device: Whose memory counts.
+        scale: Of motion, or ``None`` to choose by frame size.
+        tile: Side or (width, height) of a tile, 0 for never, ``None`` for when memory demands it.
+        overlap: Pixels that tiles share, or ``None`` for the default.
+        log: Is told what was chosen.
+    """
+
+    name: str
+    size_multiple: int
+    bytes_per_pixel: int
+    device: torch.device
+    scale: float | None
+    tile: int | tuple[int, int] | None
+    overlap: int | None
+    log: Callable[[str], None]
+
+    def plan(self, height: int, width: int) -> Plan:
+        """A plan for frames of this size.
+
+        Raises:
+            ArgumentError: Tile and overlap asked for do not go together.
+        """
+        padder = Padder(height, width, self.size_multiple)
+        scale = self.scale or automatic_scale(height, width)
+        padded_height, padded_width = padder.padded
+        whole = (padded_height, padded_width)
+        tile = whole
+        needed = padded_height * padded_width
+        if self.tile:
+            side = (self.tile, self.tile) if isinstance(self.tile, int) else (self.tile[1], self.tile[0])
+            tile = (min(side[0], padded_height), min(side[1], padded_width))
+        elif self.tile is None:
+            pixels = memory.budget(self.device) // self.bytes_per_pixel
+            if pixels < needed:
+                tile = self._largest_tile(pixels, padded_height, padded_width)
+        grid = self._grid(whole, tile)
+        if self.tile is None and len(grid.tiles) > 1:
+            self.log(
+                f"{width}x{height} frames are processed in tiles of {grid.tiles[0].width}x{grid.tiles[0].height}: the "
+                f"whole frame would need {needed * self.bytes_per_pixel / 2**30:.1f} GiB on {self.device}"
+            )
+        return Plan(padder, grid, scale)
+
+    def smaller(self, plan: Plan, error: Exception) -> Plan:
+        """The plan with tiles of half the sides, after memory ran out.
+
+        Raises:
+            BackendError: They cannot be smaller.
+        """
+        tile = plan.grid.tiles[0]
+        height, width = (max(side // 2, min(_SMALLEST_TILE, side)) for side in (tile.height, tile.width))
+        overlap = min(plan.grid.overlap or DEFAULT_OVERLAP, (min(height, width) - 1) // 4)
+        grid = TileGrid(*plan.padder.padded, (height, width), overlap, self.size_multiple)
+        frame = f"{plan.padder.width}x{plan.padder.height}"
+        if (grid.tiles[0].height, grid.tiles[0].width) == (tile.height, tile.width):
+            raise BackendError(
+                f"{self.device} has too little memory for {frame} frames even in tiles of {tile.width}x{tile.height} "
+                f"with {self.name}: close other programs or choose another device ({error})"
+            ) from error
+        tile = grid.tiles[0]
+        self.log(
+            f"{self.device} ran out of memory with {frame} frames; from now on in tiles of {tile.width}x{tile.height}"
+        )
+        return replace(plan, grid=grid)
+
+    def _largest_tile(self, pixels: int, height: int, width: int) -> tuple[int, int]:
+        """Height and width of a tile of at most ``pixels``: as square as the frame allows."""
+        side = max(math.isqrt(pixels), _SMALLEST_TILE)
+        tile_height = min(side, height)
+        return tile_height, min(max(pixels // tile_height, _SMALLEST_TILE), width)
+
+    def _grid(self, whole: tuple[int, int], tile: tuple[int, int]) -> TileGrid:
+        overlap = self.overlap
+        if overlap is None or self.tile is None:  # an automatic tile never contradicts the overlap asked for
+            shortest = min((side for side, length in zip(tile, whole, strict=True) if side < length), default=0)
+            overlap = min(DEFAULT_OVERLAP if overlap is None else overlap, max(shortest - 1, 0) // 4)
+        return TileGrid(*whole, tile, overlap, self.size_multiple)
