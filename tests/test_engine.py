@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +18,8 @@ from vsrrin.checkpoint import Model
 from vsrrin.engine import Interpolator
 from vsrrin.errors import ArgumentError, BackendError, FrameSizeError
 from vsrrin.nets import NETS
+from vsrrin.nets.cain import CAIN
+from vsrrin.nets.registry import by_name
 
 MOTION = (6.0, -4.0)
 
@@ -324,3 +327,52 @@ def test_frames_of_other_shapes_are_refused(lite: Model, shape: tuple[int, ...])
 def test_a_tile_that_is_mostly_overlap_is_refused(lite: Model) -> None:
     with pytest.raises(ArgumentError, match="more than twice the overlap"):
         Interpolator(lite, tile=128, overlap=64).plan(480, 640)
+
+
+@pytest.fixture(scope="module")
+def middle_only() -> Model:
+    """A network that knows only t = 1/2, with weights of chance."""
+    torch.manual_seed(0)
+    net = CAIN(groups=1, blocks=1, features=16).eval().requires_grad_(False)
+    return Model(net, by_name("cain"), "published", "cain", Path("none"), {})
+
+
+def test_middles_of_middles_reach_eighths(middle_only: Model) -> None:
+    img0, img1 = texture(64, 80), texture(64, 80, MOTION)
+    engine = Interpolator(middle_only, precision="fp32")
+
+    def between(left: Tensor, right: Tensor) -> Tensor:
+        (frame,) = engine.interpolate(left, right, [0.5])
+        return frame
+
+    half = between(img0, img1)
+    quarter, three_quarters = between(img0, half), between(half, img1)
+    found = engine.interpolate(img0, img1, [Fraction(1, 8), 0.25, 0.5, 0.625, 0.75])
+    for frame, expected in zip(
+        found, [between(img0, quarter), quarter, half, between(half, three_quarters), three_quarters], strict=True
+    ):
+        torch.testing.assert_close(frame, expected, atol=1e-6, rtol=0)
+
+
+def test_middles_are_made_once_where_pairs_are_kept(middle_only: Model) -> None:
+    images = texture(64, 80), texture(64, 80, MOTION)
+    for cache_bytes, syntheses in ((2**26, 7), (0, 19)):
+        backend = recorder(middle_only)
+        engine = Interpolator(middle_only, backend=backend, cache_bytes=cache_bytes)
+        pair = engine.prepare(engine.ready(images[0]), engine.ready(images[1]))
+        for n in range(1, 8):
+            engine.synthesize(pair, [Fraction(n, 8)])
+        assert len(backend.syntheses) == syntheses
+
+
+@pytest.mark.parametrize("t", [Fraction(1, 3), 0.3, Fraction(1, 16)])
+def test_other_times_than_eighths_are_an_error_for_them(middle_only: Model, t: float | Fraction) -> None:
+    with pytest.raises(ArgumentError, match=r"t must be a multiple of 1/8 for cain, which knows only the middle"):
+        Interpolator(middle_only).interpolate(texture(64, 80), texture(64, 80), [t])
+
+
+def test_a_network_without_motion_has_no_scale(middle_only: Model) -> None:
+    with pytest.raises(ArgumentError, match=r"scale must be 1 or None for cain, not 0\.5: it has no flow to scale"):
+        Interpolator(middle_only, scale=0.5)
+    frame = Interpolator(middle_only).interpolate(texture(16, 1100), texture(16, 1100, MOTION), [0.5])[0]
+    assert frame.shape == (1, 3, 16, 1100)

@@ -11,16 +11,47 @@ import torch
 from torch import Tensor, nn
 
 from vsrrin.nets import NETS, NetSpec
+from vsrrin.nets.bmbc import BMBC
+from vsrrin.nets.cain import CAIN
+from vsrrin.nets.raft_rrin import RAFTRRIN
 from vsrrin.nets.rrin import RRIN
+from vsrrin.nets.srrin import SRRIN
 
 # How much the layers of each net amplify: chosen so that every part moves the result and little of it is clamped.
 GAINS: dict[str, dict[str, float]] = {
+    "srrin": {"default": 1.4, "Flow_L.last.": 6.0, "refine_flow.last.": 2.5, "Mask.last.": 3.0, "final.last.": 0.2},
     "rrin": {"default": 1.4, "Flow_L.last.": 6.0, "refine_flow.last.": 2.5, "Mask.last.": 3.0, "final.last.": 0.2},
+    "raft_rrin": {
+        "default": 1.4,
+        "raft.": 1.2,
+        "raft.fnet.conv2": 0.6,
+        "raft.update_block.flow_head.conv2": 0.06,
+        "refine_flow.last.": 2.5,
+        "Mask.last.": 3.0,
+        "final.last.": 0.2,
+    },
     "rrin_lite": {"default": 1.4, "correct.out.": 4.0, "refine.out.": 2.0, "synth.last.": 0.2},
+    "cain": {"default": 0.6, "conv_du.": 2.5},
+    "bmbc": {"default": 1.3, "predict_flow": 0.1, "dc_conv7": 0.2, "Conv_Output": 0.6},
 }
 
 # RRIN of its usual width takes ten billion multiplications for the smallest picture; tests/nets/test_rrin.py has it.
-SMALL: dict[str, Callable[[], nn.Module]] = {"rrin": lambda: RRIN(width=8)}
+SMALL: dict[str, Callable[[], nn.Module]] = {
+    "rrin": lambda: RRIN(width=8),
+    "raft_rrin": lambda: RAFTRRIN(small=True, width=8),
+    "srrin": lambda: SRRIN(width=8),
+    "cain": lambda: CAIN(groups=2, blocks=2, features=32),
+    "bmbc": lambda: BMBC(
+        context=16,
+        widths=(8, 16, 16, 24, 24, 32),
+        dense=(32, 32, 24, 16, 8),
+        dilated=(32, 32, 32, 24, 16, 8),
+        channels=16,
+        growth=8,
+        blocks=2,
+        layers=3,
+    ),
+}
 
 KeyedState = Callable[[nn.Module, Mapping[str, float]], dict[str, Tensor]]
 
@@ -28,13 +59,22 @@ KeyedState = Callable[[nn.Module, Mapping[str, float]], dict[str, Tensor]]
 def _keyed_state(net: nn.Module, gains: Mapping[str, float]) -> dict[str, Tensor]:
     state = {}
     for key, like in net.state_dict().items():
+        if not like.is_floating_point():  # batch norm's counter
+            state[key] = torch.zeros_like(like)
+            continue
         seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "little")
         values = np.random.Generator(np.random.PCG64(seed)).standard_normal(tuple(like.shape))
         if like.dim() >= 2:
             gain = gains[max((p for p in gains if p in key), key=len, default="default")]
             values *= gain / np.sqrt(np.prod(like.shape[1:]))
-        else:
+        elif key.endswith("bias"):
             values *= 0.02
+        elif key.endswith("running_mean"):
+            values *= 0.1
+        elif key.endswith("running_var"):
+            values = 1 + 0.1 * np.abs(values)
+        else:
+            values = 1 + 0.1 * values
         state[key] = torch.from_numpy(values.astype(np.float32))
     return state
 

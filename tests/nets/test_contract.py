@@ -15,6 +15,8 @@ SIDECAR = {"training_data": "-", "metrics": "-", "licence": "-", "source": "-", 
 # Largest and mean difference from float32 with hidden layers in half precision, for weights that amplify as the ones
 # of `live_net` do; trained ones amplify less.
 HALF_TOLERANCE = {torch.bfloat16: (0.05, 0.005), torch.float16: (0.005, 0.0005)}
+# Prefixes of weights that published checkpoints have and nothing uses.
+UNUSED: dict[str, tuple[str, ...]] = {"bmbc": ("BMNet.deconv2.",)}
 
 
 def test_spec_is_complete(spec):
@@ -45,6 +47,9 @@ def test_a_size_that_is_no_multiple_raises(spec, live_net, pair, height, width):
     net = live_net(spec)
     img0, img1 = pair.img0[..., :height, :width], pair.img1[..., :height, :width]
     extra = tuple(x[..., :height, :width] for x in pair.extra(spec))
+    if not (height % spec.size_multiple or width % spec.size_multiple):  # it fits, or the net pads by itself
+        assert net(img0, img1, pair.time(0.5), *extra).shape == img0.shape
+        return
     with pytest.raises(FrameSizeError, match=rf"estimate.*multiples of {spec.size_multiple}, got {height}x{width}"):
         net.estimate(img0, img1, *extra)
     estimate = net.estimate(pair.img0, pair.img1, *pair.extra(spec))
@@ -150,10 +155,12 @@ def test_round_trip_through_a_file(spec, live_net, pair, tmp_path: Path):
 
 
 def test_trains(spec, live_net, pair):
-    """Gradients reach every weight."""
+    """Gradients reach every weight that is of use."""
     net = copy.deepcopy(live_net(spec)).train().requires_grad_(True)
     with torch.enable_grad():
-        pair.run(net, spec).square().mean().backward()
+        # At t = 1/2 a bias that both directions of a flow share cancels.
+        pair.run(net, spec, 0.3 if spec.arbitrary_t else 0.5).square().mean().backward()
+    unused = UNUSED.get(spec.name, ())
     without = [name for name, p in net.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
     still = [name for name, p in net.named_parameters() if p.grad is not None and not p.grad.any()]
-    assert (without, still) == ([], [])
+    assert (without, still) == ([name for name, _ in net.named_parameters() if name.startswith(unused)], [])

@@ -4,11 +4,13 @@ import pytest
 import torch
 
 from vsrrin.errors import UnknownNetError
-from vsrrin.nets import NETS, identify, registry, rrin, rrin_lite
+from vsrrin.nets import NETS, identify, registry, rrin, rrin_lite, srrin
+
+NAMES = ", ".join(spec.name for spec in NETS)
 
 
 def test_nets_in_order():
-    assert [spec.name for spec in NETS] == ["rrin", "rrin_lite"]
+    assert [spec.name for spec in NETS] == ["srrin", "rrin", "raft_rrin", "rrin_lite", "cain", "bmbc"]
 
 
 def test_each_net_is_found_by_its_keys_and_by_no_other(spec, live_net):
@@ -26,14 +28,21 @@ def test_a_net_of_the_usual_sizes_is_found_and_differs_in_nothing(spec):
 
 def test_by_name(spec):
     assert registry.by_name(spec.name) is spec
-    with pytest.raises(UnknownNetError, match="no network is called 'rife'; there are rrin, rrin_lite"):
+    with pytest.raises(UnknownNetError, match=f"no network is called 'rife'; there are {NAMES}"):
         registry.by_name("rife")
 
 
-def test_softmax_rrin_is_not_taken_for_rrin(live_net):
-    """It has RRIN's keys and one more."""
-    state = {**live_net(rrin.SPEC).state_dict(), "beta": torch.ones(1)}
-    with pytest.raises(UnknownNetError, match=r"resemble rrin most: keys missing: 0; left over: 1 \(beta\)"):
+def test_softmax_rrin_has_the_keys_of_rrin_and_one_more(live_net):
+    state = live_net(rrin.SPEC).state_dict()
+    assert identify({**state, "beta": torch.ones(1)}) is srrin.SPEC
+    with pytest.raises(UnknownNetError, match=r"resemble srrin most: keys missing: 0; left over: 0"):
+        identify({**state, "beta": torch.ones(2)})
+
+
+def test_of_nets_that_share_all_keys_the_smaller_is_the_nearest(live_net):
+    state = dict(live_net(rrin.SPEC).state_dict())
+    del state["final.last.weight"]
+    with pytest.raises(UnknownNetError, match=r"resemble rrin most: keys missing: 1 \(final\.last\.weight\)"):
         identify(state)
 
 
@@ -52,7 +61,7 @@ def test_unknown_weights_are_compared_with_the_nearest_net(live_net):
 
 
 def test_weights_of_nothing_known():
-    with pytest.raises(UnknownNetError, match=r"share no key with any of rrin, rrin_lite; they have 1 \(fc\.weight\)"):
+    with pytest.raises(UnknownNetError, match=rf"share no key with any of {NAMES}; they have 1 \(fc\.weight\)"):
         identify({"fc.weight": torch.zeros(1)})
     with pytest.raises(UnknownNetError, match="they have 0 of their own"):
         identify({})

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from vsrrin.errors import UnknownNetError
-from vsrrin.nets import rrin, rrin_lite
+from vsrrin.nets import bmbc, cain, raft_rrin, rrin, rrin_lite, srrin
 from vsrrin.nets.spec import NetSpec
 
-NETS: tuple[NetSpec, ...] = (rrin.SPEC, rrin_lite.SPEC)
+NETS: tuple[NetSpec, ...] = (srrin.SPEC, rrin.SPEC, raft_rrin.SPEC, rrin_lite.SPEC, cain.SPEC, bmbc.SPEC)
 """In order of detection: a net whose keys contain another's comes before it."""
 
 _NAMED = 4
@@ -53,6 +53,15 @@ def differences(spec: NetSpec, state: Mapping[str, Tensor]) -> tuple[list[str], 
     return missing, left_over, differing
 
 
+def compared(spec: NetSpec, state: Mapping[str, Tensor]) -> str:
+    """:func:`differences` in words."""
+    missing, left_over, differing = differences(spec, state)
+    return (
+        f"keys missing: {first_few(missing)}; left over: {first_few(left_over)}; "
+        f"of another shape: {first_few(differing)}"
+    )
+
+
 def first_few(keys: list[str]) -> str:
     """The number of keys, and the first few by name: ``3 (a, b, c)``."""
     if not keys:
@@ -71,12 +80,9 @@ def _nearest(state: Mapping[str, Tensor]) -> str:
     def common(spec: NetSpec) -> int:
         return len(_default_shapes(spec).keys() & state.keys())
 
-    best = max(NETS, key=common)
+    # Of nets that share as many keys, the one with the fewest of its own.
+    best = max(NETS, key=lambda spec: (common(spec), -len(_default_shapes(spec))))
     names = ", ".join(spec.name for spec in NETS)
     if not common(best):
         return f"They share no key with any of {names}; they have {first_few(list(state))} of their own."
-    missing, left_over, differing = differences(best, state)
-    return (
-        f"They resemble {best.name} most: keys missing: {first_few(missing)}; left over: {first_few(left_over)}; "
-        f"of another shape: {first_few(differing)}. Known networks: {names}."
-    )
+    return f"They resemble {best.name} most: {compared(best, state)}. Known networks: {names}."

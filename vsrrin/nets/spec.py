@@ -7,6 +7,22 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One of several files that a network's weights are published in."""
+
+    name: str
+    """Short, for messages and metadata, e.g. ``BMNet``."""
+    published_as: str
+    """What the file is and what it is called where it is published; messages name it so."""
+    take: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor] | None]
+    """What a file's state dict gives to the network's, under the network's keys; None if the file is not this part."""
+    left_out: str = ""
+    """What of such a file the network does not use."""
+    arithmetic: str | None = None
+    """The convention such files were trained with, where it is not the network's first."""
+
+
+@dataclass(frozen=True, slots=True)
 class NetSpec:
     """One network, described beside its code and listed in ``registry.NETS``."""
 
@@ -43,3 +59,5 @@ class NetSpec:
     """(canonical state dict, arithmetic) to a net of the sizes found in the shapes; the weights are not loaded."""
     default: Callable[[], nn.Module]
     """A net with the usual sizes and fresh weights, e.g. to compare the keys of an unknown file with."""
+    parts: tuple[Part, ...] = ()
+    """The files its weights are put together from, where they are published in several."""

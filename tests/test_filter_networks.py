@@ -1,0 +1,87 @@
+"""vsrrin.filter with every network, loaded from a file as a user would."""
+
+import math
+import random
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+import torch
+import vapoursynth as vs
+
+import vsrrin
+from tests.conftest import same_picture
+from tests.nets.conftest import GAINS, SMALL, _keyed_state
+from tests.test_clips import with_durations
+from vsrrin import checkpoint
+from vsrrin.nets import NETS, NetSpec
+
+SIDECAR = dict.fromkeys(checkpoint.SIDECAR_GIVEN, "a test")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A small network of each kind with weights of chance, saved."""
+    folder = tmp_path_factory.mktemp("weights")
+    paths = {}
+    for spec in NETS:
+        net = SMALL.get(spec.name, spec.default)().eval().requires_grad_(False)
+        with torch.no_grad():
+            net.load_state_dict(_keyed_state(net, GAINS[spec.name]))
+        paths[spec.name] = str(folder / f"{spec.name}.safetensors")
+        checkpoint.save(net, spec, paths[spec.name], arithmetic=spec.arithmetics[0], sidecar=SIDECAR)
+    return paths
+
+
+@pytest.fixture
+def clip(bunny: vs.VideoNode) -> vs.VideoNode:
+    return bunny[:4].resize.Bicubic(150, 98)
+
+
+@pytest.mark.parametrize("spec", NETS, ids=lambda spec: spec.name)
+def test_every_network_makes_every_frame_the_same_in_any_order(
+    files: dict[str, str], clip: vs.VideoNode, spec: NetSpec
+) -> None:
+    output = vsrrin.interpolate(clip, 4, files[spec.name], scene="off")
+    assert output.num_frames == 16
+    straight = [frame.copy() for frame in output.frames()]
+    assert [frame.props["_VSRRIN_Kind"] for frame in straight[:9]] == ["source", "new", "new", "new"] * 2 + ["source"]
+    for n in range(4):
+        assert same_picture(straight[4 * n], clip.get_frame(n))
+    assert not any(same_picture(a, b) for a, b in pairwise(straight[:13]))
+    again = vsrrin.interpolate(clip, 4, files[spec.name], scene="off")
+    order = random.Random(0).sample(range(16), 16)
+    with ThreadPoolExecutor(3) as pool:
+        assert all(pool.map(lambda n: same_picture(again.get_frame(n), straight[n]), order))
+
+
+@pytest.mark.parametrize("spec", NETS, ids=lambda spec: spec.name)
+def test_every_network_can_be_tiled(files: dict[str, str], clip: vs.VideoNode, spec: NetSpec) -> None:
+    output = vsrrin.interpolate(clip[:2], 2, files[spec.name], scene="off", tile=96, overlap=16)
+    assert output.get_frame(1).props["_VSRRIN_Kind"] == "new"
+
+
+def test_a_network_that_knows_only_the_middle_says_so_when_the_graph_is_built(
+    files: dict[str, str], clip: vs.VideoNode
+) -> None:
+    for factor in (2, 4, 8, Fraction(4, 3), Fraction(8, 5)):
+        assert vsrrin.interpolate(clip, factor, files["cain"]).num_frames == math.ceil(4 * factor)
+    assert vsrrin.interpolate(clip, fps=2 * clip.fps, model=files["cain"]).num_frames == 8
+    for factor in (3, 16, "5/2", Fraction(5, 3)):
+        with pytest.raises(vs.Error, match=r"vsrrin.interpolate: cain knows only the middle of a pair.*use factor 2"):
+            vsrrin.interpolate(clip, factor, files["cain"])
+    with pytest.raises(vs.Error, match="knows only the middle"):
+        vsrrin.interpolate(clip, fps=60, model=files["cain"])
+
+
+def test_it_looks_at_all_times_of_a_variable_rate(files: dict[str, str]) -> None:
+    steady = [Fraction(1, 25)] * 1150
+    clip = vs.core.std.BlankClip(width=64, height=64, format=vs.GRAY8, length=1201, fpsnum=0, fpsden=1, keep=True)
+    with pytest.raises(vs.Error, match="knows only the middle"):
+        vsrrin.interpolate(with_durations(clip, [*steady, Fraction(1, 7), *steady[:50]]), fps=50, model=files["cain"])
+
+
+def test_motion_that_is_not_there_cannot_be_scaled(files: dict[str, str], clip: vs.VideoNode) -> None:
+    with pytest.raises(vs.Error, match=r"scale must be 1 or None for cain, not 0\.5"):
+        vsrrin.interpolate(clip, 2, files["cain"], scale=0.5)

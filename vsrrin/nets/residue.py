@@ -1,0 +1,91 @@
+"""What RRIN does with the flow of a pair, whatever it comes from: refined flow, mask, blended picture, residue.
+
+Paper: Li, Yuan, Wang: "Video frame interpolation via residue refinement", ICASSP 2020.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from vsrrin.nets.unet import UNet, check_inputs
+from vsrrin.nets.warp import WarpArithmetic, backward_warp, project_flow
+
+SIZE_MULTIPLE = 16
+_EPSILON = 1e-8
+
+
+class ResidueNet(nn.Module, ABC):
+    """The half of RRIN that depends on t. A net makes the layers, in the order of its keys, and brings the flow."""
+
+    warp: WarpArithmetic
+    Mask: UNet
+    refine_flow: UNet
+    final: UNet
+
+    @abstractmethod
+    def estimate(self, img0: Tensor, img1: Tensor) -> Tensor:
+        """Flow of the pair; independent of t.
+
+        Args:
+            img0: Frame 0, (N, 3, H, W) float32 in [0, 1].
+            img1: Frame 1, likewise.
+
+        Returns:
+            (N, 4, H, W) float32, (dx, dy) in pixels of 0 -> 1, then of 1 -> 0.
+
+        Raises:
+            FrameSizeError: The shapes do not fit.
+        """
+
+    def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+        """The picture at time t.
+
+        Args:
+            img0: Frame 0, (N, 3, H, W) float32 in [0, 1].
+            img1: Frame 1, likewise.
+            estimate: (N, 4, H, W), flow as :meth:`estimate` returns it.
+            t: (N, 1, 1, 1) float32 in (0, 1).
+
+        Returns:
+            (N, 3, H, W) float32 in [0, 1].
+
+        Raises:
+            FrameSizeError: The shapes do not fit.
+            ArgumentError: t has another shape.
+        """
+        check_inputs(f"{type(self).__name__}.synthesize", SIZE_MULTIPLE, img0, img1, t=t)
+        flow_t_0, flow_t_1 = self.flow_at(img0, img1, estimate, t)
+        warped0 = backward_warp(img0, flow_t_0, self.warp)
+        warped1 = backward_warp(img1, flow_t_1, self.warp)
+        mask = torch.sigmoid(self.Mask(torch.cat((flow_t_0, flow_t_1, img0, img1, warped0, warped1), 1)))
+        weight0, weight1 = (1 - t) * mask[:, 0:1], t * mask[:, 1:2]
+        merged = (weight0 * warped0 + weight1 * warped1) / (weight0 + weight1 + _EPSILON)
+        residue: Tensor = self.final(torch.cat((img0, img1, merged), 1))
+        return (merged + residue).clamp(0, 1)
+
+    def flow_at(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Refined flow from time t to frame 0 and to frame 1, each (N, 2, H, W) in pixels; as in `synthesize`."""
+        flow_t_0, flow_t_1 = project_flow(estimate[:, :2], estimate[:, 2:4], t)
+        refinement = self.refine_flow(torch.cat((flow_t_0, flow_t_1, img0, img1), 1))
+        return flow_t_0 + refinement[:, :2], flow_t_1 + refinement[:, 2:4]
+
+    def forward(self, img0: Tensor, img1: Tensor, t: Tensor) -> Tensor:
+        """`estimate` and `synthesize` in a row."""
+        return self.synthesize(img0, img1, self.estimate(img0, img1), t)
+
+
+RESIDUE_PARTS = {"Mask": (16, 2), "refine_flow": (10, 4), "final": (9, 3)}
+"""U-Net -> (input channels, output channels)."""
+
+
+def has_unets(state: Mapping[str, Tensor], parts: Mapping[str, tuple[int, int]]) -> bool:
+    """Whether a state dict holds U-Nets of these names with these channels, input and output."""
+    for part, channels in parts.items():
+        first, last = state.get(f"{part}.down_path.0.block.0.weight"), state.get(f"{part}.last.weight")
+        if first is None or last is None or first.dim() != 4 or last.dim() != 4:
+            return False
+        if (first.shape[1], last.shape[0]) != channels:
+            return False
+    return True
