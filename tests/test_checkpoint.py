@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vsrrin import checkpoint
 from vsrrin.errors import ArgumentError, CheckpointError, UnknownNetError, VsrrinError
-from vsrrin.nets import rrin, rrin_lite
+from vsrrin.nets import NETS, rrin, rrin_lite
 
 SIDECAR = {"training_data": "d", "metrics": "m", "licence": "l", "source": "s", "created_with": "c"}
 
@@ -55,11 +55,6 @@ def refused(model: Any, *, kind: type[VsrrinError] = CheckpointError, **options:
     return str(caught.value)
 
 
-def change_sidecar(path: Path, **changes: Any) -> None:
-    sidecar = path.with_suffix(".json")
-    sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), **changes}))
-
-
 # What loads
 
 
@@ -89,6 +84,8 @@ WRAPPINGS = {
     "state_dict of DataParallel": lambda s: {"state_dict": under_module(s), "epoch": 3, "arch": "RRIN"},
     "model_state_dict": lambda s: {"model_state_dict": s, "loss": 0.5},
     "twice": lambda s: {"model": {"state_dict": under_module(named_flow(s))}},
+    "compiled, then DataParallel": lambda s: under_module({f"_orig_mod.{key}": value for key, value in s.items()}),
+    "DataParallel, then compiled": lambda s: {f"_orig_mod.{key}": value for key, value in under_module(s).items()},
     "compiled": lambda s: {f"_orig_mod.{key}": value for key, value in s.items()},
     "Flow": named_flow,
     "parameters": lambda s: {key: torch.nn.Parameter(value) for key, value in s.items()},
@@ -169,7 +166,8 @@ def test_unknown_arithmetic_is_refused(saved, state, tmp_path):
 
 
 def test_disagreeing_arithmetics_are_refused(saved):
-    change_sidecar(saved, arithmetic="fork")
+    sidecar = saved.with_suffix(".json")
+    sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "arithmetic": "fork"}))
     assert "says arithmetic 'exact', its side-car 'fork'" in refused(saved)
 
 
@@ -180,6 +178,12 @@ def test_unknown_name_lists_and_suggests():
     text = refused("rrin_lit", kind=UnknownNetError)
     assert "no model is called 'rrin_lit'. Did you mean 'rrin_lite'? Bundled: rrin_lite." in text
     assert "Did you mean" not in refused("zebra", kind=UnknownNetError)
+
+
+def test_name_of_a_folder_says_how_to_mean_the_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "zebra").mkdir()
+    assert f"To mean the folder of that name, write '.{os.sep}zebra'." in refused("zebra", kind=UnknownNetError)
 
 
 def test_known_net_without_bundled_weights_says_where_to_get_them():
@@ -201,8 +205,14 @@ def test_missing_file_names_what_there_is(saved):
     assert "there is no file" in text and "In the same folder" not in text
 
 
-def test_directory(tmp_path):
-    assert "is a directory; give the checkpoint file in it" in refused(tmp_path)
+def test_folder_without_a_checkpoint(tmp_path):
+    (tmp_path / "README.txt").write_text("nothing")
+    (tmp_path / ".hidden.pth").write_text("nothing")
+    (tmp_path / "inner.pth").mkdir()
+    assert refused(tmp_path) == (
+        f"load: the folder {tmp_path} holds no checkpoint (no file ends with .safetensors, .pth, .pt, .tar). Give a "
+        "file, or the folder with the parts of a network."
+    )
 
 
 def test_empty_file(tmp_path):
@@ -285,7 +295,8 @@ def test_weights_of_another_network(tmp_path):
     path = write(tmp_path / "x.pth", torch.nn.Linear(2, 2).state_dict())
     text = refused(path, kind=UnknownNetError)
     assert str(path) in text
-    assert "share no key with any of rrin, rrin_lite; they have 2 (weight, bias) of their own" in text
+    names = ", ".join(spec.name for spec in NETS)
+    assert f"share no key with any of {names}; they have 2 (weight, bias) of their own" in text
 
 
 def spoiled(state: dict[str, Tensor], **changes: Tensor | None) -> Mapping[str, Tensor]:
@@ -318,74 +329,3 @@ def test_values_must_be_finite(state, tmp_path, value):
 def test_double_precision_beyond_float32_is_not_finite(state, tmp_path):
     state["Mask.midconv.bias"] = torch.full((32,), 1e300, dtype=torch.float64)
     assert "not finite: 1 (Mask.midconv.bias)" in refused(write(tmp_path / "x.pth", state))
-
-
-# The side-car
-
-
-def test_sidecar_of_a_users_file_is_read(saved):
-    model = checkpoint.load(saved)
-    assert (model.metadata["licence"], model.metadata["architecture"]) == ("l", "rrin")
-    with pytest.raises(TypeError):
-        model.metadata["licence"] = "mine"
-
-
-def test_changed_file_is_refused(saved):
-    data = bytearray(saved.read_bytes())
-    data[-1] ^= 1
-    saved.write_bytes(data)
-    text = refused(saved)
-    assert "is not the file that its side-car mine.json describes" in text
-    assert hashlib.sha256(data).hexdigest() in text
-
-
-def test_sidecar_of_another_network_is_refused(saved):
-    change_sidecar(saved, architecture="cain")
-    assert "holds weights of rrin, but its metadata says rrin and its side-car cain" in refused(saved)
-
-
-def test_metadata_of_another_network_is_refused(state, tmp_path):
-    path = tmp_path / "x.safetensors"
-    path.write_bytes(safetensors.torch.save(state, metadata={"vsrrin.net": "cain"}))
-    assert "its metadata says cain" in refused(path)
-
-
-@pytest.mark.parametrize(("text", "complaint"), [("{", "cannot be read"), ("[1]", "must hold a JSON object, got list")])
-def test_unreadable_sidecar_is_refused(saved, text, complaint):
-    saved.with_suffix(".json").write_text(text)
-    assert complaint in refused(saved)
-
-
-@pytest.fixture
-def own_bundle(tmp_path, monkeypatch) -> Path:
-    """A folder of bundled weights with one file in it."""
-    monkeypatch.setattr(checkpoint, "_WEIGHTS", tmp_path)
-    path = tmp_path / "small.safetensors"
-    checkpoint.save(rrin.RRIN(width=4), rrin.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
-    assert checkpoint.load("small").name == "small"
-    return path
-
-
-def test_bundled_file_needs_its_sidecar(own_bundle):
-    own_bundle.with_suffix(".json").unlink()
-    assert "bundled small.safetensors lacks its side-car small.json. Install vsrrin again." in refused("small")
-    assert checkpoint.load(own_bundle).name == "small.safetensors"
-
-
-@pytest.mark.parametrize("key", [*checkpoint.SIDECAR_WRITTEN, *checkpoint.SIDECAR_GIVEN])
-def test_bundled_file_needs_a_complete_sidecar(own_bundle, key):
-    sidecar = own_bundle.with_suffix(".json")
-    content = json.loads(sidecar.read_text())
-    del content[key]
-    sidecar.write_text(json.dumps(content))
-    assert f"lacks {key}. Install vsrrin again." in refused("small")
-
-
-# Reading without loading
-
-
-def test_read_gives_the_canonical_state_dict(state, tmp_path):
-    path = write(tmp_path / "x.pth", {"state_dict": under_module(named_flow(state))})
-    found = checkpoint.read(path)
-    assert found.keys() == state.keys()
-    assert all(torch.equal(found[key], value) for key, value in state.items())

@@ -53,7 +53,10 @@ def test_unknown_names_are_refused() -> None:
         _ = vsrrin.extrapolate
 
 
-@pytest.mark.parametrize("module", ["vsrrin", "vsrrin.nets", "vsrrin.checkpoint", "vsrrin.engine", "vsrrin.models"])
+@pytest.mark.parametrize(
+    "module",
+    ["vsrrin", "vsrrin.nets", "vsrrin.checkpoint", "vsrrin.engine", "vsrrin.models", "vsrrin.catalogue", "vsrrin.cli"],
+)
 def test_only_the_filter_needs_vapoursynth(module: str) -> None:
     assert python(f"import sys, {module}; print('vapoursynth' in sys.modules)") == "False\n"
 

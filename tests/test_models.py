@@ -14,6 +14,7 @@ import torch
 from vsrrin import checkpoint, models
 from vsrrin.errors import ArgumentError, BackendError, CheckpointError, UnknownNetError, VsrrinError
 from vsrrin.nets import rrin
+from vsrrin.nets.bmbc import BMBC
 
 SIDECAR = dict.fromkeys(checkpoint.SIDECAR_GIVEN, "test")
 
@@ -108,6 +109,31 @@ def test_a_file_that_was_written_again_is_loaded_again(save: Save, loads: list[s
     assert loads == ["mine", "mine"]
     assert torch.equal(first_weight(before), first_weight(after)) == (rewritten == "side-car")
     assert after.model.metadata["licence"] == ("test" if rewritten == "weights" else "other")
+
+
+def test_a_folder_is_loaded_again_when_a_file_in_it_changes(tmp_path: Path, loads: list[str]) -> None:
+    torch.manual_seed(0)
+    widths = (4, 4, 4, 4, 4, 4)
+    net = BMBC(context=2, widths=widths, dense=widths[:5], dilated=widths, channels=4, growth=2, blocks=2, layers=2)
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    parts = {"context_layer": net.context_layer, "BMNet": net.BMNet, "DFNet": net.DFNet}
+    for name, part in parts.items():
+        torch.save(part.state_dict(), folder / f"{name}.pth")
+    first = models.shared(folder)
+    (folder / "README.txt").write_text("of no matter")
+    assert models.shared(f"{folder}{os.sep}") is first
+    with torch.no_grad():
+        net.context_layer.weight.add_(1)
+    torch.save(net.context_layer.state_dict(), folder / "context_layer.pth")
+    os.utime(folder / "context_layer.pth", ns=(5, 5))
+    second = models.shared(folder)
+    assert second is not first
+    assert torch.equal(second.model.net.state_dict()["context_layer.weight"], net.context_layer.weight)
+    assert loads == ["weights", "weights"]
+    (folder / "DFNet.pth").unlink()
+    with pytest.raises(CheckpointError, match="DFNet is missing"):
+        models.shared(folder)
 
 
 def test_no_more_than_four_are_kept_and_the_least_recently_used_goes(

@@ -1,46 +1,58 @@
-"""Checkpoints: from a file or a bundled name to a network ready to use, and back.
+"""Checkpoints: from a file, a folder of published parts or a bundled name to a network ready to use, and back.
 
-The way in: bytes, checked against the side-car's sha256 -> tensors -> canonical state dict (trainers' wrapping and
-old key names removed once, here) -> `nets.identify` -> build -> strict load. A side-car is a JSON file of the same
-stem beside the weights; bundled weights must have a complete one.
+The way in: files -> canonical state dicts (:mod:`vsrrin.checkpoint_files`), joined if there are several
+(:mod:`vsrrin.checkpoint_parts`) -> `nets.identify` -> build -> strict load. A side-car is a JSON file of the same stem
+beside the weights; bundled weights must have a complete one.
 """
 
 import difflib
 import hashlib
-import io
 import json
-import math
 import os
-import pickle
-import re
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from vsrrin.checkpoint_files import (
+    SIDECAR_GIVEN,
+    SIDECAR_WRITTEN,
+    SUFFIXES,
+    CheckpointFile,
+    check_finite,
+    files_in,
+    read_file,
+    serialise,
+    versions,
+    write,
+)
+from vsrrin.checkpoint_parts import as_part, join
 from vsrrin.errors import ArgumentError, CheckpointError, UnknownNetError
 from vsrrin.nets import NETS, NetSpec, identify
-from vsrrin.nets.registry import by_name, first_few
+from vsrrin.nets.registry import by_name, compared, first_few
+from vsrrin.nets.spec import Part
+
+__all__ = [
+    "SIDECAR_GIVEN",
+    "SIDECAR_WRITTEN",
+    "Assembly",
+    "Model",
+    "assemble",
+    "build",
+    "bundled",
+    "load",
+    "locate",
+    "read",
+    "read_files",
+    "save",
+    "versions",
+]
 
 _WEIGHTS = Path(__file__).parent / "weights"
-_SUFFIXES = (".safetensors", ".pth", ".pt", ".tar")
-# Where trainers put the state dict: RRIN's fork, CAIN, and the usual others.
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "params", "weights")
-# Prefixes that DataParallel and torch.compile put before every key.
-_PREFIXES = ("module.", "_orig_mod.")
-# Upstream RRIN renamed the part for two weeks, and the fork branched off in between.
-_ALIASES = {"Flow.": "Flow_L."}
-SIDECAR_WRITTEN = ("architecture", "arithmetic", "sha256")
-"""What `save` writes into a side-car by itself."""
-SIDECAR_GIVEN = ("training_data", "metrics", "licence", "source", "created_with")
-"""What the caller of `save` has to say."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +63,26 @@ class Model:
     spec: NetSpec
     arithmetic: str
     name: str
-    """Bundled name or file name."""
+    """Bundled name, or name of the file or folder."""
     path: Path
     metadata: Mapping[str, Any]
-    """The side-car's contents, if there is one, and the ``sha256`` of the file."""
+    """The side-car's contents, if there is one, and the ``sha256`` of the file; for a folder ``parts`` (name of each to
+    its file and sha256), and ``left_out`` if the network does not use all of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Assembly:
+    """What files hold, put together and recognised; the network is not built yet."""
+
+    path: Path
+    spec: NetSpec
+    state: Mapping[str, Tensor]
+    arithmetic: str
+    arithmetic_from: str
+    """Why it is this one, in words."""
+    files: tuple[CheckpointFile, ...]
+    parts: tuple[tuple[Part, CheckpointFile], ...] = ()
+    """Empty for a single file."""
 
 
 def bundled() -> dict[str, Path]:
@@ -67,41 +95,102 @@ def load(model: str | os.PathLike[str], *, arithmetic: str | None = None) -> Mod
 
     Args:
         model: A bundled name, or a path: anything with a path separator or one of the suffixes .safetensors, .pth,
-            .pt, .tar is a path, so a file never hides a name.
+            .pt, .tar is a path, so a file never hides a name. A folder holds the published parts of one network; they
+            are told apart by their keys, and files with other suffixes in it are left alone.
         arithmetic: The convention the weights were trained with, for a network that has several. Not given, it is
-            taken from the metadata of the file, else from its side-car, else it is the network's first, that of
-            published checkpoints.
+            taken from the metadata of the file, else from its side-car, else it is that of published checkpoints.
 
     Raises:
         ArgumentError: ``model`` is of another type, or the network has no such arithmetic.
         UnknownNetError: No bundled weights have that name, or the weights are of no known network.
-        CheckpointError: The file is missing, damaged, disagrees with its side-car, or does not fit the network.
+        CheckpointError: A file is missing, damaged, disagrees with its side-car, or does not fit the network; or a
+            folder does not hold all parts of one.
     """
     path, is_bundled = locate(model)
-    data = _read(path)
-    digest = hashlib.sha256(data).hexdigest()
-    sidecar = _read_sidecar(path, complete=is_bundled)
-    if sidecar and sidecar.get("sha256", digest) != digest:
-        raise CheckpointError(
-            f"load: {path} is not the file that its side-car {path.with_suffix('.json').name} describes: sha256 is "
-            f"{digest}, the side-car says {sidecar['sha256']}. Get the file again, or remove an outdated side-car."
-        )
-    tensors, header = _parse(path, data)
-    state = canonical(tensors, path)
-    try:
-        spec = identify(state)
-    except UnknownNetError as error:
-        raise UnknownNetError(f"load: {path}: {error}") from None
-    arithmetic = _choose_arithmetic(path, spec, arithmetic, header, sidecar)
-    with torch.device("meta"):  # weights that are about to be replaced need no values
-        net = spec.build(state, arithmetic)
-    _load_strictly(net, state, spec, path)
-    net.requires_grad_(False).eval()
+    found = assemble(path, read_files(path, bundled=is_bundled), arithmetic)
+    net = build(found)
     prepare = getattr(net, "prepare", None)
     if prepare is not None:
         prepare()
-    metadata = MappingProxyType({**sidecar, "sha256": digest})
-    return Model(net, spec, arithmetic, path.stem if is_bundled else path.name, path, metadata)
+    name = path.stem if is_bundled else path.name or path.resolve().name
+    return Model(net, found.spec, found.arithmetic, name, path, MappingProxyType(_metadata(found)))
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The canonical state dict of a file, without asking which network it is of.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, or holds no state dict.
+    """
+    (file,) = read_files(path, verify=False)
+    return file.state
+
+
+def read_files(path: Path, *, bundled: bool = False, verify: bool = True) -> tuple[CheckpointFile, ...]:
+    """The file, or the files of the folder; see :func:`vsrrin.checkpoint_files.read_file`.
+
+    Raises:
+        CheckpointError: There is none, or one cannot be read, is damaged, or disagrees with its side-car.
+    """
+    try:
+        files = tuple(read_file(file, bundled=bundled, verify=verify) for file in files_in(path))
+    except FileNotFoundError:
+        raise CheckpointError(f"load: there is no file {path}. {_alternatives(path)}") from None
+    if not files:
+        raise CheckpointError(
+            f"load: the folder {path} holds no checkpoint (no file ends with {', '.join(SUFFIXES)}). Give a file, or "
+            "the folder with the parts of a network."
+        )
+    return files
+
+
+def assemble(path: Path, files: Sequence[CheckpointFile], arithmetic: str | None = None) -> Assembly:
+    """Recognise what :func:`read_files` read.
+
+    Args:
+        path: What the files were read from.
+        files: The files.
+        arithmetic: As for :func:`load`.
+
+    Raises:
+        ArgumentError: The network has no such arithmetic.
+        UnknownNetError: The weights are of no known network.
+        CheckpointError: What is said about a file disagrees with what it holds, or parts are missing or too many.
+    """
+    if os.path.isdir(path):
+        joined = join(path, files)
+        spec, state, parts = joined.spec, joined.state, joined.parts
+    else:
+        state, parts = files[0].state, ()
+        try:
+            spec = identify(state)
+        except UnknownNetError as error:
+            part = as_part(state)
+            if part is not None:
+                raise CheckpointError(f"load: {path}: {part}") from None
+            raise UnknownNetError(f"load: {path}: {error}") from None
+    for file in files:
+        _check_stated_net(file, spec)
+    chosen, origin = _choose_arithmetic(spec, arithmetic, files, parts)
+    return Assembly(path, spec, state, chosen, origin, tuple(files), parts)
+
+
+def build(found: Assembly) -> nn.Module:
+    """The network with its weights: evaluation mode, no gradients, float32.
+
+    Raises:
+        CheckpointError: Keys are missing or left over, or a shape or type differs.
+    """
+    try:
+        with torch.device("meta"):  # weights that are about to be replaced need no values
+            net = found.spec.build(found.state, found.arithmetic)
+    except Exception as error:  # sizes are read from shapes, and those of a spoiled file can be anything
+        raise CheckpointError(
+            f"load: {found.path} does not fit {found.spec.name} of any size; compared with the usual one: "
+            f"{compared(found.spec, found.state)}."
+        ) from error
+    _load_strictly(net, found.state, found.spec, found.path)
+    return net.requires_grad_(False).eval()
 
 
 def save(
@@ -136,59 +225,22 @@ def save(
     absent = [key for key in SIDECAR_GIVEN if key not in sidecar]
     if absent:
         raise ArgumentError(f"save: sidecar lacks {', '.join(absent)}; it needs {', '.join(SIDECAR_GIVEN)}.")
-    state = {key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()}
+    # Cloned, since the format refuses two keys that share their memory, as some networks' have it.
+    state = {key: value.detach().cpu().contiguous().clone() for key, value in net.state_dict().items()}
     if dtype is not None:
-        state = {key: value.to(dtype) for key, value in state.items()}
-    _check_finite(state, f"save: {path}")
+        state = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()}
+    check_finite(state, f"save: {path}")
     if not path.parent.is_dir():
         raise ArgumentError(f"save: there is no folder {path.parent}.")
-    data = _serialise(state, {"vsrrin.net": spec.name, "vsrrin.arithmetic": arithmetic})
+    data = serialise(state, {"vsrrin.net": spec.name, "vsrrin.arithmetic": arithmetic})
     facts = {"architecture": spec.name, "arithmetic": arithmetic, "sha256": hashlib.sha256(data).hexdigest()}
     text = json.dumps({**sidecar, **facts}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    _write(path, data)
-    _write(path.with_suffix(".json"), text.encode())
-
-
-def canonical(content: object, path: Path) -> dict[str, Tensor]:
-    """The bare state dict in float32, out of what a file holds: unwrapped, prefixes removed, old names replaced.
-
-    Raises:
-        CheckpointError: There is no state dict in it, or a weight is not finite.
-    """
-    inner = content
-    for _ in range(3):
-        wrapper = next((key for key in _WRAPPERS if isinstance(inner, Mapping) and _is_dict(inner.get(key))), None)
-        if wrapper is None:
-            break
-        inner = cast(Mapping[str, object], inner)[wrapper]
-    if not _is_dict(inner) or not all(isinstance(value, Tensor) for value in cast(dict[str, object], inner).values()):
-        raise CheckpointError(
-            f"load: {path} is not a checkpoint: expected a dict of named tensors, bare or under one of "
-            f"{', '.join(_WRAPPERS)}; got {_describe(inner)}."
-        )
-    state = dict(cast(dict[str, Tensor], inner))
-    for prefix in _PREFIXES:
-        if all(key.startswith(prefix) for key in state):
-            state = {key.removeprefix(prefix): value for key, value in state.items()}
-    for old, new in _ALIASES.items():
-        if not any(key.startswith(new) for key in state):
-            state = {new + key.removeprefix(old) if key.startswith(old) else key: v for key, v in state.items()}
-    state = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-    _check_finite(state, f"load: {path}")
-    return state
-
-
-def read(path: Path) -> dict[str, Tensor]:
-    """The canonical state dict of a file, without asking which network it is of.
-
-    Raises:
-        CheckpointError: The file is missing, damaged, or holds no state dict.
-    """
-    return canonical(_parse(path, _read(path))[0], path)
+    write(path, data)
+    write(path.with_suffix(".json"), text.encode())
 
 
 def locate(model: str | os.PathLike[str]) -> tuple[Path, bool]:
-    """The file of a model, by the rule of :func:`load`, and whether it is a bundled one; it need not exist.
+    """The file or folder of a model, by the rule of :func:`load`, and whether it is a bundled one; it need not exist.
 
     Raises:
         ArgumentError: ``model`` is of another type.
@@ -199,98 +251,41 @@ def locate(model: str | os.PathLike[str]) -> tuple[Path, bool]:
     if not isinstance(model, str):
         return Path(model), False
     separators = [separator for separator in (os.sep, os.altsep) if separator]
-    if model.endswith(_SUFFIXES) or any(separator in model for separator in separators):
+    if model.endswith(SUFFIXES) or any(separator in model for separator in separators):
         return Path(model), False
     names = bundled()
     if model in names:
         return names[model], True
     available = f"Bundled: {', '.join(names) or 'none'}."
+    folder = f" To mean the folder of that name, write {os.path.join('.', model)!r}." if os.path.isdir(model) else ""
     if any(model == spec.name for spec in NETS):
         raise UnknownNetError(
-            f"load: no weights of {model} come with vsrrin. {by_name(model).weights_from} {available}"
+            f"load: no weights of {model} come with vsrrin. {by_name(model).weights_from} {available}{folder}"
         )
     close = difflib.get_close_matches(model, [*names, *(spec.name for spec in NETS)], 1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     raise UnknownNetError(
-        f"load: no model is called {model!r}.{hint} {available} A file needs a path with one of the suffixes "
-        f"{', '.join(_SUFFIXES)}."
+        f"load: no model is called {model!r}.{hint}{folder} {available} A file needs a path with one of the suffixes "
+        f"{', '.join(SUFFIXES)}."
     )
-
-
-def _read(path: Path) -> bytes:
-    if path.is_dir():
-        raise CheckpointError(f"load: {path} is a directory; give the checkpoint file in it.")
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise CheckpointError(f"load: there is no file {path}. {_alternatives(path)}") from None
-    except OSError as error:
-        raise CheckpointError(f"load: {path} cannot be read: {error.strerror}.") from error
-    if not data:
-        raise CheckpointError(f"load: {path} is empty. Get the file again.")
-    return data
 
 
 def _alternatives(path: Path) -> str:
     """What else there is: bundled names, and files beside it with a similar name."""
     names = bundled()
-    beside = [p.name for p in path.parent.iterdir() if p.suffix in _SUFFIXES] if path.parent.is_dir() else []
+    beside = [p.name for p in path.parent.iterdir() if p.suffix in SUFFIXES] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, beside, 3)
     hint = f"In the same folder: {', '.join(close)}. " if close else ""
     return f"{hint}Bundled names: {', '.join(names) or 'none'}."
 
 
-def _parse(path: Path, data: bytes) -> tuple[object, Mapping[str, str]]:
-    """The contents of a file and the metadata in it, by what it is, not by what it is called."""
-    if data[:2] == b"PK" or data[0] == 0x80:
-        return _parse_pickle(path, data), {}
-    try:
-        tensors = safetensors.torch.load(data)
-    except safetensors.SafetensorError as error:
-        raise CheckpointError(
-            f"load: {path} is damaged or not a checkpoint ({error}). Expected a safetensors file or one written by "
-            "torch.save; get the file again."
-        ) from error
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    return tensors, header.get("__metadata__") or {}
-
-
-def _parse_pickle(path: Path, data: bytes) -> object:
-    try:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises nearly any type for a damaged file
-        forbidden = re.search(r"GLOBAL (\S+)", str(error)) if isinstance(error, pickle.UnpicklingError) else None
-        if forbidden:
-            raise CheckpointError(
-                f"load: {path} holds a Python object beside tensors, {forbidden[1]}, which vsrrin does not run. Only "
-                "if you trust the file, load it in torch and save its state dict alone."
-            ) from error
-        raise CheckpointError(
-            f"load: {path} is damaged or not a checkpoint ({_first_line(error)}). Expected a safetensors file or one "
-            "written by torch.save; get the file again."
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {text.split('. ')[0][:200]}"
-
-
-def _is_dict(value: object) -> bool:
-    return isinstance(value, Mapping) and len(value) > 0 and all(isinstance(key, str) for key in value)
-
-
-def _describe(value: object) -> str:
-    if isinstance(value, Mapping):
-        others = [str(key) for key, item in value.items() if not isinstance(item, Tensor)]
-        return f"a dict of {len(value)} entries, {first_few(others)} of them no tensors" if value else "an empty dict"
-    return f"a {type(value).__name__}"
-
-
-def _check_finite(state: Mapping[str, Tensor], where: str) -> None:
-    bad = [key for key, value in state.items() if value.is_floating_point() and not torch.isfinite(value).all()]
-    if bad:
-        raise CheckpointError(f"{where}: weights with values that are not finite: {first_few(bad)}.")
+def _metadata(found: Assembly) -> dict[str, Any]:
+    if not found.parts:
+        (file,) = found.files
+        return {**file.sidecar, "sha256": file.sha256}
+    parts = {part.name: {"file": file.path.name, "sha256": file.sha256} for part, file in found.parts}
+    left_out = [part.left_out for part, _ in found.parts if part.left_out]
+    return {"parts": parts, "left_out": "; ".join(left_out)} if left_out else {"parts": parts}
 
 
 def _load_strictly(net: nn.Module, state: Mapping[str, Tensor], spec: NetSpec, path: Path) -> None:
@@ -321,72 +316,54 @@ def _check_arithmetic(where: str, spec: NetSpec, arithmetic: object) -> None:
         )
 
 
-def _choose_arithmetic(
-    path: Path, spec: NetSpec, wanted: str | None, header: Mapping[str, str], sidecar: Mapping[str, Any]
-) -> str:
-    """The arithmetic, once everything that is said about the file agrees with what it holds."""
-    net, stated = header.get("vsrrin.net", spec.name), sidecar.get("architecture", spec.name)
-    if net != spec.name or stated != spec.name:
+def _check_stated_net(file: CheckpointFile, spec: NetSpec) -> None:
+    """Whether the network that is said to be in a file is in it; a part may be a whole network of its own."""
+    in_file, beside = file.header.get("vsrrin.net"), file.sidecar.get("architecture")
+    possible = [spec.name, *(other.name for other in NETS if other.detect(file.state)), None]
+    if in_file not in possible or beside not in possible:
         raise CheckpointError(
-            f"load: {path} holds weights of {spec.name}, but its metadata says {net} and its side-car {stated}."
+            f"load: {file.path} holds weights of {spec.name}, but its metadata says {in_file or spec.name} and its "
+            f"side-car {beside or spec.name}."
         )
-    in_file, beside = header.get("vsrrin.arithmetic"), sidecar.get("arithmetic")
+
+
+def _stated_arithmetic(file: CheckpointFile) -> tuple[str, str] | None:
+    """The arithmetic that the file or its side-car names, and where."""
+    in_file, beside = file.header.get("vsrrin.arithmetic"), file.sidecar.get("arithmetic")
     if in_file is not None and beside is not None and in_file != beside:
         raise CheckpointError(
-            f"load: the metadata of {path} says arithmetic {in_file!r}, its side-car {beside!r}. Correct the side-car."
+            f"load: the metadata of {file.path} says arithmetic {in_file!r}, its side-car {beside!r}. Correct the "
+            "side-car."
         )
+    if in_file is not None:
+        return in_file, f"the metadata of {file.path.name}"
+    return (str(beside), f"the side-car of {file.path.name}") if beside is not None else None
+
+
+def _choose_arithmetic(
+    spec: NetSpec,
+    wanted: str | None,
+    files: Sequence[CheckpointFile],
+    parts: Sequence[tuple[Part, CheckpointFile]],
+) -> tuple[str, str]:
+    """The arithmetic, once everything that is said about the files agrees, and why it is this one."""
+    stated = [(file, *said) for file in files if (said := _stated_arithmetic(file)) is not None]
     if wanted is not None:
         _check_arithmetic("load", spec, wanted)
-        return wanted
-    found = in_file or beside or spec.arithmetics[0]
-    if found not in spec.arithmetics:
+        return wanted, "as asked for"
+    if len({arithmetic for _, arithmetic, _ in stated}) > 1:
         raise CheckpointError(
-            f"load: {path} was made for arithmetic {found!r}, which this version does not know for {spec.name}; it "
-            f"knows {', '.join(spec.arithmetics)}. Update vsrrin, or name one with the argument arithmetic."
+            f"load: the parts of {spec.name} were made for different arithmetics: "
+            f"{', '.join(f'{file.path.name} {arithmetic!r}' for file, arithmetic, _ in stated)}. Name one with the "
+            "argument arithmetic."
         )
-    return str(found)
-
-
-def _read_sidecar(path: Path, *, complete: bool) -> dict[str, Any]:
-    sidecar = path.with_suffix(".json")
-    if not sidecar.is_file():
-        if complete:
-            raise CheckpointError(f"load: bundled {path.name} lacks its side-car {sidecar.name}. Install vsrrin again.")
-        return {}
-    try:
-        content = json.loads(sidecar.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"load: the side-car {sidecar} cannot be read: {error}.") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"load: the side-car {sidecar} must hold a JSON object, got {type(content).__name__}.")
-    absent = [key for key in (*SIDECAR_WRITTEN, *SIDECAR_GIVEN) if key not in content]
-    if complete and absent:
-        raise CheckpointError(f"load: the side-car {sidecar} lacks {', '.join(absent)}. Install vsrrin again.")
-    return content
-
-
-def _serialise(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
-    """A safetensors file with its metadata in order; the library writes them in any."""
-    data = safetensors.torch.save(dict(state), metadata=dict(metadata))
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    # The data must begin at a multiple of 8 bytes; the format allows spaces after the header.
-    text = text.ljust(8 * math.ceil(len(text) / 8))
-    return len(text).to_bytes(8, "little") + text + data[8 + length :]
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Replace a file in one step, so that nobody ever sees half of it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    usual = [(part.arithmetic, f"files published as {part.name} have it") for part, _ in parts if part.arithmetic]
+    default = (spec.arithmetics[0], f"no file says, and it is the usual one of {spec.name}")
+    arithmetic, origin = (stated[0][1:] if stated else None) or (usual[0] if usual else default)
+    if arithmetic not in spec.arithmetics:
+        raise CheckpointError(
+            f"load: {(stated[0][0] if stated else files[0]).path} was made for arithmetic {arithmetic!r}, which this "
+            f"version does not know for {spec.name}; it knows {', '.join(spec.arithmetics)}. Update vsrrin, or name "
+            "one with the argument arithmetic."
+        )
+    return arithmetic, origin

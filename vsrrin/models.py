@@ -37,10 +37,11 @@ def shared(
 ) -> Shared:
     """The network of a checkpoint on a device, loaded at the first call.
 
-    A file that has been written again since (a longer training run, say) is loaded again.
+    A file that has been written again since (a longer training run, say) is loaded again, and so is a folder in which
+    any has.
 
     Args:
-        model: Bundled name or path, see :func:`vsrrin.checkpoint.load`.
+        model: Bundled name or path of a file or folder, see :func:`vsrrin.checkpoint.load`.
         device: See :func:`vsrrin.backends.torch_backend.resolve_device`.
         precision: See :func:`vsrrin.backends.torch_backend.resolve_precision`.
         arithmetic: See :func:`vsrrin.checkpoint.load`.
@@ -53,9 +54,7 @@ def shared(
         if not isinstance(value, str | None):
             raise ArgumentError(f"{argument} must be a text, not {value!r} ({type(value).__name__})")
     path, _ = checkpoint.locate(model)
-    sidecar = path.with_suffix(".json")
-    versions = tuple((s.st_mtime_ns, s.st_size) for s in (p.stat() for p in (path, sidecar) if p.exists()))
-    key = (path.resolve(), versions, str(place), precision, arithmetic)
+    key = (path.resolve(), checkpoint.versions(path), str(place), precision, arithmetic)
     with _lock:
         if key not in _kept:
             loaded = checkpoint.load(model, arithmetic=arithmetic)

@@ -1,0 +1,8 @@
+"""``python -m vsrrin`` is the command ``vsrrin``."""
+
+import sys
+
+from vsrrin.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

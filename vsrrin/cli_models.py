@@ -1,0 +1,192 @@
+"""``vsrrin models``: arguments and printing."""
+
+import argparse
+import dataclasses
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+# Loading torch takes seconds, so the work is imported by the function that does it: help and Ctrl-C stay quick.
+if TYPE_CHECKING:
+    from vsrrin.catalogue import Entry, Inspection
+    from vsrrin.checkpoint_files import CheckpointFile
+
+_NARROW, _WIDE = 80, 120
+_MODEL = "a file, a folder with the published parts of one network, or the name of bundled weights"
+# Side-car facts worth a line, with what they are called in the report.
+_FACTS = ("training_data", "metrics", "licence", "source", "created_with", "description")
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add ``models`` and its own commands to a parser."""
+    models = commands.add_parser("models", help="networks and weights: list, inspect, convert")
+    models.add_argument("--json", action="store_true", help="the list as JSON")
+    models.set_defaults(run=_list)
+    actions = models.add_subparsers(title="commands", metavar="COMMAND", description="without one: list")
+
+    listing = actions.add_parser("list", help="list the networks vsrrin knows and the weights that come with it")
+    listing.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as JSON")
+
+    inspect = actions.add_parser("inspect", help="say what a checkpoint is, and why")
+    inspect.add_argument("model", metavar="MODEL", help=_MODEL)
+    inspect.add_argument("--keys", action="store_true", help="list every tensor, too")
+    inspect.set_defaults(run=_inspect)
+
+    convert = actions.add_parser("convert", help="write a checkpoint in vsrrin's form: .safetensors with a side-car")
+    convert.add_argument("model", metavar="IN", help=_MODEL)
+    convert.add_argument("out", metavar="OUT", type=Path, help="the file to write, ending with .safetensors")
+    convert.add_argument("--arithmetic", help="the convention the weights were trained with")
+    convert.add_argument("--dtype", default="fp32", help="type to store: fp32 (default), fp16 or bf16")
+    convert.add_argument("--overwrite", action="store_true", help="replace existing files")
+    for fact, text in (
+        ("licence", "licence of the weights (default: of the network's published weights)"),
+        ("source", "where the weights are from"),
+        ("training-data", "what they were trained on"),
+        ("metrics", "what they reach"),
+        ("description", "anything else worth knowing"),
+    ):
+        convert.add_argument(f"--{fact}", metavar="TEXT", help=f"for the side-car: {text}")
+    convert.set_defaults(run=_convert)
+
+
+def _list(options: argparse.Namespace) -> int:
+    from vsrrin import catalogue
+
+    entries = catalogue.networks()
+    if options.json:
+        print(json.dumps([dataclasses.asdict(entry) for entry in entries], indent=2, ensure_ascii=False))
+    else:
+        _print(_table(entries, _width()))
+    return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from vsrrin import catalogue
+
+    inspection = catalogue.inspect(catalogue.locate(options.model))
+    width = _width()
+    _print(line for label, text in _report(inspection) for line in _labelled(label, text, width))
+    if options.keys:
+        _print(_keys(inspection))
+    for problem in inspection.problems:
+        print(f"vsrrin: {problem}", file=sys.stderr)
+    return 1 if inspection.problems else 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from vsrrin import __version__, catalogue, checkpoint_conversion
+
+    facts = {key: getattr(options, key) for key in _FACTS if getattr(options, key, None) is not None}
+    done = checkpoint_conversion.convert(
+        catalogue.locate(options.model),
+        options.out,
+        created_with=f"vsrrin {__version__}",
+        arithmetic=options.arithmetic,
+        dtype=options.dtype,
+        facts=facts,
+        overwrite=options.overwrite,
+    )
+    print(
+        f"{done.path}: {done.network}, arithmetic {done.arithmetic}, {done.tensors} tensors as {options.dtype}, "
+        f"{done.size:,} bytes, sha256 {done.sha256}"
+    )
+    print(f"{done.sidecar}: side-car; licence: {done.licence}")
+    return 0
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)
+
+
+def _width() -> int:
+    return min(max(shutil.get_terminal_size((_WIDE, 24)).columns, _NARROW), _WIDE)
+
+
+def _table(entries: Sequence["Entry"], width: int) -> Iterator[str]:
+    """One line of figures per network, and below it where its weights are from."""
+    heading = ("network", "parameters", "size multiple", "times", "bundled weights")
+    rows = [heading, *(_figures(entry) for entry in entries)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(heading))]
+    for number, row in enumerate(rows):
+        cells = [
+            cell.rjust(size) if column in (1, 2) else cell.ljust(size)
+            for column, (cell, size) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+        if number:
+            entry = entries[number - 1]
+            yield from _labelled("  weights' licence", entry.weights_licence, width)
+            yield from _labelled("  weights from", entry.weights_from, width)
+            yield from _labelled("  published code", entry.upstream, width)
+
+
+def _figures(entry: "Entry") -> tuple[str, str, str, str, str]:
+    weights = ", ".join(f"{w.name} ({'trained' if w.trained else 'not trained'})" for w in entry.bundled)
+    times = "any" if entry.factors is None else f"middle only (factor {', '.join(map(str, entry.factors))})"
+    return entry.name, f"{entry.parameters / 1e6:.2f} M", str(entry.size_multiple), times, weights or "none"
+
+
+def _report(inspection: "Inspection") -> Iterator[tuple[str, str]]:
+    """(label, text) for each fact."""
+    found, state = inspection.found, inspection.state
+    yield "checkpoint", str(inspection.path)
+    yield "network", f"{found.spec.name} ({found.spec.paper})" if found is not None else "not known, see the message"
+    yield "tensors", f"{len(state)}, {sum(value.numel() for value in state.values()):,} values"
+    if found is not None:
+        yield "sizes", inspection.sizes
+        known = ", ".join(found.spec.arithmetics)
+        yield "arithmetic", f"{found.arithmetic}: {found.arithmetic_from} ({found.spec.name} has {known})"
+        yield "published", f"{found.spec.upstream}; licence of published weights: {found.spec.weights_licence}"
+    for name, reason in inspection.reasons:
+        yield "recognised", f"{name} as {reason}" if found is not None and found.parts else f"by {reason}"
+    for part, file in found.parts if found is not None else ():
+        if part.left_out:
+            yield "left out", f"{file.path.name}: {part.left_out}"
+    for file in inspection.files:
+        yield from _file(file)
+    for name, reason in inspection.others:
+        yield f"not {name}", reason
+
+
+def _file(file: "CheckpointFile") -> Iterator[tuple[str, str]]:
+    """(label, text) for each fact about one file and its side-car."""
+    dtypes = ", ".join(f"{count} {dtype}" for dtype, count in file.dtypes.items())
+    yield "file", f"{file.path.name}: {file.container}, {dtypes}"
+    yield "  sha256", file.sha256
+    yield "  wrapping", "; ".join(file.wrapping) or "none"
+    if file.header:
+        yield "  metadata", ", ".join(f"{key}: {value}" for key, value in sorted(file.header.items()))
+    if not file.sidecar:
+        yield "  side-car", "none"
+        return
+    agrees = "its sha256 agrees" if file.fits_sidecar else "its sha256 does NOT agree"
+    yield (
+        "  side-car",
+        f"{file.path.with_suffix('.json').name}, {agrees if 'sha256' in file.sidecar else 'without a sha256'}",
+    )
+    for fact in _FACTS:
+        if fact in file.sidecar:
+            yield f"    {fact.replace('_', ' ')}", str(file.sidecar[fact])
+
+
+def _labelled(label: str, text: str, width: int) -> list[str]:
+    indent = 20
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=f"{label:<{indent - 1}} ",
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _keys(inspection: "Inspection") -> Iterator[str]:
+    width = max(map(len, inspection.state))
+    for key, value in inspection.state.items():
+        yield f"{key:<{width}}  {str(value.dtype).removeprefix('torch.')}  {tuple(value.shape)}"
