@@ -51,9 +51,7 @@ def test_readme_gives_both_commands() -> None:
 def test_constraints_hold_every_declared_requirement_at_an_allowed_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    declared = [
-        Requirement(text) for text in [*project["dependencies"], *extras["source"], *extras["preview"], *extras["dev"]]
-    ]
+    declared = [Requirement(text) for text in [*project["dependencies"], *extras["preview"], *extras["dev"]]]
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = dict(line.split("==") for line in lines if line and not line.startswith("#"))
     for requirement in declared:

@@ -233,7 +233,7 @@ def test_changed_requirements_are_installed_into_the_same_environment(checkout: 
 
 def test_demo_needs_less_than_dev_and_is_content_with_it(checkout: Checkout) -> None:
     checkout.set_up("demo")
-    assert checkout.notes()[-1].endswith("-e .[source]")
+    assert checkout.notes()[-1].endswith("-e .")
     checkout.set_up("dev")
     assert checkout.notes()[-1].endswith("-e .[dev]")
     assert checkout.set_up("demo") == (0, "")
