@@ -11,7 +11,7 @@ refinement of the projected flow with the blending mask, and a residue on the bl
 are zero at first, so an untrained net returns what flow, linear projection and a blend return.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Self, cast
 
 import torch
@@ -85,8 +85,8 @@ class Refine(nn.Module):
         keep_fp32(self.out)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, in_channels, H, W) to (N, out_channels, H, W) float32; H and W multiples of 2."""
-        x = F.pixel_unshuffle(x.to(cast(nn.Conv2d, self.stem[0]).weight.dtype), 2)
+        """Map (N, in_channels, H, W), of the layers' type, to (N, out_channels, H, W) float32; H, W multiples of 2."""
+        x = F.pixel_unshuffle(x, 2)
         return F.pixel_shuffle(output_layer(self.out, self.body(self.stem(x))), 2)
 
 
@@ -210,12 +210,15 @@ class RRINLite(nn.Module):
         if not self._runs("synth"):
             # A weighted mean of pixels of the frames, drawn towards zero by the epsilon: in range without a clamp.
             return warped0.mul_(weight0).add_(warped1.mul_(weight1)).div_(total)
-        merged = (weight0 * warped0 + weight1 * warped1) / total
+        # Freed or overwritten as soon as may be: fresh memory of a frame's size costs more than the arithmetic.
+        merged = (warped0 * weight0).add_(warped1 * weight1).div_(total)
+        del weight0, weight1, total
         if logits is None:
             logits = torch.zeros_like(flow_t_0)
-        pixels = F.pixel_unshuffle(torch.cat((img0, img1, warped0, warped1, merged), 1), 2)
-        residue = self.synth(torch.cat((pixels, flow_t_0 * _FLOW_SCALE, flow_t_1 * _FLOW_SCALE, logits), 1))
-        return _clamp_to_range(merged + F.pixel_shuffle(residue, 2), img0, img1)
+        maps = (flow_t_0 * _FLOW_SCALE, flow_t_1 * _FLOW_SCALE, logits)
+        x = _stack((img0, img1, warped0, warped1, merged), maps, self.synth.midconv.weight.dtype)
+        del warped0, warped1, flow_t_0, flow_t_1, maps
+        return _clamp_to_range(merged + F.pixel_shuffle(self.synth(x), 2), img0, img1)
 
     def _refinement(
         self, img0: Tensor, img1: Tensor, estimate: Tensor, flow_t_0: Tensor, flow_t_1: Tensor, t: Tensor
@@ -226,7 +229,7 @@ class RRINLite(nn.Module):
         warped1 = backward_warp(torch.cat((small1, estimate[:, 5:6]), 1), flow_t_1)
         time = t.expand(-1, 1, *small0.shape[2:])
         parts = (small0, small1, warped0, warped1, flow_t_0 * _FLOW_SCALE, flow_t_1 * _FLOW_SCALE, time, 1 - time)
-        return cast(Tensor, self.refine(torch.cat(parts, 1)))
+        return cast(Tensor, self.refine(_stack((), parts, cast(nn.Conv2d, self.refine.stem[0]).weight.dtype)))
 
     def forward(self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor) -> Tensor:
         """`estimate` and `synthesize` in a row."""
@@ -264,6 +267,26 @@ def _forget(net: RRINLite, _: object = None) -> None:
     net.bytes_per_pixel = _BYTES_PER_PIXEL
 
 
+def _stack(images: Sequence[Tensor], maps: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """Input of a stack of convolutions: pictures (N, C, H, W), their pixels moved into channels, and maps of half the
+    size (or maps alone), side by side in the convolutions' type."""
+    if torch.is_grad_enabled():
+        return torch.cat((*(F.pixel_unshuffle(image, 2) for image in images), *maps), 1).to(dtype)
+    # Straight into place, without the copies in between.
+    samples, _, height, width = maps[0].shape
+    channels = sum(4 * image.shape[1] for image in images) + sum(part.shape[1] for part in maps)
+    x = maps[0].new_empty((samples, channels, height, width), dtype=dtype)
+    at = 0
+    for image in images:
+        pixels = image.unflatten(3, (width, 2)).unflatten(2, (height, 2)).permute(0, 1, 3, 5, 2, 4)
+        x[:, at : at + 4 * image.shape[1]].unflatten(1, (image.shape[1], 2, 2)).copy_(pixels)
+        at += 4 * image.shape[1]
+    for part in maps:
+        x[:, at : at + part.shape[1]] = part
+        at += part.shape[1]
+    return x
+
+
 def _double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
@@ -279,11 +302,11 @@ def _clamp_to_range(image: Tensor, img0: Tensor, img1: Tensor) -> Tensor:
 
     Video has values beyond nominal white and outside the RGB gamut on purpose.
     """
-    low0, high0 = img0.flatten(1).aminmax(dim=1)
-    low1, high1 = img1.flatten(1).aminmax(dim=1)
-    low = torch.minimum(low0, low1).clamp(max=0).view(-1, 1, 1, 1)
-    high = torch.maximum(high0, high1).clamp(min=1).view(-1, 1, 1, 1)
-    return torch.clamp(image, low, high)
+    # Row by row first: the reduction of one long row uses one core.
+    (low0, high0), (low1, high1) = img0.aminmax(dim=3), img1.aminmax(dim=3)
+    low = torch.minimum(low0, low1).flatten(1).amin(1).clamp(max=0).view(-1, 1, 1, 1)
+    high = torch.maximum(high0, high1).flatten(1).amax(1).clamp(min=1).view(-1, 1, 1, 1)
+    return torch.clamp(image, low, high) if torch.is_grad_enabled() else image.clamp_(low, high)
 
 
 # Keys that `_build` reads sizes from, and the input channels that tell this net from others.
