@@ -28,18 +28,39 @@ def test_other_errors_are_not(error: BaseException) -> None:
     assert not memory.is_out_of_memory(error)
 
 
+def tidier_of(sizes: list[int]) -> tuple[memory.HeapTidier, list[int]]:
+    """A tidier with a slack of 100 for a process of these sizes, and the sizes at which it gave memory back."""
+    seen: list[int] = []
+
+    def resident() -> int:
+        seen.append(sizes.pop(0))
+        return seen[-1]
+
+    trimmed: list[int] = []
+    return memory.HeapTidier(100, resident, lambda: trimmed.append(seen[-1])), trimmed
+
+
 def test_the_heap_is_tidied_only_after_it_has_grown() -> None:
-    sizes, trimmed = iter([100, 150, 90, 180, 191, 120, 210, 221, 130]), []
-    tidier = memory.HeapTidier(100, lambda: next(sizes), lambda: trimmed.append(1))
-    for _ in range(4):  # 100, 150, 90 (a new floor), 180
+    tidier, trimmed = tidier_of([100] + [200] * 40 + [201, 120] + [220] * 40 + [221, 130])
+    for _ in range(41):
         tidier.tidy()
-    assert not trimmed
-    tidier.tidy()  # 191 is 101 above the floor; 120 afterwards
-    assert len(trimmed) == 1
-    tidier.tidy()  # 210
-    assert len(trimmed) == 1
-    tidier.tidy()  # 221; 130 afterwards
-    assert len(trimmed) == 2
+    assert trimmed == []
+    tidier.tidy()  # 201 is more than 100 above the start; 120 afterwards
+    assert trimmed == [201]
+    for _ in range(41):
+        tidier.tidy()
+    assert trimmed == [201, 221]
+
+
+def test_memory_that_is_needed_again_at_once_is_left_alone() -> None:
+    """A network takes its working memory with the first frames: giving that back after each would double the time."""
+    tidier, trimmed = tidier_of([100] + [500] * 50 + [650, 300] + [650] * 50)
+    for _ in range(51):
+        tidier.tidy()
+    assert trimmed == []
+    for _ in range(51):
+        tidier.tidy()
+    assert trimmed == [650]
 
 
 def test_nothing_is_done_where_the_c_library_cannot() -> None:

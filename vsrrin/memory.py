@@ -11,8 +11,11 @@ import torch
 _CPU_LIMIT = 4 * 2**30  # a filter is a guest: source filter, encoder and VapourSynth's frame cache need room too
 _SHARE = 0.5
 
-_HEAP_SLACK = 2**29
+_HEAP_SLACK = 2**27
 """Bytes by which the process may grow before the C library's heap is tidied."""
+
+_SOON = 32
+"""Frames within which memory that was given back is needed again if it is needed at all."""
 
 _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "failed to allocate")
 
@@ -51,9 +54,10 @@ def release(device: torch.device) -> None:
 class HeapTidier:
     """Keeps the C library's heap from growing by fragmentation alone.
 
-    Frame tensors of some 25 MB come from glibc's heap, from several threads, and what is freed there stays with the
-    process: over hundreds of 1080p frames it grows by a gigabyte and more although nothing leaks. Giving the free pages
-    back costs about as much as a frame, so it is done only when the process has grown by ``slack`` since the last time.
+    What networks put into glibc's heap, from several threads, stays with the process when it is freed: over hundreds of
+    1080p frames that grows by a gigabyte and more although nothing leaks. Giving the free pages back costs as much as a
+    frame, and what is needed again at once has to be asked for anew. So it is done only when the process has grown by
+    ``slack``, and growth that is back within a few frames counts as needed.
 
     Args:
         slack: Bytes.
@@ -63,20 +67,24 @@ class HeapTidier:
 
     def __init__(self, slack: int, resident: Callable[[], int], trim: Callable[[], object] | None) -> None:
         self._slack, self._resident, self._trim = slack, resident, trim
-        self._floor: int | None = None
+        self._limit: int | None = None
+        self._calls = 0  # since memory was given back, or since the start
         self._lock = Lock()
 
     def tidy(self) -> None:
-        """To be called now and then, by any thread."""
+        """To be called after every frame, by any thread."""
         if self._trim is None or not self._lock.acquire(blocking=False):
             return
         try:
             now = self._resident()
-            if self._floor is not None and now > self._floor + self._slack:
-                self._trim()
-                self._floor = self._resident()
-            elif self._floor is None or now < self._floor:
-                self._floor = now
+            self._calls += 1
+            if self._limit is None:
+                self._limit = now + self._slack
+            elif now > self._limit:
+                if self._calls > _SOON:
+                    self._trim()
+                    self._calls, now = 0, self._resident()
+                self._limit = now + self._slack
         finally:
             self._lock.release()
 

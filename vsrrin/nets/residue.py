@@ -57,13 +57,16 @@ class ResidueNet(nn.Module, ABC):
         """
         check_inputs(f"{type(self).__name__}.synthesize", SIZE_MULTIPLE, img0, img1, t=t)
         flow_t_0, flow_t_1 = self.flow_at(img0, img1, estimate, t)
-        warped0 = backward_warp(img0, flow_t_0, self.warp)
-        warped1 = backward_warp(img1, flow_t_1, self.warp)
-        mask = torch.sigmoid(self.Mask(torch.cat((flow_t_0, flow_t_1, img0, img1, warped0, warped1), 1)))
+        carried0, carried1 = self.carry(img0, img1, flow_t_0, flow_t_1)
+        mask = torch.sigmoid(self.Mask(torch.cat((flow_t_0, flow_t_1, img0, img1, carried0, carried1), 1)))
         weight0, weight1 = (1 - t) * mask[:, 0:1], t * mask[:, 1:2]
-        merged = (weight0 * warped0 + weight1 * warped1) / (weight0 + weight1 + _EPSILON)
+        merged = (weight0 * carried0 + weight1 * carried1) / (weight0 + weight1 + _EPSILON)
         residue: Tensor = self.final(torch.cat((img0, img1, merged), 1))
         return (merged + residue).clamp(0, 1)
+
+    def carry(self, img0: Tensor, img1: Tensor, flow_t_0: Tensor, flow_t_1: Tensor) -> tuple[Tensor, Tensor]:
+        """Both frames as they look at time t, each (N, 3, H, W) float32: warped backward by the refined flow."""
+        return backward_warp(img0, flow_t_0, self.warp), backward_warp(img1, flow_t_1, self.warp)
 
     def flow_at(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Refined flow from time t to frame 0 and to frame 1, each (N, 2, H, W) in pixels; as in `synthesize`."""

@@ -33,10 +33,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from vsrrin.nets.residue import RESIDUE_PARTS, SIZE_MULTIPLE, ResidueNet, has_unets
 from vsrrin.nets.softsplat import splat_softmax
 from vsrrin.nets.spec import NetSpec
 from vsrrin.nets.unet import UNet, check_inputs, keep_fp32
-from vsrrin.nets.warp import EXACT, FORK, PUBLISHED, WarpArithmetic, backward_warp, project_flow
+from vsrrin.nets.warp import EXACT, FORK, PUBLISHED, WarpArithmetic, backward_warp
 
 # name -> (warp, align_corners of the U-Nets' enlargement)
 _ARITHMETICS: dict[str, tuple[WarpArithmetic, bool]] = {
@@ -45,10 +46,9 @@ _ARITHMETICS: dict[str, tuple[WarpArithmetic, bool]] = {
     "early": (FORK, False),
     "early_torch_1_3": (PUBLISHED, False),
 }
-_EPSILON = 1e-8
 
 
-class SRRIN(nn.Module):
+class SRRIN(ResidueNet):
     """Flow of the pair, flow refined at time t, blending mask, and a residue on the blended picture."""
 
     def __init__(self, arithmetic: str = "published", *, width: int = 32) -> None:
@@ -68,77 +68,23 @@ class SRRIN(nn.Module):
         self.final = UNet(9, 3, 4, align_corners=align_corners, width=width)
 
     def estimate(self, img0: Tensor, img1: Tensor) -> Tensor:
-        """Flow of the pair; independent of t.
-
-        Args:
-            img0: Frame 0, (N, 3, H, W) float32 in [0, 1].
-            img1: Frame 1, likewise.
-
-        Returns:
-            (N, 4, H, W) float32, (dx, dy) in pixels of 0 -> 1, then of 1 -> 0.
-
-        Raises:
-            FrameSizeError: The shapes do not fit.
-        """
-        check_inputs("SRRIN.estimate", SPEC.size_multiple, img0, img1)
+        """See `ResidueNet`."""
+        check_inputs("SRRIN.estimate", SIZE_MULTIPLE, img0, img1)
         return cast(Tensor, self.Flow_L(torch.cat((img0, img1), 1)))
 
-    def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
-        """The picture at time t.
-
-        Args:
-            img0: Frame 0, (N, 3, H, W) float32 in [0, 1].
-            img1: Frame 1, likewise.
-            estimate: (N, 4, H, W), flow as :meth:`estimate` returns it.
-            t: (N, 1, 1, 1) float32 in (0, 1).
-
-        Returns:
-            (N, 3, H, W) float32 in [0, 1].
-
-        Raises:
-            FrameSizeError: The shapes do not fit.
-            ArgumentError: t has another shape.
-        """
-        check_inputs("SRRIN.synthesize", SPEC.size_multiple, img0, img1, t=t)
-        flow_t_0, flow_t_1 = self.flow_at(img0, img1, estimate, t)
+    def carry(self, img0: Tensor, img1: Tensor, flow_t_0: Tensor, flow_t_1: Tensor) -> tuple[Tensor, Tensor]:
+        """See `ResidueNet`; frame 0 is splatted forward, by the flow that would warp it backward."""
         warped1 = backward_warp(img1, flow_t_1, self.warp)
-        splatted0 = splat_softmax(img0, flow_t_0, self.metric(img0, warped1))
-        mask = torch.sigmoid(self.Mask(torch.cat((flow_t_0, flow_t_1, img0, img1, splatted0, warped1), 1)))
-        weight0, weight1 = (1 - t) * mask[:, 0:1], t * mask[:, 1:2]
-        merged = (weight0 * splatted0 + weight1 * warped1) / (weight0 + weight1 + _EPSILON)
-        residue: Tensor = self.final(torch.cat((img0, img1, merged), 1))
-        return (merged + residue).clamp(0, 1)
-
-    def flow_at(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Refined flow from time t to frame 0 and to frame 1, each (N, 2, H, W) in pixels; as in `synthesize`."""
-        flow_t_0, flow_t_1 = project_flow(estimate[:, :2], estimate[:, 2:4], t)
-        refinement = self.refine_flow(torch.cat((flow_t_0, flow_t_1, img0, img1), 1))
-        return flow_t_0 + refinement[:, :2], flow_t_1 + refinement[:, 2:4]
+        return splat_softmax(img0, flow_t_0, self.metric(img0, warped1)), warped1
 
     def metric(self, img0: Tensor, warped1: Tensor) -> Tensor:
         """What pixels of frame 0 weigh where several meet, (N, 1, H, W): the logarithm of their weight."""
         return self.beta * (img0 - warped1).abs().mean(1, keepdim=True)
 
-    def forward(self, img0: Tensor, img1: Tensor, t: Tensor) -> Tensor:
-        """`estimate` and `synthesize` in a row."""
-        return self.synthesize(img0, img1, self.estimate(img0, img1), t)
-
-
-# U-Net -> (input channels, output channels)
-_PARTS = {"Mask": (16, 2), "Flow_L": (6, 4), "refine_flow": (10, 4), "final": (9, 3)}
-
 
 def _detect(state: Mapping[str, Tensor]) -> bool:
     beta = state.get("beta")
-    if beta is None or beta.shape != (1,):
-        return False
-    for part, channels in _PARTS.items():
-        first, last = state.get(f"{part}.down_path.0.block.0.weight"), state.get(f"{part}.last.weight")
-        if first is None or last is None or first.dim() != 4 or last.dim() != 4:
-            return False
-        if (first.shape[1], last.shape[0]) != channels:
-            return False
-    return True
+    return beta is not None and beta.shape == (1,) and has_unets(state, {**RESIDUE_PARTS, "Flow_L": (6, 4)})
 
 
 def _build(state: Mapping[str, Tensor], arithmetic: str) -> SRRIN:
@@ -158,7 +104,7 @@ SPEC = NetSpec(
         "No weights of SRRIN are published; a checkpoint is one you trained, with vsrrin or with the trainer of "
         "https://github.com/Thomasedv/RRIN; give its path as the model."
     ),
-    size_multiple=16,
+    size_multiple=SIZE_MULTIPLE,
     arbitrary_t=True,
     supports_half=True,
     external_flow=False,
