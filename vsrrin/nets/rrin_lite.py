@@ -278,9 +278,10 @@ def _stack(images: Sequence[Tensor], maps: Sequence[Tensor], dtype: torch.dtype)
     x = maps[0].new_empty((samples, channels, height, width), dtype=dtype)
     at = 0
     for image in images:
-        pixels = image.unflatten(3, (width, 2)).unflatten(2, (height, 2)).permute(0, 1, 3, 5, 2, 4)
-        x[:, at : at + 4 * image.shape[1]].unflatten(1, (image.shape[1], 2, 2)).copy_(pixels)
-        at += 4 * image.shape[1]
+        colours = image.shape[1]
+        pixels = image.view(samples, colours, height, 2, width, 2).permute(0, 1, 3, 5, 2, 4)
+        x[:, at : at + 4 * colours].view(samples, colours, 2, 2, height, width).copy_(pixels)
+        at += 4 * colours
     for part in maps:
         x[:, at : at + part.shape[1]] = part
         at += part.shape[1]
