@@ -12,16 +12,13 @@ motion and no residue left, and shows little but a blend. Every label says which
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
+from itertools import batched, islice
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import torch
 from av.video.reformatter import Colorspace
-from numpy.typing import NDArray
 from torch import nn
 
 from vsrrin import checkpoint
@@ -30,30 +27,17 @@ from vsrrin.engine import Interpolator
 from vsrrin.errors import VsrrinError
 from vsrrin.nets import NETS, NetSpec
 from vsrrin.nets.registry import by_name
-
-type Picture = NDArray[np.uint8]
-"""(H, W, 3), RGB."""
+from vsrrin.strip import Cell, Picture, png, sheet
 
 CLIP = Path(__file__).resolve().parents[1] / "media" / "bunny_stretch.mp4"
 COLUMNS = 3
-LABEL, BORDER = 34, 6
-"""Height of a label and width of the space around a cell, pixels."""
 SEED = 0
 OUTPUT_SCALE = 0.02
 """What random output layers are multiplied with."""
-_DARK = 24
 
 
 class CompareError(Exception):
     """The comparison cannot be made; the message says why."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One picture and what is written above it."""
-
-    label: str
-    picture: Picture
 
 
 def read_frames(clip: Path, first: int, gap: int) -> list[Picture]:
@@ -136,35 +120,6 @@ def cells(
     return [*found, Cell(f"source: frame {first + gap}", right)]
 
 
-def place(number: int, height: int, width: int) -> tuple[int, int]:
-    """Top left corner (y, x) of the picture of cell ``number`` in a grid of height x width pictures."""
-    row, column = divmod(number, COLUMNS)
-    return BORDER + row * (LABEL + height + BORDER) + LABEL, BORDER + column * (width + BORDER)
-
-
-def grid(found: Sequence[Cell]) -> Picture:
-    """All cells in rows of `COLUMNS`, each under its label."""
-    height, width = found[0].picture.shape[:2]
-    bottom, _ = place(len(found) - 1, height, width)
-    _, right = place(COLUMNS - 1, height, width)
-    whole = np.full((bottom + height + BORDER, right + width + BORDER, 3), _DARK, np.uint8)
-    for number, cell in enumerate(found):
-        y, x = place(number, height, width)
-        whole[y : y + height, x : x + width] = cell.picture
-        label = np.full((LABEL, width, 3), _DARK, np.uint8)
-        _write(label, cell.label)
-        whole[y - LABEL : y, x : x + width] = label
-    return whole
-
-
-def _write(label: Picture, text: str) -> None:
-    """Write white on a label, smaller where it is narrow."""
-    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.6
-    (wide, _), _ = cv2.getTextSize(text, font, scale, 1)
-    scale *= min(1.0, (label.shape[1] - 8) / wide)
-    cv2.putText(label, text, (4, 23), font, scale, (255, 255, 255), 1, cv2.LINE_AA)
-
-
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     names = [spec.name for spec in NETS]
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -206,9 +161,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         shots = [cropped(shot, options.crop) for shot in read_frames(options.clip, options.frame, options.gap)]
         found = cells(shots, options.frame, specs, dict(options.weights), options.precision)
-        if not cv2.imwrite(str(options.output), cv2.cvtColor(grid(found), cv2.COLOR_RGB2BGR)):
-            raise CompareError(f"{options.output} could not be written")
-    except (CompareError, VsrrinError, cv2.error) as error:
+        try:
+            options.output.write_bytes(png(sheet(list(batched(found, COLUMNS)))))
+        except OSError as error:
+            raise CompareError(f"{options.output} could not be written: {error}") from error
+    except (CompareError, VsrrinError) as error:
         print(f"compare_networks: {error}", file=sys.stderr)
         return 1
     print("\n".join((f"{options.output}:", *(f"  {cell.label}" for cell in found))))

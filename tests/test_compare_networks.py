@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from vsrrin import checkpoint
+from vsrrin import checkpoint, strip
 from vsrrin.nets import NETS
 from vsrrin.nets.cain import CAIN
 from vsrrin.nets.cain import SPEC as CAIN_SPEC
@@ -37,8 +37,8 @@ compare = load()
 
 def cell(picture: NDArray[np.uint8], number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """(label, picture) of a cell of a written grid."""
-    y, x = compare.place(number, HEIGHT, WIDTH)
-    return picture[y - compare.LABEL : y, x : x + WIDTH], picture[y : y + HEIGHT, x : x + WIDTH]
+    y, x = strip.place(*divmod(number, compare.COLUMNS), HEIGHT, WIDTH)
+    return picture[y - strip.label_height(WIDTH) : y, x : x + WIDTH], picture[y : y + HEIGHT, x : x + WIDTH]
 
 
 def test_grid_of_every_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

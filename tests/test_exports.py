@@ -17,6 +17,7 @@ PUBLIC = [
     "ArgumentError",
     "BackendError",
     "CheckpointError",
+    "ConvertError",
     "FrameSizeError",
     "UnknownNetError",
     "VsrrinError",

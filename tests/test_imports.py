@@ -33,7 +33,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.nets.residue": ("nets.unet nets.warp", "torch"),
     "vsrrin.nets.rrin": ("nets.residue nets.spec nets.unet nets.warp", "torch"),
     "vsrrin.nets.rrin_lite": ("nets.spec nets.unet nets.warp", "torch"),
-    "vsrrin.nets.srrin": ("nets.softsplat nets.spec nets.unet nets.warp", "torch"),
+    "vsrrin.nets.srrin": ("nets.residue nets.softsplat nets.spec nets.unet nets.warp", "torch"),
     "vsrrin.nets.cain": ("nets.spec nets.unet", "torch"),
     "vsrrin.nets.raft_corr": ("nets.warp", "torch"),
     "vsrrin.nets.raft_layers": ("nets.unet", "torch"),
@@ -68,9 +68,64 @@ ALLOWED: dict[str, tuple[str, str]] = {
         "clips cuts engine errors frames models nets.spec props scene timing",
         "torch vapoursynth",
     ),
+    # Conversion of files.
+    "vsrrin.segments": ("errors", ""),
+    "vsrrin.sources": ("clips errors media.probe media.streams media.times segments", "vapoursynth"),
+    "vsrrin.retiming": ("errors media.encode sources", ""),
+    "vsrrin.pipeline": ("errors media.encode media.encoders segments", "vapoursynth"),
+    "vsrrin.preparation": (
+        "checkpoint clips cuts engine errors frames media.encode media.encoders media.pixels media.streams models "
+        "retiming segments sources vsrrin",
+        "vapoursynth",
+    ),
+    "vsrrin.convert": (
+        "errors media.encoders media.mux media.pixels media.streams media.verify pipeline preparation segments sources",
+        "",
+    ),
+    "vsrrin.media": ("", ""),
+    "vsrrin.media.probe": ("errors", "av"),
+    "vsrrin.media.streams": ("errors media.probe", "av"),
+    "vsrrin.media.sound": ("media.probe media.streams", "av numpy"),
+    "vsrrin.media.captions": ("media.probe media.streams", "av"),
+    "vsrrin.media.mux": ("errors media.captions media.encode media.probe media.sound media.streams", "av"),
+    "vsrrin.media.verify": ("errors media.probe media.streams", "av"),
+    "vsrrin.media.encode": ("errors media.encoders media.pixels", "av vapoursynth"),
+    "vsrrin.media.encoders": ("errors media.pixels", "av"),
+    "vsrrin.media.pixels": ("", "av numpy vapoursynth"),
+    "vsrrin.media.times": ("errors media.probe", "av"),
+    # Pictures of single places, and the state of the machine.
+    "vsrrin.positions": ("errors", ""),
+    "vsrrin.strip": ("", "cv2 numpy"),
+    "vsrrin.maps": ("backends.torch_backend checkpoint engine nets.warp", "numpy torch"),
+    "vsrrin.screen": ("frames", "numpy vapoursynth"),
+    "vsrrin.preview": (
+        "checkpoint errors frames images maps positions props scene screen sources strip vsrrin",
+        "numpy torch vapoursynth",
+    ),
+    "vsrrin.doctor": (
+        "backends.torch_backend checkpoint errors media.library selftest vsrrin",
+        "psutil torch vapoursynth",
+    ),
+    "vsrrin.selftest": ("errors media.library vsrrin", "numpy torch vapoursynth"),
+    "vsrrin.media.library": ("", "av numpy"),
+    # Folders of images.
+    "vsrrin.image_headers": ("errors", ""),
+    "vsrrin.alpha": ("cuts scene", "vapoursynth"),
+    "vsrrin.images": ("alpha errors image_headers", "av cv2 numpy vapoursynth"),
+    "vsrrin.image_convert": (
+        "alpha convert errors frames image_headers images pipeline preparation retiming segments sources",
+        "vapoursynth",
+    ),
     # The command; `vsrrin` is the package itself, for its version.
     "vsrrin.__main__": ("cli", ""),
-    "vsrrin.cli": ("vsrrin cli_models errors", ""),
+    "vsrrin.cli": ("vsrrin cli_convert cli_doctor cli_models cli_preview errors", ""),
+    "vsrrin.cli_doctor": ("doctor", ""),
+    "vsrrin.cli_preview": ("catalogue checkpoint_files errors positions preview strip", ""),
+    "vsrrin.cli_convert": (
+        "vsrrin catalogue cli_progress convert errors image_convert positions timing",
+        "vapoursynth",
+    ),
+    "vsrrin.cli_progress": ("errors", ""),
     "vsrrin.cli_models": ("vsrrin catalogue checkpoint_conversion checkpoint_files", ""),
 }
 
@@ -127,13 +182,44 @@ def may_import(package: str) -> set[str]:
 
 
 def test_the_table_keeps_the_layers() -> None:
-    assert may_import("vapoursynth") == {"frames", "clips", "cuts", "filter"}
-    assert may_import("cv2") == {"motion", "scene", "frames"}
+    assert may_import("vapoursynth") == {
+        "alpha",
+        "cli_convert",
+        "clips",
+        "cuts",
+        "doctor",
+        "filter",
+        "frames",
+        "image_convert",
+        "images",
+        "media.encode",
+        "media.pixels",
+        "pipeline",
+        "preparation",
+        "preview",
+        "screen",
+        "selftest",
+        "sources",
+    }
+    assert may_import("cv2") == {"frames", "images", "motion", "scene", "strip"}
     assert may_import("safetensors") == {"checkpoint_files"}
-    assert may_import("psutil") == {"memory"}
-    assert may_import("av") == set()
+    assert may_import("psutil") == {"doctor", "memory"}
+    assert may_import("av") == {
+        "images",
+        "media.captions",
+        "media.encode",
+        "media.encoders",
+        "media.library",
+        "media.mux",
+        "media.pixels",
+        "media.probe",
+        "media.sound",
+        "media.streams",
+        "media.times",
+        "media.verify",
+    }
     assert not may_import("torch") & {"errors", "timing", "props", "scene", "cache", "cuts"}
-    everything = {"cv2", "numpy", "psutil", "safetensors", "torch", "vapoursynth"}
+    everything = {"av", "cv2", "numpy", "psutil", "safetensors", "torch", "vapoursynth"}
     assert {name for _, others in ALLOWED.values() for name in others.split()} == everything
 
 

@@ -6,7 +6,15 @@ VapourSynth.
 
 from typing import TYPE_CHECKING, Any
 
-from .errors import ArgumentError, BackendError, CheckpointError, FrameSizeError, UnknownNetError, VsrrinError
+from .errors import (
+    ArgumentError,
+    BackendError,
+    CheckpointError,
+    ConvertError,
+    FrameSizeError,
+    UnknownNetError,
+    VsrrinError,
+)
 
 if TYPE_CHECKING:
     from .filter import interpolate
@@ -17,6 +25,7 @@ __all__ = [
     "ArgumentError",
     "BackendError",
     "CheckpointError",
+    "ConvertError",
     "FrameSizeError",
     "UnknownNetError",
     "VsrrinError",

@@ -7,7 +7,8 @@
     │   └── FrameSizeError                 a frame or tensor has a size that cannot be processed
     ├── CheckpointError                    a weights file is missing, damaged, or of another network
     │   └── UnknownNetError                no network of that name, or none that has these weights
-    └── BackendError                       a device, precision or backend is not available here
+    ├── BackendError                       a device, precision or backend is not available here
+    └── ConvertError                       a file cannot be read, converted or written as asked
 
 The filter turns each of them into a `vapoursynth.Error` with the prefix ``vsrrin.interpolate:``.
 """
@@ -35,3 +36,7 @@ class UnknownNetError(CheckpointError):
 
 class BackendError(VsrrinError):
     """A device, precision or backend is not available on this machine."""
+
+
+class ConvertError(VsrrinError):
+    """A file cannot be read, converted or written as asked; the text names it, what is wrong and what to do."""

@@ -1,0 +1,123 @@
+"""Interpolation with alpha."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import vapoursynth as vs
+
+import vsrrin
+from tests.conftest import planes, same_picture
+from tests.image_files import picture, write, write_sequence
+from vsrrin.alpha import alpha_of, interpolate_with_alpha, premultiplied
+from vsrrin.images import read_folder
+
+
+def doubled(clip: vs.VideoNode) -> vs.VideoNode:
+    return interpolate_with_alpha(clip, vsrrin.interpolate)
+
+
+def alpha(frame: vs.VideoFrame) -> vs.VideoFrame:
+    found = frame.props["_Alpha"]
+    assert isinstance(found, vs.VideoFrame)
+    return found
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("channels", [1, 4])
+def test_source_frames_and_their_alpha_stay_bit_for_bit(tmp_path: Path, depth: int, channels: int) -> None:
+    folder = write_sequence(tmp_path / "in", 4, channels=4, depth=depth)
+    if channels == 1:  # grey with alpha
+        for n in range(4):
+            grey = picture(n, channels=4, depth=depth)
+            grey[..., :3] = grey[..., :1]
+            write(folder / f"{n + 8}.png", grey)
+    clip = read_folder(folder).clip
+    out = doubled(clip)
+    assert (out.num_frames, out.fps, out.format.id) == (8, 2 * clip.fps, clip.format.id)
+    for n in range(4):
+        source, frame = clip.get_frame(n), out.get_frame(2 * n)
+        assert frame.props["_VSRRIN_Kind"] == "source"
+        assert same_picture(frame, source)
+        assert same_picture(alpha(frame), alpha(source))
+    held = out.get_frame(7)
+    assert held.props["_VSRRIN_Kind"] == "held"
+    assert same_picture(held, clip.get_frame(3))
+    assert same_picture(alpha(held), alpha(clip.get_frame(3)))
+
+
+def moving_disc(n: int, hidden: int) -> np.ndarray:
+    """A disc of one colour; what is under the transparent pixels differs from frame to frame."""
+    image = picture(n, channels=4)
+    image[..., :3] = np.random.default_rng(hidden + n).integers(0, 256, image[..., :3].shape)
+    image[image[..., 3] > 0, :3] = (40, 120, 200)
+    return image
+
+
+def test_alpha_moves_and_what_is_hidden_does_not_bleed(tmp_path: Path) -> None:
+    for hidden, name in ((0, "one"), (100, "two")):
+        (tmp_path / name).mkdir()
+        for n in range(3):
+            write(tmp_path / name / f"{n}.png", moving_disc(2 * n, hidden))
+    frames = [list(doubled(read_folder(tmp_path / name).clip).frames()) for name in ("one", "two")]
+    for n in (1, 3):
+        frame = frames[0][n]
+        assert frame.props["_VSRRIN_Kind"] == "new"
+        (mask,) = planes(alpha(frame))
+        columns = np.arange(mask.shape[1])
+        assert (mask * columns).sum() / mask.sum() == pytest.approx(24 + 2 * n, abs=0.2)
+        (expected,) = [moving_disc(n, 0)[..., 3]]
+        assert np.abs(mask.astype(int) - expected).mean() < 1
+        visible = mask > 25
+        for plane, value in zip(planes(frame), (200, 120, 40), strict=True):
+            assert np.abs(plane[visible].astype(int) - value).max() <= 3
+            assert not plane[mask == 0].any()
+        assert same_picture(frame, frames[1][n])
+        assert same_picture(alpha(frame), alpha(frames[1][n]))
+
+
+def test_cuts_are_those_of_the_colours_for_both(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for n in range(8):
+        image = picture(n, channels=4)
+        if n >= 4:  # another scene, of about the same shape
+            image[..., :3] = np.random.default_rng(5).integers(0, 256, (48, 1, 3))
+        write(tmp_path / "in" / f"{n}.png", image)
+    clip = read_folder(tmp_path / "in").clip
+    marked = (
+        clip[:4].std.SetFrameProps(_SceneChangeNext=0)[:3] + clip[3].std.SetFrameProps(_SceneChangeNext=1) + clip[4:]
+    )
+    out = doubled(marked)
+    frame = out.get_frame(7)
+    assert frame.props["_VSRRIN_Kind"] == "held"
+    assert frame.props["_SceneChangeNext"] == 1
+    assert same_picture(alpha(frame), alpha(clip.get_frame(3)))
+    uncut = interpolate_with_alpha(marked, partial(vsrrin.interpolate, scene="off"), scene="off").get_frame(7)
+    assert uncut.props["_VSRRIN_Kind"] == "new"
+    assert not same_picture(alpha(uncut), alpha(clip.get_frame(3)))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_very_short_clips(tmp_path: Path, count: int) -> None:
+    clip = read_folder(write_sequence(tmp_path / "in", count, channels=4)).clip
+    frames = list(doubled(clip).frames())
+    assert len(frames) == 2 * count
+    assert all("_Alpha" in frame.props for frame in frames)
+    assert same_picture(frames[-1], clip.get_frame(count - 1))
+
+
+def test_a_factor_of_one_changes_nothing(tmp_path: Path) -> None:
+    clip = read_folder(write_sequence(tmp_path / "in", 2, channels=4)).clip
+    assert interpolate_with_alpha(clip, partial(vsrrin.interpolate, factor=1)) is clip
+
+
+def test_over_black(tmp_path: Path) -> None:
+    clip = read_folder(write_sequence(tmp_path / "in", 1, channels=4)).clip
+    image = picture(channels=4).astype(np.float64)
+    shown = premultiplied(clip).get_frame(0)
+    assert "_Alpha" not in shown.props
+    expected = np.rint(image[..., :3] * image[..., 3:] / 255)
+    for plane, channel in zip(planes(shown), (2, 1, 0), strict=True):
+        assert np.abs(plane - expected[..., channel]).max() <= 1
+    assert np.array_equal(planes(alpha_of(clip).get_frame(0))[0], image[..., 3])

@@ -1,0 +1,135 @@
+"""The work folder: what it keeps, whom it lets in, and when it is continued."""
+
+from pathlib import Path
+
+import pytest
+
+from vsrrin import ConvertError
+from vsrrin.segments import Segment, WorkFolder, fingerprint, folder_of, ranges, recorded, sha256
+
+SIGNATURE = {"input": {"size": 3}, "model": "abc"}
+
+
+def put(work: WorkFolder, number: int, data: bytes, frames: int = 4) -> Segment:
+    """A segment of these bytes."""
+    work.part(number).write_bytes(data)
+    return work.finish(number, frames, (1, 3), b"headers")
+
+
+def test_ranges_cover_all_frames() -> None:
+    assert ranges(10, 4) == [range(0, 4), range(4, 8), range(8, 10)]
+    assert ranges(8, 4) == [range(0, 4), range(4, 8)]
+    assert ranges(1, 100) == [range(0, 1)]
+
+
+def test_it_is_hidden_beside_the_target(tmp_path: Path) -> None:
+    assert folder_of(tmp_path / "film.mkv") == tmp_path / ".film.mkv.vsrrin"
+
+
+def test_finished_segments_are_known_again(tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    with WorkFolder(target, SIGNATURE) as work:
+        first = put(work, 0, b"some")
+        assert work.finished(0, 4) == first
+        assert (first.frames, first.size, first.cuts) == (4, 4, (1, 3))
+        assert work.finished(1, 4) is None
+        assert work.finished(0, 5) is None
+    assert recorded(target) == SIGNATURE
+    with WorkFolder(target, SIGNATURE, resume=True) as work:
+        assert work.finished(0, 4) == first
+        work.remove()
+    assert not list(tmp_path.iterdir())
+    assert recorded(target) == {}
+
+
+@pytest.mark.parametrize("damage", ["cut off", "no facts", "facts cut off"])
+def test_a_damaged_segment_does_not_count(damage: str, tmp_path: Path) -> None:
+    with WorkFolder(tmp_path / "out.mkv", SIGNATURE) as work:
+        put(work, 0, b"some")
+        facts = work.path / "000000.json"
+        if damage == "cut off":
+            work.segment(0).write_bytes(b"so")
+        elif damage == "no facts":
+            facts.unlink()
+        else:
+            facts.write_text(facts.read_text()[:20])
+        assert work.finished(0, 4) is None
+
+
+def test_a_segment_being_written_does_not_count(tmp_path: Path) -> None:
+    with WorkFolder(tmp_path / "out.mkv", SIGNATURE) as work:
+        work.part(0).write_bytes(b"some")
+        assert work.finished(0, 4) is None
+        work.discard_part(0)
+        work.discard_part(0)
+        assert not work.part(0).exists()
+
+
+def test_only_one_run_at_a_time(tmp_path: Path) -> None:
+    with (
+        WorkFolder(tmp_path / "out.mkv", SIGNATURE) as work,
+        pytest.raises(ConvertError, match="another run is converting"),
+        WorkFolder(tmp_path / "out.mkv", SIGNATURE, overwrite=True),
+    ):
+        pass
+    assert work.path.exists()
+
+
+def test_other_settings_are_named(tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    with WorkFolder(target, SIGNATURE) as work:
+        put(work, 0, b"some")
+    changed = {**SIGNATURE, "model": "def"}
+    with (
+        pytest.raises(ConvertError, match=r'model was "abc", is "def".*--overwrite'),
+        WorkFolder(target, changed, resume=True),
+    ):
+        pass
+    with (
+        pytest.raises(ConvertError, match=r"1 segments .*are finished.*--resume.*--overwrite"),
+        WorkFolder(target, SIGNATURE),
+    ):
+        pass
+    with WorkFolder(target, changed, overwrite=True) as work:
+        assert work.finished(0, 4) is None
+    assert recorded(target) == changed
+
+
+def test_an_error_before_the_first_segment_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), WorkFolder(tmp_path / "out.mkv", SIGNATURE):
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_after_it_leaves_the_segment(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), WorkFolder(tmp_path / "out.mkv", SIGNATURE) as work:
+        put(work, 0, b"some")
+        raise RuntimeError
+    assert work.segment(0).exists()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    with pytest.raises(ConvertError, match="cannot be written"), WorkFolder(tmp_path / "no" / "out.mkv", SIGNATURE):
+        pass
+
+
+def test_fingerprints_tell_files_apart(tmp_path: Path) -> None:
+    path = tmp_path / "film"
+    path.write_bytes(bytes(3 << 20))
+    before = fingerprint(path)
+    assert before == fingerprint(path)
+    data = bytearray(3 << 20)
+    data[-1] = 1
+    path.write_bytes(data)
+    after = fingerprint(path)
+    assert after["sha256 of both ends"] != before["sha256 of both ends"]
+    assert after["size"] == before["size"]
+
+
+def test_sums_of_folders_depend_on_names_and_contents(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    first = sha256(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "b")
+    second = sha256(tmp_path)
+    (tmp_path / "b").write_bytes(b"2")
+    assert len({first, second, sha256(tmp_path), sha256(tmp_path / "b")}) == 4

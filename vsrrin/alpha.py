@@ -1,0 +1,99 @@
+"""Interpolation of clips whose frames carry their transparency as ``_Alpha``, as image sequences have it.
+
+Colour is multiplied by alpha before it is interpolated, and divided again after: what is under a fully transparent
+pixel is arbitrary, and would bleed into the edges of what moves over it. Alpha is interpolated as a clip of its own,
+with the same cuts. Laid over a background the result is never worse than either of the two, because laying over
+multiplies by alpha again. Source frames stay bit for bit, whatever is under their transparent pixels.
+"""
+
+from collections.abc import Callable, Sequence
+
+import vapoursynth as vs
+
+from .cuts import SceneMode, cut_clip, is_cut
+from .scene import THRESHOLD
+
+_PROP = "_Alpha"
+
+
+def alpha_of(clip: vs.VideoNode) -> vs.VideoNode:
+    """The alpha of each frame as a GRAY clip of full range, with the times of the frames."""
+    alpha = clip.std.PropToClip(_PROP).std.CopyFrameProps(clip)
+    return alpha.std.RemoveFrameProps([_PROP, "_Matrix", "_Primaries", "_Transfer"]).std.SetFrameProps(_Range=1)
+
+
+def premultiplied(clip: vs.VideoNode) -> vs.VideoNode:
+    """The clip laid over black, in its own format and without alpha."""
+    product = _float(clip).std.PreMultiply(_float(alpha_of(clip)))
+    return _integer(product, clip).std.RemoveFrameProps([_PROP])
+
+
+def interpolate_with_alpha(
+    clip: vs.VideoNode,
+    interpolate: Callable[[vs.VideoNode], vs.VideoNode],
+    *,
+    scene: SceneMode = "auto",
+    scene_threshold: float | None = None,
+) -> vs.VideoNode:
+    """Adds frames, with their alpha, between the frames of a clip.
+
+    Args:
+        clip: RGB or GRAY integer of full range; every frame has an ``_Alpha`` of the same depth and size.
+        interpolate: :func:`vsrrin.interpolate` with everything but the clip.
+        scene: How cuts are found, as there; they are found in the colours and hold for both.
+        scene_threshold: As there.
+
+    Returns:
+        The interpolated clip; every frame has its own ``_Alpha``.
+    """
+    marked = (
+        clip if scene == "off" else _mark_cuts(clip, scene, THRESHOLD if scene_threshold is None else scene_threshold)
+    )
+    alpha = alpha_of(marked)
+    colours = _float(marked.std.RemoveFrameProps([_PROP])).std.PreMultiply(_float(alpha))
+    new, new_alpha = interpolate(colours), interpolate(_float(alpha))
+    if new is colours:  # a factor of 1
+        return clip
+    whole = _integer(new_alpha, alpha)
+    divisor = new_alpha.std.ShufflePlanes([0, 0, 0], vs.RGB) if clip.format.color_family == vs.RGB else new_alpha
+    smallest = 0.5 / (2**clip.format.bits_per_sample - 1)  # what rounds to transparent has no colour
+    straight = _integer(vs.core.std.Expr([new, divisor], f"y {smallest} >= x y / 0 max 1 min 0 ?"), clip)
+    return _with_source_frames(straight.std.ClipToProp(whole, _PROP), clip)
+
+
+def _with_source_frames(new: vs.VideoNode, clip: vs.VideoNode) -> vs.VideoNode:
+    """Source frames are the very ones, also where they are only held at the end."""
+
+    def choose(n: int, f: vs.VideoFrame) -> vs.VideoNode:
+        left = int(f.props["_VSRRIN_Left"])
+        if f.props["_VSRRIN_Kind"] != "source" and left != f.props["_VSRRIN_Right"]:
+            return new
+        source = clip[left]  # one frame answers any number
+        alpha = source.std.PropToClip(_PROP)
+        return source.std.CopyFrameProps(new[n]).std.ClipToProp(alpha, _PROP)
+
+    return new.std.FrameEval(choose, prop_src=new, clip_src=[new, clip])
+
+
+def _mark_cuts(clip: vs.VideoNode, scene: SceneMode, threshold: float) -> vs.VideoNode:
+    """Writes the cuts onto the frames, so that both interpolations believe them."""
+    cuts = cut_clip(premultiplied(clip), scene, threshold)
+    before = cuts[0] + cuts[:-1] if clip.num_frames > 1 else cuts
+
+    def mark(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
+        frame = f[0].copy()
+        here, last = is_cut(f[1]), is_cut(f[2]) if n else False
+        if here is not None and last is not None:
+            frame.props["_SceneChangeNext"], frame.props["_SceneChangePrev"] = int(here), int(last)
+        return frame
+
+    return clip.std.ModifyFrame([clip, cuts, before], mark)
+
+
+def _float(clip: vs.VideoNode) -> vs.VideoNode:
+    return clip.resize.Point(format=vs.RGBS if clip.format.color_family == vs.RGB else vs.GRAYS)
+
+
+def _integer(clip: vs.VideoNode, like: vs.VideoNode) -> vs.VideoNode:
+    """Back to the full range of another clip's format, rounded."""
+    return clip.resize.Point(format=like.format.id, range_s="full")

@@ -1,0 +1,367 @@
+"""``vsrrin convert``: arguments, what is said while it works, and exit status."""
+
+import argparse
+import platform
+import re
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import fields
+from fractions import Fraction
+from importlib import metadata
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from vsrrin import __version__, cli_progress, positions
+from vsrrin.errors import ArgumentError, ConvertError
+from vsrrin.timing import parse_ratio
+
+# Loading torch takes seconds, so the work is imported by the functions that do it: help and Ctrl-C stay quick.
+if TYPE_CHECKING:
+    from vsrrin.convert import Outline, Progress, Result, Settings
+    from vsrrin.image_convert import FolderOutline, Images
+
+_PACKAGES = ("vapoursynth", "vapoursynth-bestsource", "torch", "av", "opencv-python-headless")
+
+VIDEOS = (".mkv", ".mp4", ".m4v", ".mov", ".webm")
+
+_DESCRIPTION = """\
+Add frames between the frames of a video or of a folder of images. Sound, subtitles, chapters, attachments, metadata
+and rotation are kept; what the output's format cannot hold is converted or refused, and said. What is written is
+verified at the end, and has its name only then.
+
+  vsrrin convert in.mkv out.mkv --fps 2x                 twice the frame rate
+  vsrrin convert in.mp4 out.webm --fps 60 --model rrin.pth
+  vsrrin convert frames/ out_frames/ --sf 3              three new images between two
+  vsrrin convert in.mp4 slow.mp4 --sf 3 --fps 24 --audio stretch   slow motion
+
+frame rate:
+  --fps 2x           twice the rate of the source (also 5/2x); the default
+  --fps 60           60 frames per second, whatever the source has; 60000/1001 for what is called 59.94
+  --sf 3             3 new frames between two: four times the rate
+  --sf 3 --fps 24    3 new frames between two, all shown at 24 per second: slow motion, 4 times slower if the source has
+                     24. Sound would be out of step, so say --audio drop, or --audio stretch (slower, at the same
+                     pitch). Where 24 is the rate that --sf gives anyway, nothing is slower.
+
+Ctrl-C, a full disk or a power cut lose little: the same command with --resume continues. Exit status: 0 all is written
+and verified; 1 it could not be done; 2 wrong usage; 130 interrupted by Ctrl-C; 143 terminated."""
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add ``convert`` to a parser."""
+    parser = commands.add_parser(
+        "convert",
+        help="add frames to a video file, or to a folder of images",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", metavar="IN", type=Path, help="a video, or a folder of PNG, JPEG, WebP or TIFF")
+    parser.add_argument(
+        "target", metavar="OUT", help=f"a video ({', '.join(VIDEOS)}), or a folder of PNGs (a name without extension)"
+    )
+    _add_frames(parser)
+    _add_output(parser)
+    _add_running(parser)
+    parser.set_defaults(run=_run)
+
+
+def _add_frames(parser: argparse.ArgumentParser) -> None:
+    frames = parser.add_argument_group("frames")
+    frames.add_argument("--fps", metavar="2x|RATE", help="see above (default: 2x, unless there is --sf)")
+    frames.add_argument("--sf", metavar="N", type=int, help="new frames between two; see above")
+    frames.add_argument("--start", metavar="T", help="83.5 (seconds), 1:23.5, 0:01:23.5, or 2004f (frame number)")
+    frames.add_argument("--end", metavar="T", help="the first moment that is left out, in the same way")
+    frames.add_argument("--input-fps", metavar="RATE", help="rate of a folder of images (default: 24)")
+    frames.add_argument("--model", default="rrin_lite", help="a bundled name or a checkpoint (default: rrin_lite)")
+    tiles = frames.add_mutually_exclusive_group()
+    tiles.add_argument("--tile", metavar="N|WxH", type=_tile, help="size of tiles, 0 for none (default: if needed)")
+    tiles.add_argument("--chop_forward", action="store_true", help="tiles if memory demands it, which is the default")
+    frames.add_argument("--scale", metavar="S", type=float, help="size of the picture for motion, 0.25 to 1")
+    frames.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, xpu or mps (default: the best one)")
+    frames.add_argument("--precision", metavar="P", default="auto", help="fp32, fp16, bf16 or auto (default)")
+    frames.add_argument(
+        "--scene", default="auto", choices=("auto", "props", "detect", "off"), help="how cuts are found (default: auto)"
+    )
+    frames.add_argument("--scene-threshold", metavar="X", type=float, help="0.4 is sensitive, 0.6 strict (default 0.5)")
+    frames.add_argument(
+        "--at-cut", default="hold", choices=("hold", "nearest", "blend"), help="what is shown at a cut (default: hold)"
+    )
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--codec", metavar="C", help="libx264, libx265, libsvtav1, libvpx-vp9, ffv1 ... (default: usual)"
+    )
+    output.add_argument("--crf", metavar="N", type=float, help="quality, less is better; what it means is the codec's")
+    output.add_argument("--preset", metavar="P", help="the codec's speed, such as medium or 6")
+    output.add_argument("--pix-fmt", metavar="F", help="such as yuv420p10le (default: as the source)")
+    sound = output.add_mutually_exclusive_group()
+    sound.add_argument("--audio", default="keep", choices=("keep", "drop", "stretch"), help="(default: keep)")
+    sound.add_argument("--no-audio", action="store_const", const="drop", dest="audio", help="the same as --audio drop")
+    output.add_argument("--no-subtitles", action="store_false", dest="subtitles", help="leave subtitles out")
+    output.add_argument("--overwrite", action="store_true", help="replace OUT, and forget unfinished work on it")
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    running = parser.add_argument_group("running")
+    running.add_argument("--resume", action="store_true", help="continue a run that was interrupted")
+    running.add_argument("--dry-run", action="store_true", help="say what would be done, and write nothing")
+    running.add_argument("--log", metavar="FILE", type=Path, help="write all messages with times, settings, cuts")
+    running.add_argument("--quiet", action="store_true", help="say nothing but errors")
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM, treated as Ctrl-C is."""
+
+
+def _run(options: argparse.Namespace) -> int:
+    folder = _is_folder(options.target)
+    speed = _speed(options.fps, options.sf)
+    _moment(options.start, "--start"), _moment(options.end, "--end")  # mistakes show before torch is loaded
+    input_fps = parse_ratio(options.input_fps or "24", "--input-fps")
+    if options.input_fps and options.source.exists() and not options.source.is_dir():
+        raise ArgumentError(f"--input-fps is for folders of images; {options.source} has a rate of its own")
+    _check_log(options)
+    with _terminable(), ExitStack() as stack:
+        log = cli_progress.Log(options.log) if options.log and not options.dry_run else None
+        reporter = stack.enter_context(cli_progress.Reporter(log, quiet=options.quiet))
+        try:
+            from vsrrin import catalogue, convert
+
+            same: dict[str, Any] = {**speed, **{name: getattr(options, name) for name in _SAME}}
+            settings = convert.Settings(
+                source=options.source,
+                target=Path(options.target),
+                start=_moment(options.start, "--start"),
+                end=_moment(options.end, "--end"),
+                model=catalogue.locate(options.model),
+                **same,
+            )
+            stack.enter_context(_vapoursynth_log(reporter))
+            _log_start(reporter, settings)
+            if options.dry_run:
+                return _dry_run(settings, input_fps, folder=folder)
+            return _convert(settings, input_fps, reporter, folder=folder)
+        except KeyboardInterrupt as error:
+            terminated = isinstance(error, _TerminatedError)
+            reporter.say(f"{'terminated' if terminated else 'interrupted'}: {options.target} is not written")
+            return 128 + (signal.SIGTERM if terminated else signal.SIGINT)
+
+
+_SAME = (
+    "tile",
+    "scale",
+    "device",
+    "precision",
+    "scene",
+    "scene_threshold",
+    "at_cut",
+    "codec",
+    "crf",
+    "preset",
+    "pix_fmt",
+    "audio",
+    "subtitles",
+    "overwrite",
+    "resume",
+)
+
+
+def _dry_run(settings: "Settings", input_fps: Fraction, *, folder: bool) -> int:
+    from vsrrin import convert, image_convert
+
+    images = _images(settings, input_fps, folder=folder)
+    if folder:
+        lines = _folder_outline(image_convert.outline_folder(settings, images), settings)
+    else:
+        lines = _outline(convert.outline(settings, source=images.clip if images else None))
+    for label, text in lines:
+        print(f"{label:<11}{text}")
+    return 0
+
+
+def _convert(settings: "Settings", input_fps: Fraction, reporter: cli_progress.Reporter, *, folder: bool) -> int:
+    from vsrrin import convert, image_convert
+
+    known: set[int] = set()
+
+    def progress(state: "Progress") -> None:
+        for cut in sorted(set(state.cut_frames) - known):
+            reporter.note(f"cut: a new scene begins with output frame {cut}")
+        known.update(state.cut_frames)
+        reporter.progress(state.frames_done, state.frames_total, cuts=state.cuts, resumed=state.resumed_frames)
+
+    images = _images(settings, input_fps, folder=folder)
+    if folder:
+        result = image_convert.convert_to_folder(settings, images, progress=progress, say=reporter.say)
+    else:
+        source = images.clip if images else None
+        result = convert.convert(settings, source=source, progress=progress, say=reporter.say)
+    reporter.note(f"cuts: {', '.join(map(str, result.cuts)) or 'none'}")
+    reporter.say(f"verified: {_done(result, folder=folder)}")
+    return 0
+
+
+def _images(settings: "Settings", fps: Fraction, *, folder: bool) -> "Images | None":
+    from vsrrin import image_convert
+
+    if not settings.source.is_dir():
+        return None
+    return image_convert.open_images(settings.source, fps, over_black=not folder)
+
+
+def _done(result: "Result", *, folder: bool) -> str:
+    cuts = f"{len(result.cuts)} cut{'' if len(result.cuts) == 1 else 's'}"
+    if folder:
+        return f"{result.target} has {result.frames} images, {cuts}"
+    return f"{result.target} has {result.frames} frames, {positions.written(result.duration)}, {cuts}"
+
+
+def _outline(outline: "Outline") -> Iterator[tuple[str, str]]:
+    width, height = outline.size
+    yield "input", str(outline.source)
+    yield "", f"{width}x{height}, {outline.pixels}, {_rate(outline.source_rate)}"
+    yield "", f"{outline.source_frames} frames used, {positions.written(outline.source_duration)}"
+    yield "output", str(outline.target)
+    yield "", f"{_rate(outline.rate)}, {outline.frames} frames, {positions.written(outline.duration)}"
+    if outline.tempo != 1:
+        yield "", f"{outline.tempo} times as long as the input ({float(outline.tempo):.4g})"
+    encoder = outline.encoder
+    quality = f", crf {encoder.crf:g}" if encoder.crf is not None else ""
+    yield (
+        "encoder",
+        f"{encoder.codec}, {encoder.pixel_format}{quality}"
+        + (f", preset {encoder.preset}" if encoder.preset is not None else ""),
+    )
+    for action in outline.plan.actions:
+        to = f" to {action.codec}" if action.action == "transcode" and action.codec else ""
+        why = f": {action.reason}" if action.reason else ""
+        yield f"stream {action.stream.index}", f"{action.stream.kind}, {action.stream.codec}: {action.action}{to}{why}"
+    yield "segments", f"{outline.segments} of {outline.segment_frames} frames"
+    for note in outline.notes:
+        yield "note", note
+
+
+def _folder_outline(outline: "FolderOutline", settings: "Settings") -> Iterator[tuple[str, str]]:
+    source = outline.source
+    yield "input", str(settings.source)
+    yield "", f"{source.clip.width}x{source.clip.height}, {source.clip.format.name}, {_rate(source.rate)}"
+    yield "", f"{source.clip.num_frames} frames used, {positions.written(source.duration)}"
+    yield "output", f"{settings.target}: {outline.frames} PNGs"
+    width, height = outline.size
+    yield "", f"{width}x{height}, {outline.bits} bits per sample, {'with' if outline.alpha else 'without'} alpha"
+    for note in outline.notes:
+        yield "note", note
+
+
+def _rate(rate: Fraction | None) -> str:
+    if rate is None:
+        return "variable frame rate"
+    return f"{rate} fps" if rate.denominator == 1 else f"{rate} fps ({float(rate):.3f})"
+
+
+def _is_folder(target: str) -> bool:
+    """Whether the output is a folder of images, judged by its name, unless it is there."""
+    path = Path(target)
+    if target.endswith(("/", "\\")) or path.is_dir() or not path.suffix:
+        return True
+    if path.suffix.lower() not in VIDEOS:
+        raise ArgumentError(
+            f"OUT must be a video ({', '.join(VIDEOS)}) or a folder, not {target}"
+            " (a folder whose name has a dot: put a slash at its end)"
+        )
+    return False
+
+
+def _speed(fps: str | None, between: int | None) -> dict[str, Fraction | None]:
+    """The settings that --fps and --sf mean."""
+    if between is not None and between < 1:
+        raise ArgumentError(f"--sf must be at least 1 new frame between two, not {between}")
+    factor = None if between is None else Fraction(between + 1)
+    if fps is None:
+        return {"factor": factor or Fraction(2)}
+    text = fps.strip()
+    if text.lower().endswith("x"):
+        if factor is not None:
+            raise ArgumentError(f"--sf {between} and --fps {fps} both say how many frames are added: give one of them")
+        return {"factor": _ratio(text[:-1], fps)}
+    return {"fps": _ratio(text, fps)} if factor is None else {"factor": factor, "rate_out": _ratio(text, fps)}
+
+
+def _ratio(text: str, given: str) -> Fraction:
+    allowed = f"--fps must be a factor such as 2x or 5/2x, or a rate such as 60 or 60000/1001, not {given!r}"
+    if re.fullmatch(r"\d+\.\d+", text):
+        raise ArgumentError(f"{allowed}: decimals are inexact, write {_exact(Fraction(text))}")
+    try:
+        return parse_ratio(text, "--fps")
+    except ArgumentError:
+        raise ArgumentError(allowed) from None
+
+
+def _exact(decimal: Fraction) -> Fraction:
+    """What is most likely meant by a rate with decimals: 59.94 is 60000/1001."""
+    ntsc = Fraction(round(decimal * Fraction(1001, 1000)) * 1000, 1001)
+    return ntsc if abs(ntsc - decimal) < Fraction(6, 1000) else decimal
+
+
+def _moment(text: str | None, argument: str) -> Fraction | int | None:
+    return None if text is None else positions.parse_position(text, argument)
+
+
+def _tile(text: str) -> int | tuple[int, int]:
+    width, separator, height = text.partition("x")
+    return (int(width), int(height)) if separator else int(width)
+
+
+def _check_log(options: argparse.Namespace) -> None:
+    log: Path | None = options.log
+    if log is not None and log.absolute() in (options.source.absolute(), Path(options.target).absolute()):
+        raise ArgumentError(f"--log {log} is the input or the output: give another name")
+    if log is not None and not log.parent.is_dir():
+        raise ConvertError(f"--log {log}: the folder {log.parent} does not exist: make it first")
+
+
+def _log_start(reporter: cli_progress.Reporter, settings: "Settings") -> None:
+    reporter.note(f"command: {shlex.join(sys.argv)}")
+    reporter.note(f"versions: vsrrin {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    for package in _PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            reporter.note(f"version: {package} {metadata.version(package)}")
+    for field in fields(settings):
+        reporter.note(f"setting: {field.name} = {getattr(settings, field.name)}")
+
+
+@contextmanager
+def _vapoursynth_log(reporter: cli_progress.Reporter) -> Iterator[None]:
+    """Leads VapourSynth's messages into the log; warnings to the user, too."""
+    import vapoursynth as vs
+
+    def listen(kind: int, text: str) -> None:
+        if kind >= vs.MESSAGE_TYPE_WARNING:
+            reporter.say(text.removeprefix("vsrrin: "))
+        else:
+            reporter.note(f"VapourSynth: {text}")
+
+    handle = vs.core.core.add_log_handler(listen)
+    try:
+        yield
+    finally:
+        vs.core.core.remove_log_handler(handle)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the run as Ctrl-C does, so that finished work is kept and said."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _TerminatedError
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

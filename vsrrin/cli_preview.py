@@ -1,0 +1,86 @@
+"""``vsrrin preview``: arguments, and the file that is written."""
+
+import argparse
+from pathlib import Path
+
+from vsrrin.errors import ArgumentError, ConvertError
+
+# Loading torch takes seconds, so the work is imported by the function that does it: help and Ctrl-C stay quick.
+
+_DESCRIPTION = """\
+Write a picture that shows, for one pair of frames: the two source frames and the new frames between them as a run
+with the same settings makes them; the motion that was estimated (its direction as colour); how the network blends the
+two frames, or where motion is doubtful; how far the source frames differ; and whether a cut is seen there.
+
+  vsrrin preview film.mkv --at 1:23.5
+  vsrrin preview film.mkv --at 2004f --factor 4 --model weights/rrin.pth --out fast_pan.png"""
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add ``preview`` to a parser."""
+    parser = commands.add_parser(
+        "preview",
+        help="show the new frames at one place of a video, and how they were made, as a PNG",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", metavar="IN", type=Path, help="a video, or a folder of images")
+    parser.add_argument(
+        "--at", required=True, metavar="TIME", help="where: 83.5 (seconds), 1:23.5, 0:01:23.5, or 2004f (frame number)"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="the .png to write (default: IN_TIME.png in the current folder)"
+    )
+    parser.add_argument("--factor", type=int, default=2, metavar="N", help="output frames per source frame (default 2)")
+    parser.add_argument(
+        "--model", default="rrin_lite", help="a bundled name, or the path of a checkpoint (default rrin_lite)"
+    )
+    parser.add_argument("--tile", metavar="N|WxH", type=_tile, help="size of tiles, 0 for none (default: if needed)")
+    parser.add_argument("--scale", type=float, metavar="S", help="size of the picture for motion, 0.25 to 1")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, xpu or mps (default: the best one)")
+    parser.add_argument("--precision", default="auto", help="fp32, fp16, bf16 or auto (default)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from vsrrin import positions
+
+    at = positions.parse_position(options.at, "--at")
+    target = options.out or Path(f"{options.source.resolve().stem}_{options.at.strip().replace(':', '.')}.png")
+    _check_target(target, overwrite=options.overwrite)
+
+    from vsrrin import catalogue, checkpoint_files, preview, strip
+
+    wanted = preview.Wanted(
+        source=options.source,
+        at=at,
+        factor=options.factor,
+        model=catalogue.locate(options.model),
+        device=options.device,
+        precision=options.precision,
+        tile=options.tile,
+        scale=options.scale,
+    )
+    made = preview.preview(wanted)
+    checkpoint_files.write(target, strip.png(made.picture))
+    height, width = made.picture.shape[:2]
+    print(f"{target}: {width}x{height} pixels")
+    for subject, text in made.facts:
+        print(f"{subject:<9}{text}")
+    return 0
+
+
+def _tile(text: str) -> int | tuple[int, int]:
+    width, separator, height = text.partition("x")
+    return (int(width), int(height)) if separator else int(width)
+
+
+def _check_target(target: Path, *, overwrite: bool) -> None:
+    """What can be wrong is found before the work."""
+    if target.suffix.lower() != ".png":
+        raise ArgumentError(f"--out must end with .png, not {str(target)!r}")
+    if not target.parent.is_dir():
+        raise ConvertError(f"there is no folder {target.parent} to write {target.name} into: make it first")
+    if target.exists() and not (overwrite and target.is_file()):
+        raise ConvertError(f"{target} exists: name another file with --out, or give --overwrite to replace it")

@@ -1,0 +1,150 @@
+"""What a network makes of a frame pair before it makes a picture: flow, blending mask, doubt."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  (the name the field uses)
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .backends.torch_backend import TorchBackend, resolve_device, resolve_precision
+from .checkpoint import Model
+from .engine import Interpolator, Pair
+from .nets.warp import backward_warp
+
+type Map = NDArray[np.float32]
+
+# Where a network makes its two blending logits: the name of the layer, and which of its channels they are.
+_MASKS: dict[str, tuple[str, slice]] = {
+    "rrin": ("Mask", slice(0, 2)),
+    "srrin": ("Mask", slice(0, 2)),
+    "raft_rrin": ("Mask", slice(0, 2)),
+    "rrin_lite": ("refine", slice(4, 6)),
+}
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Maps of a frame's size, float32.
+
+    Attributes:
+        forward: Flow from frame 0 to frame 1, (H, W, 2), (dx, dy) in pixels; ``None`` for networks without flow.
+        backward: Flow from frame 1 to frame 0, likewise.
+        doubt: By how many pixels a point of frame 0 is missed on the way to frame 1 and back, (H, W): large where it
+            is hidden in frame 1, or where flow is wrong.
+        share: Share of frame 1 in the blend, (H, W), 0 to 1; ``None`` if the network has no mask, or one that its
+            weights do not use.
+        tiles: Number of tiles.
+    """
+
+    forward: Map | None
+    backward: Map | None
+    doubt: Map | None
+    share: Map | None
+    tiles: int
+
+
+def maps_of(
+    model: Model,
+    img0: Tensor,
+    img1: Tensor,
+    t: Fraction,
+    *,
+    device: str | None = None,
+    precision: str = "auto",
+    **options: Any,
+) -> Maps:
+    """The maps of a frame pair, made the way the filter makes new frames: same device, precision, tiles and scale.
+
+    Args:
+        model: The network.
+        img0: Frame 0, (1, 3, H, W) float32 RGB.
+        img1: Frame 1, likewise.
+        t: Time of the new frame whose mask is wanted.
+        device: See :class:`Interpolator`.
+        precision: See :class:`Interpolator`.
+        options: ``tile``, ``overlap`` and ``scale`` of :class:`Interpolator`.
+
+    Raises:
+        VsrrinError: What :class:`Interpolator` raises.
+    """
+    net, seen = _watched(model)
+    place = resolve_device(device)
+    backend = TorchBackend(net, model.spec, place, resolve_precision(precision, place, model.spec))
+    engine = Interpolator(model, backend=backend, **options)
+    pair = engine.prepare(engine.ready(img0), engine.ready(img1))
+    if net is not model.net:
+        engine.synthesize(pair, [t])
+    crop = pair.plan.padder.crop
+    with torch.inference_mode():
+        flow, share = _flow(engine, pair), _share(pair, seen, float(t))
+        return Maps(
+            forward=None if flow is None else _interleaved(crop(flow[:, :2])),
+            backward=None if flow is None else _interleaved(crop(flow[:, 2:])),
+            doubt=None if flow is None else _flat(_missed(crop(flow))),
+            share=None if share is None else _flat(crop(share)),
+            tiles=len(pair.plan.grid.tiles),
+        )
+
+
+def _watched(model: Model) -> tuple[nn.Module, list[Tensor]]:
+    """A copy of the net that writes the logits of its mask into the list; the net itself if it has no mask."""
+    seen: list[Tensor] = []
+    if model.spec.name not in _MASKS:
+        return model.net, seen
+    layer, channels = _MASKS[model.spec.name]
+
+    def note(_layer: nn.Module, _arguments: object, result: Tensor) -> None:
+        seen.append(result[:, channels].float())
+
+    net = copy.deepcopy(model.net)  # others use the model's own meanwhile
+    net.get_submodule(layer).register_forward_hook(note)
+    return net, seen
+
+
+def _flow(engine: Interpolator, pair: Pair) -> Tensor | None:
+    """Both flows of the padded frame, (1, 4, H, W) in its pixels."""
+    if engine.spec.external_flow:
+        # At half the size.
+        parts = [_double(estimate[:, :4].float()) * 2 for estimate in pair.estimates]
+    elif engine.spec.estimates_flow:
+        parts = [estimate[:, :4].float() for estimate in pair.estimates]
+    else:
+        return None
+    return pair.plan.grid.join(parts)
+
+
+def _missed(flow: Tensor) -> Tensor:
+    """How far from its start a point ends that goes there and back, (1, 1, H, W)."""
+    there, back = flow[:, :2], flow[:, 2:]
+    return (there + backward_warp(back, there)).square().sum(1, keepdim=True).sqrt()
+
+
+def _share(pair: Pair, seen: Sequence[Tensor], t: float) -> Tensor | None:
+    """The mask of the padded frame as the share of frame 1, (1, 1, H, W)."""
+    tiles = pair.plan.grid.tiles
+    if not seen:
+        return None
+    logits = [x if x.shape[-2:] == (tiles[0].height, tiles[0].width) else _double(x) for x in seen[-len(tiles) :]]
+    mask = pair.plan.grid.join([torch.sigmoid(x) for x in logits])
+    weight0, weight1 = (1 - t) * mask[:, :1], t * mask[:, 1:]
+    return weight1 / (weight0 + weight1).clamp_min(1e-6)
+
+
+def _double(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def _interleaved(flow: Tensor) -> Map:
+    """(1, 2, H, W) to (H, W, 2)."""
+    return flow[0].permute(1, 2, 0).cpu().numpy()
+
+
+def _flat(values: Tensor) -> Map:
+    """(1, 1, H, W) to (H, W)."""
+    return values[0, 0].cpu().numpy()

@@ -1,0 +1,316 @@
+"""Writes one segment of video: an encoder, its frames' exact times, and what says how the picture is to be shown.
+
+Segments are NUT files, which hold any time base exactly (Matroska for what NUT does not know). Encoders run with a
+fixed number of threads, so that the same frames give the same bytes whatever else the machine does.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import av
+import vapoursynth as vs
+
+from ..errors import ConvertError
+from .encoders import EncoderSettings
+from .pixels import to_av
+
+_THREADS = 4
+_UNSPECIFIED = 2
+_DISPLAY = "MasteringDisplay"
+
+
+@dataclass(frozen=True)
+class Hdr:
+    """HDR metadata of a whole video.
+
+    Attributes:
+        primaries: (x, y) of red, green, blue and white.
+        luminance: (least, greatest) of the mastering display in cd/m2.
+        light: (greatest, average) content light level in cd/m2.
+    """
+
+    primaries: tuple[tuple[float, float], ...] | None = None
+    luminance: tuple[float, float] | None = None
+    light: tuple[int, int] | None = None
+
+    @classmethod
+    def of(cls, props: Mapping[str, Any]) -> "Hdr | None":
+        """What BestSource says on a frame; ``None`` if nothing."""
+        display = {key.removeprefix(_DISPLAY): value for key, value in props.items() if key.startswith(_DISPLAY)}
+        primaries = luminance = light = None
+        if {"PrimariesX", "PrimariesY", "WhitePointX", "WhitePointY"} <= display.keys():
+            points = zip(map(float, display["PrimariesX"]), map(float, display["PrimariesY"]), strict=True)
+            primaries = (*points, (float(display["WhitePointX"]), float(display["WhitePointY"])))
+        if {"MinLuminance", "MaxLuminance"} <= display.keys():
+            luminance = (float(display["MinLuminance"]), float(display["MaxLuminance"]))
+        if props.get("ContentLightLevelMax"):
+            light = (int(props["ContentLightLevelMax"]), int(props.get("ContentLightLevelAverage", 0)))
+        return cls(primaries, luminance, light) if primaries or light else None
+
+    def options(self, codec: str) -> dict[str, str]:
+        """The encoder's parameters that write it; empty where it cannot."""
+        if codec == "libsvtav1":
+            return {"mastering-display": self._display(1, 1), "content-light": self._light()}
+        if codec in ("libx264", "libx265"):
+            light = "cll" if codec == "libx264" else "max-cll"
+            name = "mastering-display" if codec == "libx264" else "master-display"
+            return {name: self._display(50_000, 10_000), light: self._light()}
+        return {}
+
+    def _display(self, point: int, level: int) -> str:
+        """Points and levels in units of one over ``point`` and ``level``: whole numbers unless the unit is 1."""
+        if self.primaries is None:
+            return ""
+        red, green, blue, white = (f"({_units(x, point)},{_units(y, point)})" for x, y in self.primaries)
+        least, most = (_units(value, level) for value in self.luminance or (0.0, 0.0))
+        return f"G{green}B{blue}R{red}WP{white}L({most},{least})"
+
+    def _light(self) -> str:
+        return f"{self.light[0]},{self.light[1]}" if self.light is not None else ""
+
+
+def _units(value: float, unit: int) -> str:
+    return f"{value:.5f}" if unit == 1 else str(round(value * unit))
+
+
+@dataclass(frozen=True)
+class ColourTags:
+    """How a picture is to be shown: numbers as in H.273, ``None`` where the source does not say.
+
+    Attributes:
+        matrix: Matrix coefficients.
+        primaries: Colour primaries.
+        transfer: Transfer characteristics.
+        full_range: Whether samples use the whole range.
+        chroma: VapourSynth's number of the chroma location.
+        aspect: Width of a pixel over its height.
+    """
+
+    matrix: int | None = None
+    primaries: int | None = None
+    transfer: int | None = None
+    full_range: bool | None = None
+    chroma: int | None = None
+    aspect: Fraction = Fraction(1)
+
+    @classmethod
+    def of(cls, frame: vs.VideoFrame, aspect: Fraction) -> "ColourTags":
+        """What a frame's properties say."""
+        props = frame.props
+        codes = {name: _code(props.get(f"_{name.title()}")) for name in ("matrix", "primaries", "transfer")}
+        full: bool | None = None
+        if "_Range" in props:
+            full = int(props["_Range"]) == 1
+        elif "_ColorRange" in props:
+            full = int(props["_ColorRange"]) == 0
+        subsampled = bool(frame.format.subsampling_w or frame.format.subsampling_h)
+        chroma = int(props["_ChromaLocation"]) if subsampled and "_ChromaLocation" in props else None
+        return cls(**codes, full_range=full, chroma=chroma, aspect=aspect)
+
+    def describe(self, context: av.VideoCodecContext) -> None:
+        """Set them on an encoder, or on the stream of a container that already encoded video goes to."""
+        if self.matrix is not None:
+            context.colorspace = self.matrix
+        if self.primaries is not None:
+            context.color_primaries = self.primaries
+        if self.transfer is not None:
+            context.color_trc = self.transfer
+        if self.full_range is not None:
+            context.color_range = 2 if self.full_range else 1
+        if self.chroma is not None:
+            context.chroma_sample_location = self.chroma + 1
+        context.sample_aspect_ratio = self.aspect
+
+
+def _code(value: Any) -> int | None:
+    return None if value is None or int(value) == _UNSPECIFIED else int(value)
+
+
+@dataclass(frozen=True)
+class VideoTimes:
+    """When the frames of an output are shown.
+
+    Attributes:
+        start: When the first frame is shown in the target, seconds.
+        time_base: Seconds per tick.
+        frames: Number of frames.
+        step: Ticks from each frame to the next where they are all alike, otherwise ``None``.
+        pts: Ticks of each frame, the first 0, where ``step`` is ``None``.
+        last: Ticks that the last frame is shown.
+        tags: What the container is told of the picture.
+    """
+
+    start: Fraction
+    time_base: Fraction
+    frames: int
+    step: int | None
+    pts: tuple[int, ...] | None
+    last: int
+    tags: ColourTags | None = None
+
+    def tick(self, number: int) -> int:
+        """Ticks from the first frame to a frame; one past the last gives the end."""
+        if self.step is not None:
+            return number * self.step
+        assert self.pts is not None
+        return self.pts[-1] + self.last if number == self.frames else self.pts[number]
+
+    def seconds(self, number: int) -> Fraction:
+        """Seconds from the first frame to a frame."""
+        return self.tick(number) * self.time_base
+
+    @property
+    def duration(self) -> Fraction:
+        """Seconds from the first frame to the end of the last."""
+        return self.seconds(self.frames)
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second, the average where they vary."""
+        return self.frames / self.duration
+
+
+class SegmentWriter:
+    """Encodes frames into one file; a context manager that finishes the file unless an error leaves it.
+
+    Args:
+        path: The file to write.
+        encoder: What writes it.
+        size: Width and height.
+        times: Of the whole output, of which the segment is a part.
+        tags: What the encoder is told of the picture.
+
+    Raises:
+        ConvertError: The encoder cannot be opened or refuses a frame, or the disk cannot take the file.
+    """
+
+    def __init__(
+        self, path: Path, encoder: EncoderSettings, size: tuple[int, int], times: VideoTimes, tags: ColourTags
+    ) -> None:
+        self._path, self._encoder, self._times, self._tags = path, encoder, times, tags
+        self._file = _Checked(path)
+        self._container = av.open(self._file, "w", format=encoder.segment)
+        try:
+            self._stream = self._open(size)
+        except (av.error.FFmpegError, ValueError, OSError) as error:
+            self._file.close()
+            raise ConvertError(f"{encoder.codec} cannot encode this: {error}; settings: {encoder}") from error
+        self.frames = 0
+
+    def _open(self, size: tuple[int, int]) -> av.VideoStream:
+        os.environ.setdefault("SVT_LOG", "1")  # errors only: the library writes to stderr by itself
+        options = dict(self._encoder.options)
+        stream = self._container.add_stream(self._encoder.codec, options=options)
+        assert isinstance(stream, av.VideoStream)
+        context = stream.codec_context
+        context.width, context.height = size
+        context.pix_fmt = self._encoder.pixel_format
+        context.time_base, context.framerate = self._times.time_base, self._times.rate.limit_denominator(1_000_000)
+        stream.time_base = self._times.time_base
+        context.thread_count = _THREADS
+        context.flags |= int(av.codec.context.Flags.global_header | av.codec.context.Flags.closed_gop)
+        self._tags.describe(context)
+        context.open()
+        return stream
+
+    @property
+    def headers(self) -> bytes:
+        """What stands before the first frame: the same in all segments that can be joined."""
+        return self._stream.codec_context.extradata or b""
+
+    def write(self, frame: vs.VideoFrame, number: int) -> None:
+        """Encode a frame.
+
+        Args:
+            frame: Of the encoder's pixel format.
+            number: Its number in the whole output; one more than that of the frame before.
+        """
+        picture = to_av(frame, self._encoder.pixel_format)
+        picture.pts, picture.time_base = self._times.tick(number), self._times.time_base
+        picture.duration = self._times.tick(number + 1) - self._times.tick(number)
+        picture.color_range = 2 if self._tags.full_range else 1 if self._tags.full_range is False else 0
+        if self._tags.matrix is not None:
+            picture.colorspace = self._tags.matrix
+        self._send(picture)
+        self.frames += 1
+
+    def _send(self, picture: av.VideoFrame | None) -> None:
+        try:
+            self._container.mux(self._stream.encode(picture))
+        except (av.error.FFmpegError, OSError) as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> ConvertError:
+        cause = self._file.error
+        if cause is not None:
+            return ConvertError(f"{self._path} cannot be written: {cause.strerror or cause}")
+        return ConvertError(f"{self._encoder.codec} failed: {error}")
+
+    def __enter__(self) -> "SegmentWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._send(None)
+            self._container.close()
+            if kind is None:
+                self._file.sync()
+        except (av.error.FFmpegError, OSError) as failure:
+            if kind is None:
+                raise self._failure(failure) from failure
+        finally:
+            self._file.close()
+        if kind is None and self._file.error is not None:
+            raise self._failure(self._file.error)
+
+
+class _Checked:
+    """A file that remembers the first error: libraries forget those of their last writes."""
+
+    def __init__(self, path: Path) -> None:
+        self.error: OSError | None = None
+        self.name = str(path)
+        try:
+            self._file: IO[bytes] = path.open("wb")
+        except OSError as error:
+            raise ConvertError(f"{path} cannot be written: {error.strerror or error}") from error
+
+    def write(self, data: bytes) -> int:
+        """As a file's."""
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = self.error or error
+            raise
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As a file's."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As a file's."""
+        return self._file.tell()
+
+    def sync(self) -> None:
+        """Bring it to the disk."""
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self.error = self.error or error
+            raise
+
+    def close(self) -> None:
+        """As a file's; what cannot be written any more is an error remembered, not raised."""
+        try:
+            self._file.close()
+        except OSError as error:
+            self.error = self.error or error

@@ -1,0 +1,308 @@
+"""Which encoder writes a clip, with which settings and in which pixel format."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import av
+
+from ..errors import ArgumentError, ConvertError
+from .pixels import Pixels, known_name
+
+_X_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
+_HIGHEST_RATE = {"libsvtav1": 240}
+"""Frames per second that an encoder takes."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What is known of an encoder.
+
+    Attributes:
+        name: FFmpeg's.
+        aliases: Other names for it.
+        containers: Suffixes of the files that take it.
+        crf: Default, lowest and highest constant rate factor; ``None`` if it has none.
+        presets: Default first, then all; empty if it has none.
+        options: Always given.
+        parameters: The option that takes the library's own parameters, and those always given.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    containers: tuple[str, ...]
+    crf: tuple[float, float, float] | None
+    presets: tuple[str, ...]
+    options: Mapping[str, str]
+    parameters: tuple[str, Mapping[str, str]] | None = None
+
+    def pixel_formats(self) -> tuple[str, ...]:
+        """FFmpeg's names of those that it takes and vsrrin can give, without the deprecated ones."""
+        names = (pixel_format.name for pixel_format in av.codec.Codec(self.name, "w").video_formats or ())
+        return tuple(name for name in names if Pixels.of_name(name) is not None)
+
+
+_ENCODERS = (
+    Encoder(
+        "libx264",
+        ("h264", "x264", "avc"),
+        (".mkv", ".mp4", ".mov"),
+        (18, 0, 51),
+        ("medium", *_X_PRESETS),
+        {},
+        ("x264-params", {"open-gop": "0"}),
+    ),
+    Encoder(
+        "libx265",
+        ("h265", "x265", "hevc"),
+        (".mkv", ".mp4", ".mov"),
+        (18, 0, 51),
+        ("medium", *_X_PRESETS),
+        {},
+        ("x265-params", {"open-gop": "0", "pools": "4", "frame-threads": "2", "log-level": "error"}),
+    ),
+    Encoder(
+        "libvpx-vp9",
+        ("vp9",),
+        (".webm", ".mkv", ".mp4"),
+        (24, 0, 63),
+        ("4", *map(str, range(9))),
+        {"b": "0", "deadline": "good", "row-mt": "0", "tile-columns": "2"},
+    ),
+    Encoder(
+        "libsvtav1",
+        ("av1", "svtav1", "svt-av1"),
+        (".webm", ".mkv", ".mp4"),
+        (24, 0, 63),
+        ("8", *map(str, range(14))),
+        {},
+        ("svtav1-params", {"lp": "2"}),
+    ),
+    Encoder("ffv1", (), (".mkv",), None, (), {"level": "3", "slicecrc": "1", "slices": "4", "g": "1"}),
+    Encoder("prores_ks", ("prores",), (".mov", ".mkv"), None, (), {"vendor": "apl0"}),
+)
+# The first that can hold the clip as it is; H.264 of more than 8 bit is played by few devices, so H.265 comes before.
+_DEFAULTS = {
+    ".mkv": ("libx264", "libx265"),
+    ".mp4": ("libx264", "libx265"),
+    ".mov": ("libx264", "libx265"),
+    ".webm": ("libvpx-vp9", "libsvtav1"),
+}
+_PRESET_OPTION = {"libvpx-vp9": "cpu-used"}
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """An encoder and what it is told.
+
+    Attributes:
+        codec: FFmpeg's name of the encoder.
+        crf: Constant rate factor; ``None`` if it has none.
+        preset: Speed; ``None`` if it has none.
+        pixel_format: FFmpeg's name.
+        options: All options, as FFmpeg takes them.
+        segment: Format of the files in between: one that keeps any time exactly, if it holds the codec.
+    """
+
+    codec: str
+    crf: float | None
+    preset: str | None
+    pixel_format: str
+    options: Mapping[str, str]
+    segment: str = "nut"
+
+    def __str__(self) -> str:
+        parts = [self.codec, self.pixel_format]
+        parts += [] if self.crf is None else [f"crf {self.crf:g}"]
+        parts += [] if self.preset is None else [f"preset {self.preset}"]
+        return ", ".join(parts)
+
+    def with_parameters(self, added: Mapping[str, str]) -> "EncoderSettings":
+        """The same with more of the library's own parameters; those without a value are left out."""
+        own = _encoder(self.codec).parameters
+        added = {key: value for key, value in added.items() if value}
+        if own is None or not added:
+            return self
+        text = ":".join(filter(None, (self.options.get(own[0], ""), *(f"{key}={v}" for key, v in added.items()))))
+        return replace(self, options={**self.options, own[0]: text})
+
+
+def choose_encoder(
+    container: str,
+    pixels: Pixels,
+    *,
+    size: tuple[int, int],
+    rate: Fraction,
+    codec: str | None = None,
+    crf: float | None = None,
+    preset: str | None = None,
+    pix_fmt: str | None = None,
+) -> EncoderSettings:
+    """The encoder for a clip: the container's usual one that holds it as it is, unless told otherwise.
+
+    Where no encoder has just the clip's layout, the nearest that holds all of it is taken (4:1:1 in 4:2:2, 9 bit in
+    10, gray in 4:2:0 with grey chroma); more bits than an encoder has become the most it has. RGB becomes YUV: 4:2:0
+    where width and height are even, otherwise 4:4:4, but stays RGB for FFV1.
+
+    Args:
+        container: Suffix of the target, such as ".mkv".
+        pixels: Layout of the clip.
+        size: Width and height.
+        rate: Output frames per second.
+        codec: An encoder, or another name for it.
+        crf: Constant rate factor; less is better and larger.
+        preset: Speed of the encoder.
+        pix_fmt: FFmpeg's name of the pixel format.
+
+    Raises:
+        ArgumentError: No such codec, crf, preset or pixel format; the message lists what there is.
+        ConvertError: The container or the encoder cannot hold the clip.
+    """
+    if container not in _DEFAULTS:
+        raise ArgumentError(f"videos are written as {', '.join(_DEFAULTS)}, not as {container!r}")
+    if pix_fmt is not None and (not known_name(pix_fmt) or Pixels.of_name(pix_fmt) is None):
+        raise ArgumentError(f"there is no pixel format {pix_fmt!r} to write; such are yuv420p, yuv420p10le, gbrp, gray")
+    encoders = [_find(codec, container)] if codec is not None else [_encoder(name) for name in _DEFAULTS[container]]
+    wanted = [_wanted(pixels, size, keeps_rgb=encoder.name == "ffv1") for encoder in encoders]
+    if pix_fmt is not None:
+        return _with_format(container, encoders, pix_fmt, size, rate, crf, preset)
+    ranked = [
+        (_loss(want, have), order, encoder, name)
+        for order, (encoder, want) in enumerate(zip(encoders, wanted, strict=True))
+        for name in encoder.pixel_formats()
+        if (have := Pixels.of_name(name)) is not None and _holds(have, want) and _fits(have, size)
+        if not (codec is None and encoder.name == "libx264" and have.bits > 8)
+    ]
+    if not ranked:
+        raise ConvertError(_no_room(container, encoders, wanted[0]))
+    _, _, encoder, name = min(ranked, key=lambda entry: entry[:2])
+    return _settings(encoder, name, rate, crf, preset)
+
+
+def codecs_of(container: str) -> tuple[str, ...]:
+    """Names of the encoders for a container."""
+    return tuple(encoder.name for encoder in _ENCODERS if container in encoder.containers)
+
+
+def _encoder(name: str) -> Encoder:
+    return next(encoder for encoder in _ENCODERS if encoder.name == name)
+
+
+def _find(codec: str, container: str) -> Encoder:
+    found = next((e for e in _ENCODERS if codec.lower() in (e.name, *e.aliases)), None)
+    allowed = ", ".join(
+        f"{e.name} ({'/'.join(e.aliases)})" if e.aliases else e.name for e in _ENCODERS if container in e.containers
+    )
+    if found is None:
+        raise ArgumentError(f"there is no codec {codec!r}; {container} takes {allowed}")
+    if container not in found.containers:
+        raise ArgumentError(
+            f"{container} does not take {codec}, but {allowed}; {codec} goes into {', '.join(found.containers)}"
+        )
+    return found
+
+
+def _wanted(pixels: Pixels, size: tuple[int, int], *, keeps_rgb: bool) -> Pixels:
+    """The layout to look for."""
+    bits = 16 if pixels.is_float else pixels.bits
+    if pixels.family != "rgb" or keeps_rgb:
+        return Pixels(pixels.family, bits, pixels.shifts)
+    even = size[0] % 2 == 0 and size[1] % 2 == 0
+    return Pixels("yuv", min(bits, 10), (1, 1) if even else (0, 0))
+
+
+def _holds(have: Pixels, want: Pixels) -> bool:
+    if have.bits < min(want.bits, 10):
+        return False
+    if have.family == want.family:
+        return all(a <= b for a, b in zip(have.shifts, want.shifts, strict=True))
+    return want.family == "gray" and have.family == "yuv"
+
+
+def _fits(have: Pixels, size: tuple[int, int]) -> bool:
+    return not any(side % (1 << shift) for side, shift in zip(size, have.shifts, strict=True))
+
+
+def _loss(want: Pixels, have: Pixels) -> tuple[int, int, int]:
+    """The less, the nearer: bits lost, other family or more chroma than needed, bits more than needed."""
+    more = sum(want.shifts) - sum(have.shifts) if have.family == want.family else 1 + 2 - sum(have.shifts)
+    return max(want.bits - have.bits, 0), more, max(have.bits - want.bits, 0)
+
+
+def _no_room(container: str, encoders: Sequence[Encoder], want: Pixels) -> str:
+    has = "; ".join(f"{e.name} writes {', '.join(e.pixel_formats())}" for e in encoders)
+    return (
+        f"no encoder for {container} writes {want}: {has}. Choose one with --pix-fmt, "
+        f"another with --codec ({', '.join(codecs_of(container))}), or another container such as .mkv"
+    )
+
+
+def _with_format(
+    container: str,
+    encoders: Sequence[Encoder],
+    pix_fmt: str,
+    size: tuple[int, int],
+    rate: Fraction,
+    crf: float | None,
+    preset: str | None,
+) -> EncoderSettings:
+    have = Pixels.of_name(pix_fmt)
+    assert have is not None
+    if not _fits(have, size):
+        raise ArgumentError(f"{pix_fmt} needs even sides, but the picture has {size[0]}x{size[1]} pixels: use yuv444p")
+    able = [encoder for encoder in encoders if pix_fmt in encoder.pixel_formats()]
+    if not able:
+        has = "; ".join(f"{e.name} writes {', '.join(e.pixel_formats())}" for e in encoders)
+        raise ArgumentError(f"{pix_fmt} cannot be written into {container}: {has}")
+    deep = [encoder for encoder in able if encoder.name != "libx264" or have.bits == 8]
+    return _settings((deep or able)[0], pix_fmt, rate, crf, preset)
+
+
+def _settings(
+    encoder: Encoder, pixel_format: str, rate: Fraction, crf: float | None, preset: str | None
+) -> EncoderSettings:
+    options = dict(encoder.options)
+    limit = _HIGHEST_RATE.get(encoder.name)
+    if limit is not None and rate > limit:
+        raise ConvertError(
+            f"{encoder.name} writes at most {limit} frames per second, not {float(rate):g}: use another --codec"
+        )
+    if encoder.parameters is not None:
+        key, values = encoder.parameters
+        options[key] = ":".join(f"{name}={value}" for name, value in values.items())
+    crf, preset = _checked_crf(encoder, crf), _checked_preset(encoder, preset)
+    if crf is not None:
+        options["crf"] = f"{crf:g}"
+    if preset is not None:
+        options[_PRESET_OPTION.get(encoder.name, "preset")] = preset
+    if encoder.name == "prores_ks":
+        options["profile"] = "hq" if pixel_format == "yuv422p10le" else "4444"
+    segment = "matroska" if encoder.name == "prores_ks" else "nut"
+    return EncoderSettings(encoder.name, crf, preset, pixel_format, options, segment)
+
+
+def _checked_crf(encoder: Encoder, crf: float | None) -> float | None:
+    if encoder.crf is None:
+        if crf is not None:
+            raise ArgumentError(f"{encoder.name} has no crf: leave it out")
+        return None
+    default, lowest, highest = encoder.crf
+    if crf is None:
+        return default
+    if isinstance(crf, bool) or not lowest <= crf <= highest:
+        raise ArgumentError(f"crf of {encoder.name} must be {lowest:g} to {highest:g}, not {crf}")
+    if encoder.name in ("libvpx-vp9", "libsvtav1") and crf != int(crf):
+        raise ArgumentError(f"crf of {encoder.name} must be a whole number, not {crf}")
+    return crf
+
+
+def _checked_preset(encoder: Encoder, preset: str | None) -> str | None:
+    if not encoder.presets:
+        if preset is not None:
+            raise ArgumentError(f"{encoder.name} has no presets: leave it out")
+        return None
+    if preset is None:
+        return encoder.presets[0]
+    if preset not in encoder.presets[1:]:
+        raise ArgumentError(f"preset of {encoder.name} must be one of {', '.join(encoder.presets[1:])}, not {preset!r}")
+    return preset

@@ -1,0 +1,328 @@
+"""Joins encoded segments and the source's other streams into one file."""
+
+import heapq
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from fractions import Fraction
+from math import gcd
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import av
+import av.container
+import av.error
+import av.stream
+import av.subtitles.stream
+from av.rational import AVRational
+
+from ..errors import ConvertError
+from .captions import Captions, add_converter
+from .probe import Chapter, MediaInfo, StreamInfo, as_fraction
+from .sound import CopiedSound, TranscodedSound, add_encoder, part_end
+from .streams import AnyPacket, Container, Cut, Packets, StreamAction, StreamPlan, audio_format, container_for
+
+if TYPE_CHECKING:
+    from .encode import VideoTimes
+
+__all__ = ["Cut", "join"]
+
+# Said of another file, or of the video before it was encoded anew.
+_STALE = {
+    "alpha_mode", "bps", "compatible_brands", "duration", "encoder", "major_brand", "minor_version", "number_of_bytes",
+    "number_of_frames", "stereo_mode", "timecode", "vendor_id",
+}  # fmt: skip
+_STALE_PREFIX = "_statistics_"
+_MAX_TICKS = 2**31 - 1
+_CHAPTER_UNIT = Fraction(1, 1_000_000)
+_MIME = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
+# FFmpeg's writer of QuickTime files knows one of the two codes of a language only.
+_MOV_LANGUAGES = {
+    "deu": "ger", "nld": "dut", "swe": "sve", "zho": "chi", "ell": "gre", "fas": "per", "isl": "ice", "fre": "fra",
+    "cze": "ces", "rum": "ron", "slo": "slk", "nob": "nor", "nno": "nor",
+}  # fmt: skip
+# Where to begin to read for a cut: decoders need some time before it, and subtitles may have begun long before.
+_SEEK_BACK = 30
+
+
+class _Worker(Protocol):
+    """Turns packets of one source stream into packets of one target stream."""
+
+    def feed(self, packet: AnyPacket) -> Packets: ...
+
+    def finish(self) -> Packets: ...
+
+
+def join(
+    segments: Sequence[Path],
+    target: Path,
+    info: MediaInfo,
+    plan: StreamPlan,
+    *,
+    frame_times: "VideoTimes",
+    cut: Cut,
+    tempo: Fraction,
+) -> None:
+    """Writes the result: the segments' video one after the other, and all planned streams, chapters, attachments.
+
+    Nothing of the video is encoded again. Decoding times are made anew, so that segments with reordered frames follow
+    each other without a break.
+
+    Args:
+        segments: Files of one video stream each, in order; same codec and headers.
+        target: The file to write; its ending names the container.
+        info: The source.
+        plan: What becomes of the other streams.
+        frame_times: When the frames of the output are shown.
+        cut: The part of the source that is used.
+        tempo: Length of the output over that of the part.
+
+    Raises:
+        ConvertError: The segments do not fit each other or the times, or the file cannot be written.
+    """
+    order = _read_order(segments)
+    if len(order) != frame_times.frames:
+        raise ConvertError(f"{target.name}: the segments hold {len(order)} frames instead of {frame_times.frames}")
+    try:
+        with ExitStack() as stack:
+            job = _Job(stack, segments, target, info, cut, tempo)
+            job.add_streams(plan, frame_times)
+            video = _video_packets(segments, job.video, order, frame_times)
+            for packet in heapq.merge(video, job.other_packets(), key=_time):
+                job.output.mux_one(packet)
+            job.output.close()
+        with target.open("rb") as written:
+            os.fsync(written.fileno())
+    except (av.error.FFmpegError, OSError) as error:
+        raise ConvertError(f"{target} cannot be written: {error.strerror or error}") from error
+
+
+class _Job:
+    """The open files of one call of `join`."""
+
+    def __init__(
+        self, stack: ExitStack, segments: Sequence[Path], target: Path, info: MediaInfo, cut: Cut, tempo: Fraction
+    ) -> None:
+        self._stack, self._info, self._cut, self._tempo = stack, info, cut, tempo
+        self._container: Container = container_for(target)
+        self._first = stack.enter_context(av.open(segments[0]))
+        self._beginning = info.start + cut.start
+        self._workers: dict[int, _Worker] = {}
+        self._input: av.container.InputContainer | None = None
+        self.output = stack.enter_context(
+            av.open(target, "w", format=self._container.format, container_options=dict(self._container.options))
+        )
+
+    def add_streams(self, plan: StreamPlan, times: "VideoTimes") -> None:
+        """Declares everything that stands in the header."""
+        self.output.metadata.update(_fresh(self._info.metadata))
+        self.video = self._add_video(times)
+        if plan.kept:
+            self._input = self._stack.enter_context(av.open(self._info.path))
+        for action in plan.kept:
+            self._add(action)
+        length = times.start + times.duration
+        self.output.set_chapters(list(_chapters(self._info.chapters, self._cut, self._tempo, length)))
+
+    def _add_video(self, times: "VideoTimes") -> av.VideoStream:
+        stream = self.output.add_stream_from_template(self._first.streams.video[0], opaque=True)
+        stream.time_base = times.time_base
+        context = stream.codec_context
+        if times.tags is not None:
+            times.tags.describe(context)
+        if times.step is not None:
+            context.framerate = 1 / (times.step * times.time_base)
+        stream.set_display_matrix(self._info.display_matrix)
+        self._label(stream, self._info.video)
+        return stream
+
+    def _label(self, stream: av.stream.Stream, source: StreamInfo) -> None:
+        stream.metadata.update(_fresh(source.metadata))
+        title = source.metadata.get("title")
+        if title and self._container.format in ("mp4", "mov"):
+            stream.metadata["handler_name"] = title  # the only name of a track that MP4 players show
+        if self._container.format == "mov" and source.language in _MOV_LANGUAGES:
+            stream.metadata["language"] = _MOV_LANGUAGES[source.language]
+        stream.disposition = av.stream.Disposition(source.disposition)
+
+    def _add(self, action: StreamAction) -> None:
+        assert self._input is not None
+        source = self._input.streams[action.stream.index]
+        if isinstance(source, av.stream.AttachmentStream):
+            self.output.add_stream_from_template(source)
+        elif action.stream.is_picture:
+            self._add_picture(action.stream, source)
+        elif isinstance(source, av.AudioStream):
+            self._add_sound(action, source)
+        elif isinstance(source, av.subtitles.stream.SubtitleStream):
+            self._add_captions(action, source)
+
+    def _add_picture(self, info: StreamInfo, source: av.stream.Stream) -> None:
+        """A cover: an attached file in Matroska, a stream of one packet elsewhere."""
+        if self._container.attachments:
+            name, mime = _MIME[info.codec]
+            with av.open(self._info.path) as again:
+                data = next((bytes(packet) for packet in again.demux(again.streams[info.index]) if packet.size), b"")
+            self.output.add_attachment(info.metadata.get("filename", name), info.metadata.get("mimetype", mime), data)
+            return
+        stream = self.output.add_stream_from_template(source, opaque=True)
+        self._label(stream, info)
+        self._workers[info.index] = _Picture(stream)
+
+    def _add_sound(self, action: StreamAction, source: av.AudioStream) -> None:
+        end = part_end(self._cut)
+        if action.action == "copy":
+            copied = self.output.add_stream_from_template(source, opaque=True)
+            self._workers[source.index] = CopiedSound(source, copied, self._beginning, end)
+            self._label(copied, action.stream)
+            return
+        assert action.codec is not None
+        made = add_encoder(self.output, source, audio_format(action.stream, action.codec))
+        self._workers[source.index] = TranscodedSound(source, made, self._beginning, end, self._tempo)
+        self._label(made, action.stream)
+
+    def _add_captions(self, action: StreamAction, source: av.subtitles.stream.SubtitleStream) -> None:
+        converts = action.action == "transcode"
+        if converts:
+            assert action.codec is not None
+            stream = add_converter(self.output, source, action.codec)
+        else:
+            stream = self.output.add_stream_from_template(source, opaque=True)
+        self._workers[source.index] = Captions(
+            source, stream, converts, self._beginning, part_end(self._cut), self._tempo
+        )
+        self._label(stream, action.stream)
+
+    def other_packets(self) -> Packets:
+        """The packets of all streams but the video, nearly in order."""
+        if self._input is None or not self._workers:
+            return
+        self.output.start_encoding()  # opens the encoders
+        for stream in self._input.streams:
+            if stream.index not in self._workers:
+                stream.discard = av.stream.Discard.all
+        streams = [self._input.streams[index] for index in self._workers]
+        self._seek()
+        for packet in self._input.demux(streams):
+            if packet.size:
+                yield from self._workers[packet.stream_index].feed(packet)
+        for worker in self._workers.values():
+            yield from worker.finish()
+
+    def _seek(self) -> None:
+        """Skips what lies long before the part, in files with an index; others are read through."""
+        assert self._input is not None
+        position = self._beginning - _SEEK_BACK
+        indexed = {"matroska", "mov"} & set(self._info.format.split(","))
+        if self._cut.start > 2 * _SEEK_BACK and indexed:
+            self._input.seek(int(position * av.time_base))
+
+
+class _Picture:
+    """Passes a cover picture on."""
+
+    def __init__(self, target: av.stream.Stream) -> None:
+        self._target = target
+
+    def feed(self, packet: AnyPacket) -> Packets:
+        packet.pts = packet.dts = 0
+        packet.stream = self._target
+        yield packet
+
+    def finish(self) -> Packets:
+        yield from ()
+
+
+def _time(packet: AnyPacket) -> float:
+    return (packet.dts or 0) * float(as_fraction(packet.time_base))
+
+
+def _read_order(segments: Sequence[Path]) -> list[int]:
+    """Which frame each packet of the segments holds, in the order stored; checks that the segments fit each other."""
+    headers: bytes | None = None
+    stamps: list[tuple[int, Fraction]] = []
+    for number, path in enumerate(segments):
+        try:
+            with av.open(path) as container:
+                stream = container.streams.video[0]
+                found = stream.codec_context.extradata or b""
+                base = as_fraction(stream.time_base)
+                stamps += [(number, p.pts * base) for p in container.demux(stream) if p.size and p.pts is not None]
+        except (av.error.FFmpegError, IndexError) as error:
+            raise ConvertError(f"segment {path} cannot be read: {error}") from None
+        if headers is None:
+            headers = found
+        if found != headers:
+            raise ConvertError(f"segment {path} was encoded with other settings than {segments[0]}")
+    ranks = sorted(range(len(stamps)), key=stamps.__getitem__)
+    order = [0] * len(stamps)
+    for rank, position in enumerate(ranks):
+        order[position] = rank
+    return order
+
+
+def _video_packets(
+    segments: Sequence[Path], stream: av.VideoStream, order: Sequence[int], times: "VideoTimes"
+) -> Packets:
+    """The packets of all segments, at the times of the frames they hold.
+
+    Decoding times are the presentation times, in order, of as many frames earlier as the encoder reorders at most:
+    strictly rising, never after the presentation, across segments too.
+    """
+    delay = max((position - rank for position, rank in enumerate(order)), default=0)
+    base = _common_unit(times.time_base, times.start)
+    per_tick = round(times.time_base / base)
+    offset = round(times.start / base)
+    position = 0
+    for path in segments:
+        with av.open(path) as container:
+            for packet in container.demux(container.streams.video[0]):
+                if not packet.size or packet.pts is None:
+                    continue
+                rank = order[position]
+                decoded = times.tick(position - delay) if position >= delay else (position - delay) * times.tick(1)
+                packet.pts = offset + times.tick(rank) * per_tick
+                packet.dts = offset + decoded * per_tick
+                packet.duration = (times.tick(rank + 1) - times.tick(rank)) * per_tick
+                packet.time_base = base
+                packet.stream = stream
+                position += 1
+                yield packet
+
+
+def _common_unit(unit: Fraction, start: Fraction) -> Fraction:
+    """A unit of which both are multiples, or nearly so for ``start`` where that would be too fine to write."""
+    exact = Fraction(
+        gcd(unit.numerator * start.denominator, start.numerator * unit.denominator),
+        unit.denominator * start.denominator,
+    )
+    if exact.denominator <= _MAX_TICKS:
+        return exact
+    return unit / max(1, _MAX_TICKS // unit.denominator)
+
+
+def _fresh(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Metadata without what is no longer true; Matroska's statistics are marked with a language: ``BPS-eng``."""
+    kept = {}
+    for key, value in metadata.items():
+        name = key.lower()
+        if name.partition("-")[0] not in _STALE and not name.startswith(_STALE_PREFIX):
+            kept[key] = value
+    return kept
+
+
+def _chapters(
+    chapters: Sequence[Chapter], cut: Cut, tempo: Fraction, length: Fraction
+) -> "Iterator[av.container.core.Chapter]":
+    """The chapters of the part used, at their new times, within the length of the video."""
+    for number, chapter in enumerate(chapters, 1):
+        start = max((chapter.start - cut.start) * tempo, Fraction(0))
+        end = min((chapter.end - cut.start) * tempo, length)
+        if end > start:
+            yield {
+                "id": number,
+                "start": round(start / _CHAPTER_UNIT),
+                "end": round(end / _CHAPTER_UNIT),
+                "time_base": AVRational(_CHAPTER_UNIT),
+                "metadata": dict(chapter.metadata),
+            }

@@ -1,0 +1,118 @@
+"""Pixel formats: VapourSynth's and FFmpeg's names of the same thing, and frames from one to the other."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import av
+import numpy as np
+import vapoursynth as vs
+from numpy.typing import NDArray
+
+Family = Literal["gray", "yuv", "rgb"]
+
+# FFmpeg's digits of a subsampling by (horizontal, vertical) shift.
+_SUBSAMPLINGS = {(0, 0): "444", (1, 0): "422", (1, 1): "420", (0, 1): "440", (2, 0): "411", (2, 2): "410"}
+_SHIFTS = {digits: shifts for shifts, digits in _SUBSAMPLINGS.items()}
+# RGB in one plane, 8 bit: byte positions of R, G and B, and bytes per pixel.
+_PACKED = {"bgr0": ((2, 1, 0), 4), "rgb24": ((0, 1, 2), 3), "bgr24": ((2, 1, 0), 3)}
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """What a sample layout can hold, whoever names it.
+
+    Attributes:
+        family: Gray, YUV or RGB.
+        bits: Bits per sample.
+        shifts: Chroma subsampling as (horizontal, vertical) shift; (0, 0) without chroma.
+        is_float: Whether samples are floating point.
+    """
+
+    family: Family
+    bits: int
+    shifts: tuple[int, int] = (0, 0)
+    is_float: bool = False
+
+    @classmethod
+    def of_clip(cls, video_format: vs.VideoFormat) -> "Pixels":
+        """Those of a VapourSynth format."""
+        families: dict[int, Family] = {vs.GRAY: "gray", vs.YUV: "yuv", vs.RGB: "rgb"}
+        shifts = (video_format.subsampling_w, video_format.subsampling_h)
+        family, is_float = families[video_format.color_family], video_format.sample_type == vs.FLOAT
+        return cls(family, video_format.bits_per_sample, shifts, is_float)
+
+    @classmethod
+    def of_name(cls, name: str) -> "Pixels | None":
+        """Those of FFmpeg's pixel format of integer samples without alpha; ``None`` for others."""
+        if name in _PACKED:
+            return cls("rgb", 8)
+        base, bits = _split_bits(name)
+        if base == "gray":
+            return cls("gray", bits)
+        if base == "gbrp":
+            return cls("rgb", bits)
+        if base.startswith("yuv") and base.endswith("p") and base[3:-1] in _SHIFTS:
+            return cls("yuv", bits, _SHIFTS[base[3:-1]])
+        return None
+
+    def vapoursynth(self) -> int:
+        """The id of VapourSynth's format."""
+        family = {"gray": vs.GRAY, "yuv": vs.YUV, "rgb": vs.RGB}[self.family]
+        kind = vs.FLOAT if self.is_float else vs.INTEGER
+        return int(vs.core.query_video_format(family, kind, self.bits, *self.shifts).id)
+
+    def __str__(self) -> str:
+        kind = "-bit float" if self.is_float else " bit"
+        chroma = f" {':'.join(_SUBSAMPLINGS.get(self.shifts, '?'))}" if self.family == "yuv" else ""
+        return f"{self.family.upper()}{chroma} {self.bits}{kind}"
+
+
+def _split_bits(name: str) -> tuple[str, int]:
+    """("yuv420p", 10) from "yuv420p10le"."""
+    if not name.endswith("le"):
+        return name, 8
+    digits = name[:-2]
+    base = digits.rstrip("0123456789")
+    return base, int(digits[len(base) :] or 8)
+
+
+def known_name(name: str) -> bool:
+    """Whether FFmpeg has a pixel format of this name."""
+    try:
+        av.VideoFormat(name)
+    except ValueError:
+        return False
+    return True
+
+
+def to_av(frame: vs.VideoFrame, name: str) -> av.VideoFrame:
+    """A copy of a VapourSynth frame for an encoder.
+
+    Args:
+        frame: Of the family, subsampling and depth of ``name``.
+        name: FFmpeg's pixel format, one that :meth:`Pixels.of_name` knows.
+    """
+    picture = av.VideoFrame(frame.width, frame.height, name)
+    planes = [np.asarray(frame[number]) for number in range(frame.format.num_planes)]
+    if name in _PACKED:
+        _pack(planes, picture, *_PACKED[name])
+        return picture
+    if frame.format.color_family == vs.RGB:
+        planes = [planes[1], planes[2], planes[0]]  # FFmpeg's order is G, B, R
+    for samples, plane in zip(planes, picture.planes, strict=True):
+        _rows(plane, samples.dtype)[: samples.shape[0], : samples.shape[1]] = samples
+    return picture
+
+
+def _pack(planes: list[NDArray[np.generic]], picture: av.VideoFrame, places: tuple[int, ...], size: int) -> None:
+    height, width = planes[0].shape
+    rows = _rows(picture.planes[0], planes[0].dtype)[:height, : width * size].reshape(height, width, size)
+    if size > len(places):
+        rows[:, :, len(places) :] = 0
+    for place, samples in zip(places, planes, strict=True):
+        rows[:, :, place] = samples
+
+
+def _rows(plane: av.video.plane.VideoPlane, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+    """The plane's memory, writable, with the padding at the end of each line."""
+    return np.frombuffer(plane, dtype).reshape(-1, plane.line_size // dtype.itemsize)

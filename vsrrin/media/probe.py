@@ -1,0 +1,273 @@
+"""What a media file holds: streams, times, chapters, rotation.
+
+All times are exact seconds since the beginning of the file: the file's own start time (1.4 s is usual in transport
+streams) is taken off and kept in `MediaInfo.start`.
+"""
+
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import av
+import av.container
+import av.error
+import av.stream
+
+from ..errors import ConvertError
+
+Kind = Literal["video", "audio", "subtitle", "attachment", "data"]
+
+_KINDS = ("video", "audio", "subtitle", "attachment")
+_PROBED_FRAMES = 300
+"""Packets read in search of the first picture; a file that starts in the middle of a group of pictures needs some."""
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """One stream of a file.
+
+    Attributes:
+        index: Number within the file, counted from 0 over all kinds.
+        kind: What it carries; kinds unknown to FFmpeg count as data.
+        codec: FFmpeg's name of the codec ("h264", "aac", "subrip"), of an attachment its MIME type; "unknown" without.
+        time_base: Unit of its time stamps, seconds.
+        start: Time of its first sample in seconds since the beginning of the file, ``None`` if not known.
+        duration: Seconds, ``None`` if not known.
+        language: As the file says it ("eng"), ``None`` if it does not.
+        metadata: Title and the like.
+        disposition: FFmpeg's flags: default, forced, attached_pic...
+        is_picture: Whether it is a cover picture, not a video.
+        rate: Samples per second (audio), else 0.
+        layout: Channel layout such as "stereo" (audio), else empty.
+        can_copy: Whether FFmpeg knows enough of the codec to copy it.
+    """
+
+    index: int
+    kind: Kind
+    codec: str
+    time_base: Fraction
+    start: Fraction | None
+    duration: Fraction | None
+    language: str | None
+    metadata: Mapping[str, str]
+    disposition: int
+    is_picture: bool
+    rate: int = 0
+    layout: str = ""
+    can_copy: bool = True
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A chapter, in seconds since the beginning of the file."""
+
+    start: Fraction
+    end: Fraction
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """A media file.
+
+    Attributes:
+        path: The file.
+        format: FFmpeg's name of the container format ("matroska,webm").
+        start: What the file itself calls its beginning, seconds; already taken off all other times.
+        duration: Seconds from the beginning of the first to the end of the last stream, ``None`` if not known.
+        video: The first video stream that is no cover picture.
+        video_track: Its number within the file, as ``bs.VideoSource(track=...)`` takes it.
+        others: All other streams, in the order of the file.
+        chapters: In the order of the file.
+        metadata: Title and the like.
+        rotation: Degrees by which a player turns the stored picture counter-clockwise before it shows it: 0, 90, 180
+            or 270.
+        sample_aspect: Width of a pixel over its height; 1 if not known.
+        video_start: Time of the first picture.
+        display_matrix: FFmpeg's nine integers behind `rotation`, which may also mirror; ``None`` without.
+        side_data: Further facts of the video by FFmpeg's name ("mastering_display_metadata",
+            "content_light_level"...), as raw bytes.
+    """
+
+    path: Path
+    format: str
+    start: Fraction
+    duration: Fraction | None
+    video: StreamInfo
+    video_track: int
+    others: tuple[StreamInfo, ...]
+    chapters: tuple[Chapter, ...]
+    metadata: Mapping[str, str]
+    rotation: int
+    sample_aspect: Fraction
+    video_start: Fraction
+    display_matrix: tuple[int, ...] | None = None
+    side_data: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def probe(path: Path) -> MediaInfo:
+    """Reads what a file holds.
+
+    Raises:
+        ConvertError: No such file, a folder, not a media file, no video in it, a video that cannot be decoded.
+    """
+    if not path.exists():
+        raise ConvertError(f"{path}: no such file")
+    if path.is_dir():
+        raise ConvertError(f"{path} is a folder, not a video file")
+    try:
+        with av.open(path) as container:
+            return _read(path, container)
+    except av.error.FFmpegError as error:
+        raise ConvertError(f"{path} cannot be read as a video: {error.strerror}; ffprobe may say more") from None
+    except OSError as error:
+        raise ConvertError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _read(path: Path, container: av.container.InputContainer) -> MediaInfo:
+    beginning = _beginning(container)
+    streams = [_stream(stream, beginning) for stream in container.streams]
+    videos = [stream for stream in streams if stream.kind == "video" and not stream.is_picture]
+    if not videos:
+        found = ", ".join(f"{stream.kind} ({stream.codec})" for stream in streams) or "nothing"
+        raise ConvertError(f"{path} has no video stream; it holds: {found}")
+    video = videos[0]
+    if not video.can_copy:
+        raise ConvertError(f"{path}: no decoder for its video ({video.codec}) is built in")
+    source = container.streams[video.index]
+    assert isinstance(source, av.VideoStream)
+    side_data = {str(name): data for name, data in source.codec_context.coded_side_data.items()}
+    matrix = side_data.pop("display_matrix", None)
+    numbers = struct.unpack("=9i", matrix) if matrix is not None and len(matrix) == 36 else None
+    chapters = tuple(_chapter(chapter, beginning) for chapter in container.chapters())
+    duration = container.duration
+    format_name, metadata, aspect = container.format.name, dict(container.metadata), _aspect(source)
+    first = _first_picture(path, container, source) - beginning
+    return MediaInfo(
+        path=path,
+        format=format_name,
+        start=beginning,
+        duration=Fraction(duration, av.time_base) if duration is not None else None,
+        video=video,
+        video_track=video.index,
+        others=tuple(stream for stream in streams if stream is not video),
+        chapters=chapters,
+        metadata=metadata,
+        rotation=_rotation(numbers),
+        sample_aspect=aspect,
+        video_start=first,
+        display_matrix=numbers,
+        side_data=side_data,
+    )
+
+
+def _beginning(container: av.container.InputContainer) -> Fraction:
+    """The earliest start of sound and pictures: exact, where the container's own is rounded to microseconds."""
+    starts = [
+        stream.start_time * as_fraction(stream.time_base)
+        for stream in container.streams
+        if stream.type in ("video", "audio") and stream.start_time is not None and not _is_picture(stream)
+    ]
+    return min(starts, default=Fraction(0))
+
+
+def _is_picture(stream: av.stream.Stream) -> bool:
+    pictures = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+    return stream.type == "video" and bool(stream.disposition & pictures)
+
+
+def _stream(stream: av.stream.Stream, beginning: Fraction) -> StreamInfo:
+    context = stream.codec_context
+    base = as_fraction(stream.time_base)
+    kind = cast(Kind, stream.type if stream.type in _KINDS else "data")
+    if isinstance(stream, av.stream.AttachmentStream):
+        name = stream.mimetype
+    else:
+        name = context.codec.canonical_name if context is not None else getattr(stream, "name", None)
+    sound = context if isinstance(context, av.AudioCodecContext) else None
+    return StreamInfo(
+        index=stream.index,
+        kind=kind,
+        codec=name or "unknown",
+        time_base=base,
+        start=stream.start_time * base - beginning if stream.start_time is not None else None,
+        duration=_duration(stream, base),
+        language=stream.language,
+        metadata=dict(stream.metadata),
+        disposition=int(stream.disposition),
+        is_picture=_is_picture(stream),
+        rate=sound.sample_rate if sound is not None else 0,
+        layout=sound.layout.name if sound is not None else "",
+        can_copy=context is not None or kind == "attachment",
+    )
+
+
+def _duration(stream: av.stream.Stream, base: Fraction) -> Fraction | None:
+    if stream.duration is not None:
+        return stream.duration * base
+    for key, value in stream.metadata.items():  # Matroska has no other place: DURATION, DURATION-eng
+        if key.upper().partition("-")[0] == "DURATION":
+            return parse_clock(value)
+    return None
+
+
+def parse_clock(text: str) -> Fraction | None:
+    """Seconds from ``HH:MM:SS.fraction``; ``None`` if the text is something else."""
+    parts = text.strip().split(":")
+    try:
+        hours, minutes, seconds = int(parts[0]), int(parts[1]), Fraction(parts[2])
+    except (IndexError, ValueError):
+        return None
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def _chapter(chapter: Mapping[str, Any], beginning: Fraction) -> Chapter:
+    base = as_fraction(chapter["time_base"])
+    return Chapter(
+        chapter["start"] * base - beginning, chapter["end"] * base - beginning, dict(chapter.get("metadata", {}))
+    )
+
+
+def _aspect(stream: av.VideoStream) -> Fraction:
+    aspect = stream.sample_aspect_ratio
+    return (
+        as_fraction(aspect) if aspect is not None and aspect.numerator > 0 and aspect.denominator > 0 else Fraction(1)
+    )
+
+
+def _rotation(matrix: tuple[int, ...] | None) -> int:
+    """The nearest quarter turn, counter-clockwise; a mirrored picture counts as its turned part."""
+    if matrix is None:
+        return 0
+    across, down = math.hypot(matrix[0], matrix[3]), math.hypot(matrix[1], matrix[4])
+    if not across or not down:
+        return 0
+    angle = -math.degrees(math.atan2(matrix[1] / down, matrix[0] / across))
+    return round(angle / 90) % 4 * 90
+
+
+def _first_picture(path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> Fraction:
+    """When the picture that a decoder gives first is shown, by the file's own clock."""
+    base = as_fraction(stream.time_base)
+    for packet in islice(container.demux(stream), _PROBED_FRAMES):
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:  # broken packets at the beginning: BestSource skips them, too
+            continue
+        for frame in frames:
+            if frame.pts is not None:
+                return frame.pts * base
+            return stream.start_time * base if stream.start_time is not None else Fraction(0)
+    raise ConvertError(f"{path}: no picture can be decoded from its video ({stream.codec_context.codec.long_name})")
+
+
+def as_fraction(value: object) -> Fraction:
+    """A plain Fraction of FFmpeg's rational; a missing one (0:0) gives 0."""
+    numerator = getattr(value, "numerator", 0)
+    denominator = getattr(value, "denominator", 1)
+    return Fraction(numerator, denominator) if denominator else Fraction(0)

@@ -1,0 +1,259 @@
+"""Sound on its way into a new file: copied packet by packet, or decoded, cut, stretched and encoded."""
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from math import ceil, log2
+from typing import Any, cast
+
+import av
+import av.error
+import av.filter
+import av.stream
+import numpy as np
+from numpy.typing import NDArray
+
+from .probe import as_fraction
+from .streams import AnyPacket, AudioFormat, Cut, Packets
+
+_GAP = Fraction(1, 20)
+"""Time stamps that are off by less follow from rounding, and are smoothed; more is a gap, which is filled."""
+
+
+class CopiedSound:
+    """Moves the packets of a sound stream in time, without decoding them.
+
+    Time stamps of the source may be rounded to milliseconds; where all packets are of one length they are made exact
+    again, so that rounding does not add up to gaps in containers that count samples.
+
+    Args:
+        source: The stream read from.
+        target: The stream written to.
+        beginning: Time of the source that becomes 0, seconds by the source's own clock.
+        end: Seconds after which nothing is wanted, counted from there; ``None``: everything.
+    """
+
+    def __init__(
+        self, source: av.AudioStream, target: av.stream.Stream, beginning: Fraction, end: Fraction | None
+    ) -> None:
+        context = source.codec_context
+        self._target, self._beginning, self._end = target, beginning, end
+        self._unit = Fraction(1, context.sample_rate)
+        self._base = as_fraction(source.time_base)
+        self._frame = context.frame_size
+        self._steady = bool(self._frame) or context.codec.canonical_name == "opus"
+        # What the encoder put before the sound, which players skip: such packets lie before the time 0.
+        self._padding = context.initial_padding * self._unit
+        self._expected: Fraction | None = None
+
+    def feed(self, packet: AnyPacket) -> Packets:
+        """The packet at its new time; nothing if that lies outside the part wanted."""
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is None and self._expected is None:
+            return
+        time = self._exact(stamp * self._base - self._beginning if stamp is not None else self._expected)
+        length = self._frame * self._unit if self._frame else (packet.duration or 0) * self._base
+        self._expected = time + length
+        if time < -self._padding - self._base / 2 or (self._end is not None and time >= self._end):
+            return
+        packet.pts = packet.dts = round(time / self._unit)
+        packet.duration = round(length / self._unit)
+        packet.time_base = self._unit
+        packet.stream = self._target
+        yield packet
+
+    def finish(self) -> Packets:
+        """Nothing is held back."""
+        yield from ()
+
+    def _exact(self, time: Fraction | None) -> Fraction:
+        assert time is not None
+        if self._base <= self._unit or (self._expected is not None and not self._steady):
+            return time
+        guess = self._expected if self._expected is not None else -self._padding
+        return guess if abs(guess - time) <= self._base else time
+
+
+class TranscodedSound:
+    """Decodes a sound stream, cuts it to the sample, stretches it if wanted, and encodes it.
+
+    Args:
+        source: The stream read from.
+        target: The stream written to, whose encoder is open.
+        beginning: Time of the source that becomes 0, seconds by the source's own clock.
+        end: Seconds after which nothing is wanted, counted from there, before stretching; ``None``: everything.
+        tempo: How many times as long it becomes.
+    """
+
+    def __init__(
+        self,
+        source: av.AudioStream,
+        target: av.AudioStream,
+        beginning: Fraction,
+        end: Fraction | None,
+        tempo: Fraction,
+    ) -> None:
+        self._target, self._beginning, self._end, self._tempo = target, beginning, end, tempo
+        self._base = as_fraction(source.time_base)
+        self._next: int | None = None  # where the source goes on, in samples from the beginning
+        self._position = 0  # how many samples from the beginning have been passed on
+        self._stretch: _Stretch | None = None
+
+    def feed(self, packet: AnyPacket) -> Packets:
+        """Decodes a packet; gives what the encoder has ready. A damaged packet leaves a gap, which becomes silence."""
+
+        try:
+            frames = cast(list[Any], packet.decode())
+        except av.error.InvalidDataError:
+            return
+        for frame in frames:
+            for piece in self._continuous(frame):
+                yield from self._encode(piece)
+
+    def finish(self) -> Packets:
+        """The rest, after the last packet."""
+        if self._stretch is not None:
+            for frame in self._stretch.finish():
+                yield from self._send(frame)
+        yield from self._send(None)
+
+    def _continuous(self, frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
+        """The frame without what is outside the part wanted, after silence where the source has a gap.
+
+        What begins late is filled from the time 0 on: Matroska cannot place the beginning of Opus to better than 1 ms.
+        """
+        rate = frame.sample_rate
+        if frame.pts is not None:
+            start = round((frame.pts * as_fraction(frame.time_base or self._base) - self._beginning) * rate)
+        else:
+            start = self._next or 0
+        if self._next is not None and abs(start - self._next) < _GAP * rate:
+            start = self._next
+        self._next = start + frame.samples
+        stop = self._next if self._end is None else min(self._next, round(self._end * rate))
+        if stop <= self._position:
+            return
+        for length in _chunks(start - self._position, rate):
+            yield self._placed(_silence(frame, length))
+        skip = self._position - start
+        whole = not skip and stop == self._next
+        yield self._placed(frame if whole else _part(frame, skip, stop - start))
+
+    def _placed(self, frame: av.AudioFrame) -> av.AudioFrame:
+        frame.pts, frame.time_base = self._position, Fraction(1, frame.sample_rate)
+        self._position += frame.samples
+        return frame
+
+    def _encode(self, frame: av.AudioFrame) -> Packets:
+        if self._tempo == 1:
+            yield from self._send(frame)
+            return
+        self._stretch = self._stretch or _Stretch(frame, self._tempo)
+        for stretched in self._stretch.feed(frame):
+            yield from self._send(stretched)
+
+    def _send(self, frame: av.AudioFrame | None) -> Packets:
+        yield from self._target.encode(frame)
+
+
+class _Stretch:
+    """Makes sound longer or shorter at the same pitch, to the sample as long as asked."""
+
+    def __init__(self, first: av.AudioFrame, tempo: Fraction) -> None:
+        assert first.pts is not None
+        self._tempo, self._rate = tempo, first.sample_rate
+        self._first = first.pts
+        self._taken = 0
+        self._given = 0
+        self._last = first
+        self._graph = av.filter.Graph()
+        # The filter changes the speed by 0.5 to 2 at a time without skipping samples.
+        steps = max(1, ceil(abs(log2(float(tempo)))))
+        nodes = [
+            self._graph.add_abuffer(
+                sample_rate=first.sample_rate,
+                format=first.format.name,
+                layout=first.layout.name,
+                time_base=Fraction(1, first.sample_rate),
+            )
+        ]
+        nodes += [self._graph.add("atempo", repr(float(1 / tempo) ** (1 / steps))) for _ in range(steps)]
+        nodes.append(self._graph.add("abuffersink"))
+        self._graph.link_nodes(*nodes).configure()
+
+    def feed(self, frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
+        """What is ready after a frame."""
+        self._taken += frame.samples
+        self._graph.push(frame)
+        yield from self._pull()
+
+    def finish(self) -> Iterator[av.AudioFrame]:
+        """The rest: the filter ends within a window of the length asked for, and silence fills what is missing."""
+        self._graph.push(None)
+        yield from self._pull()
+        for length in _chunks(round(self._taken * self._tempo) - self._given, self._rate):
+            yield self._placed(_silence(self._last, length))
+
+    def _pull(self) -> Iterator[av.AudioFrame]:
+        while True:
+            try:
+                frame = self._graph.pull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return
+            assert isinstance(frame, av.AudioFrame)
+            self._last = frame
+            room = round(self._taken * self._tempo) - self._given
+            if room <= 0:
+                continue
+            yield self._placed(frame if frame.samples <= room else _part(frame, 0, room))
+
+    def _placed(self, frame: av.AudioFrame) -> av.AudioFrame:
+        frame.pts = round(self._first * self._tempo) + self._given
+        frame.time_base = Fraction(1, self._rate)
+        self._given += frame.samples
+        return frame
+
+
+def _chunks(samples: int, rate: int) -> Iterable[int]:
+    """Lengths of at most a second that add up to ``samples``; none for a negative number."""
+    whole, rest = divmod(max(samples, 0), rate)
+    return [rate] * whole + [rest] * (rest > 0)
+
+
+def _silence(like: av.AudioFrame, samples: int) -> av.AudioFrame:
+    array = like.to_ndarray()
+    channels = 1 if like.format.is_planar else like.layout.nb_channels
+    level = 128 if like.format.name.startswith("u8") else 0
+    return _frame(np.full((array.shape[0], samples * channels), level, array.dtype), like)
+
+
+def _part(frame: av.AudioFrame, start: int, stop: int) -> av.AudioFrame:
+    """Samples ``start`` to ``stop`` of a frame."""
+    channels = 1 if frame.format.is_planar else frame.layout.nb_channels
+    return _frame(np.ascontiguousarray(frame.to_ndarray()[:, start * channels : stop * channels]), frame)
+
+
+def _frame(array: NDArray[Any], like: av.AudioFrame) -> av.AudioFrame:
+    frame = av.AudioFrame.from_ndarray(array, format=like.format.name, layout=like.layout.name)
+    frame.sample_rate = like.sample_rate
+    return frame
+
+
+def add_encoder(container: av.container.OutputContainer, source: av.AudioStream, wanted: AudioFormat) -> av.AudioStream:
+    """A stream with an encoder for what is wanted."""
+    target = container.add_stream(wanted.codec, rate=wanted.rate)
+    assert isinstance(target, av.AudioStream)
+    context = target.codec_context
+    context.layout = wanted.layout
+    offered = [choice.name for choice in context.codec.audio_formats or ()]
+    if wanted.bit_rate is not None:
+        context.bit_rate = wanted.bit_rate
+    else:
+        deep = source.codec_context.format.bytes > 2
+        context.format = next((name for name in offered if ("s32" in name) == deep), offered[0])
+    context.time_base = Fraction(1, wanted.rate)
+    return target
+
+
+def part_end(cut: Cut) -> Fraction | None:
+    """Length of the part that is used, ``None`` for everything up to the end."""
+    return None if cut.end is None else cut.end - cut.start

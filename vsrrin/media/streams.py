@@ -1,0 +1,354 @@
+"""What becomes of each stream: copied, transcoded or dropped, decided from the container before any work begins."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+import av.error
+import av.packet
+
+from ..errors import ArgumentError, ConvertError
+from .probe import MediaInfo, StreamInfo
+
+AudioMode = Literal["keep", "drop", "stretch"]
+Action = Literal["copy", "transcode", "drop"]
+# Evaluated by type checkers only: FFmpeg's packets are not generic when a program runs.
+type AnyPacket = av.packet.Packet[Any]
+type Packets = Iterator[AnyPacket]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The part of the source that is used, in seconds since its beginning; the default is all of it."""
+
+    start: Fraction = Fraction(0)
+    end: Fraction | None = None
+
+
+@dataclass(frozen=True)
+class Container:
+    """What a container format can hold.
+
+    Attributes:
+        format: FFmpeg's name of its muxer.
+        name: What people call it.
+        audio: Codecs that are copied into it.
+        lossless: Codec that lossless sound is turned into where it cannot be copied.
+        lossy: Codec for all other sound that cannot be copied, and for stretched sound.
+        text: Kinds of text subtitles that are copied into it.
+        text_default: The kind that others are converted to.
+        bitmaps: Kinds of bitmap subtitles that are copied into it.
+        pictures: Kinds of cover pictures; empty: none.
+        attachments: Whether it takes attached files (fonts).
+        options: Options of its muxer.
+    """
+
+    format: str
+    name: str
+    audio: frozenset[str]
+    lossless: str
+    lossy: str
+    text: frozenset[str]
+    text_default: str
+    bitmaps: frozenset[str] = frozenset()
+    pictures: frozenset[str] = frozenset()
+    attachments: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def _set(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
+# A header at the front lets players begin before all is loaded; the time scale keeps starts exact to 1/90 ms, where
+# the default of 1/1000 s could put sound and pictures 1 ms apart.
+_MOV_OPTIONS = {"movflags": "+faststart", "movie_timescale": "90000"}
+_PCM = _set("pcm_s16le pcm_s24le pcm_s32le pcm_f32le pcm_f64le pcm_s16be pcm_s24be pcm_s32be pcm_u8")
+_MKV_AUDIO = _set("aac mp3 mp2 mp1 ac3 eac3 dts truehd mlp flac alac opus vorbis wavpack tta")
+# FFmpeg can write more, but players cannot read it.
+_MP4_AUDIO = _set("aac mp3 mp2 ac3 eac3 dts alac flac opus")
+_MOV_AUDIO = _set("aac mp3 ac3 eac3 alac pcm_alaw pcm_mulaw") | (_PCM - {"pcm_f64le"})
+_BITMAPS = _set("hdmv_pgs_subtitle dvd_subtitle dvb_subtitle")
+_TEXTS = _set("subrip ass ssa mov_text webvtt text")
+_PICTURES = _set("mjpeg png")
+_LOSSLESS = _set("flac alac wavpack tta truehd mlp ape shorten tak pcm_s16be_planar pcm_alaw pcm_mulaw")
+
+_MP4 = Container(
+    "mp4",
+    "MP4",
+    _MP4_AUDIO,
+    "flac",
+    "aac",
+    _set("mov_text"),
+    "mov_text",
+    pictures=_PICTURES,
+    options=_MOV_OPTIONS,
+)
+CONTAINERS: Mapping[str, Container] = {
+    ".mkv": Container(
+        "matroska",
+        "Matroska",
+        _MKV_AUDIO | _PCM,
+        "flac",
+        "libopus",
+        _set("subrip ass ssa webvtt text"),
+        "subrip",
+        bitmaps=_BITMAPS,
+        pictures=_PICTURES,
+        attachments=True,
+    ),
+    ".mp4": _MP4,
+    ".m4v": _MP4,
+    ".mov": Container(
+        "mov", "QuickTime", _MOV_AUDIO, "alac", "aac", _set("mov_text"), "mov_text", options=_MOV_OPTIONS
+    ),
+    ".webm": Container("webm", "WebM", _set("opus vorbis"), "libopus", "libopus", _set("webvtt"), "webvtt"),
+}
+"""By the file name's ending, in lower case."""
+
+# Names people know; others are shown as FFmpeg calls them.
+_NAMES = {
+    "libopus": "Opus", "opus": "Opus", "aac": "AAC", "flac": "FLAC", "alac": "ALAC", "mov_text": "MP4 text",
+    "webvtt": "WebVTT", "subrip": "SubRip", "ass": "ASS", "ssa": "SSA", "hdmv_pgs_subtitle": "PGS",
+    "dvd_subtitle": "VobSub", "dvb_subtitle": "DVB", "vorbis": "Vorbis", "mp3": "MP3", "ac3": "AC-3", "eac3": "E-AC-3",
+    "dts": "DTS", "truehd": "TrueHD",
+}  # fmt: skip
+# The layout an encoder surely takes, by number of channels. Speakers at the side and at the back are not told apart.
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_BITS_PER_CHANNEL = {"aac": 96_000, "libopus": 80_000}
+_OPUS_RATE = 48_000
+_ENCODER_RATES = {"aac": 96_000, "alac": 384_000, "flac": 655_350}
+
+
+@dataclass(frozen=True)
+class StreamAction:
+    """What happens to one stream of the source.
+
+    Attributes:
+        stream: The stream.
+        action: Copied, transcoded (converted, for subtitles) or dropped.
+        codec: What it is in the result: the source's codec when copied, the encoder's name when transcoded, ``None``
+            when dropped.
+        reason: Why, as a part of a sentence.
+    """
+
+    stream: StreamInfo
+    action: Action
+    codec: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """What happens to all streams but the video.
+
+    Attributes:
+        actions: One per stream, in the order of the source.
+        notes: Sentences for the user: everything that is not simply copied.
+    """
+
+    actions: tuple[StreamAction, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def kept(self) -> tuple[StreamAction, ...]:
+        """The actions that leave a stream in the result."""
+        return tuple(action for action in self.actions if action.action != "drop")
+
+
+@dataclass(frozen=True)
+class AudioFormat:
+    """What an audio encoder is asked for: codec, samples per second, layout, bits per second (``None``: lossless)."""
+
+    codec: str
+    rate: int
+    layout: str
+    bit_rate: int | None
+
+
+def container_for(target: Path) -> Container:
+    """The container that a file name asks for.
+
+    Raises:
+        ConvertError: None, or one that is not known.
+    """
+    try:
+        return CONTAINERS[target.suffix.lower()]
+    except KeyError:
+        given = f"the ending {target.suffix!r}" if target.suffix else "no ending"
+        raise ConvertError(f"{target.name} has {given}; the output's must be one of {', '.join(CONTAINERS)}") from None
+
+
+def plan_streams(
+    info: MediaInfo,
+    target: Path,
+    *,
+    audio: AudioMode,
+    tempo: Fraction,
+    subtitles: bool = True,
+    cut: Cut = Cut(),
+) -> StreamPlan:
+    """Decides what becomes of the streams beside the video.
+
+    Args:
+        info: The source.
+        target: The output file; its ending names the container.
+        audio: Keep as it is, drop, or stretch to the length of the video.
+        tempo: Length of the output over that of the source; more than 1 is slow motion.
+        subtitles: Whether subtitles are wanted.
+        cut: The part of the source that is used; streams that have nothing in it are dropped.
+
+    Raises:
+        ArgumentError: Sound is to be kept although the speed changes.
+        ConvertError: Unknown container, subtitles or sound that cannot be converted for it.
+    """
+    container = container_for(target)
+    if audio not in ("keep", "drop", "stretch"):
+        raise ArgumentError(f"audio must be keep, drop or stretch, not {audio!r}")
+    if tempo <= 0:
+        raise ArgumentError(f"tempo must be positive, not {tempo}")
+    if audio == "keep" and tempo != 1 and any(stream.kind == "audio" for stream in info.others):
+        raise ArgumentError(
+            f"the video becomes {float(tempo):.4g} times as long, so its sound cannot be kept as it is: "
+            "drop it, or stretch it (the pitch stays)"
+        )
+    planner = _Planner(info, container, audio, tempo, subtitles, cut)
+    actions = tuple(planner.action(stream) for stream in info.others)
+    notes = tuple(_note(action) for action in actions if _is_news(action, container))
+    return StreamPlan(actions, notes)
+
+
+@dataclass(frozen=True)
+class _Planner:
+    info: MediaInfo
+    container: Container
+    audio: AudioMode
+    tempo: Fraction
+    subtitles: bool
+    cut: Cut
+
+    def action(self, stream: StreamInfo) -> StreamAction:
+        """What becomes of one stream."""
+        if stream.is_picture:
+            return self._picture(stream)
+        if stream.kind == "attachment":
+            held = self.container.attachments
+            return _copy(stream) if held else _drop(stream, f"{self.container.name} holds no attached files")
+        if stream.kind == "data":
+            return _drop(stream, "time codes and other data would not fit the new frames")
+        if stream.kind == "video":
+            return _drop(stream, "only the first video is converted")
+        if stream.kind == "audio" and self.audio == "drop":
+            return _drop(stream, "dropped as asked")
+        if stream.kind == "subtitle" and not self.subtitles:
+            return _drop(stream, "dropped as asked")
+        if not stream.can_copy:
+            return _drop(stream, "its codec is not known to the FFmpeg built in")
+        if self._is_outside(stream):
+            return _drop(stream, "it has nothing in the chosen part")
+        return self._audio(stream) if stream.kind == "audio" else self._subtitle(stream)
+
+    def _is_outside(self, stream: StreamInfo) -> bool:
+        if stream.start is None or stream.duration is None or stream.kind != "audio":
+            return False
+        end = self.cut.end
+        return stream.start + stream.duration <= self.cut.start or (end is not None and stream.start >= end)
+
+    def _picture(self, stream: StreamInfo) -> StreamAction:
+        if stream.codec in self.container.pictures:
+            return _copy(stream)
+        return _drop(stream, f"{self.container.name} holds no such cover pictures")
+
+    def _audio(self, stream: StreamInfo) -> StreamAction:
+        stretched = self.audio == "stretch" and self.tempo != 1
+        if not stretched and stream.codec in self.container.audio:
+            return _copy(stream)
+        exact = not stretched and (stream.codec in _LOSSLESS or stream.codec.startswith("pcm_"))
+        codec = self.container.lossless if exact else self.container.lossy
+        check_encoder(stream, audio_format(stream, codec), self.info.path)
+        times = f"{float(self.tempo):.4g} times as long, at the same pitch"
+        reason = f"stretched to be {times}" if stretched else f"{self.container.name} cannot hold it"
+        return StreamAction(stream, "transcode", codec, reason)
+
+    def _subtitle(self, stream: StreamInfo) -> StreamAction:
+        if stream.codec in self.container.text or stream.codec in self.container.bitmaps:
+            return _copy(stream)
+        if stream.codec in _TEXTS:
+            reason = f"{self.container.name} cannot hold it"
+            return StreamAction(stream, "transcode", self.container.text_default, reason)
+        what = "are pictures, which" if stream.codec in _BITMAPS else f"({stream.codec}) are of a kind that"
+        raise ConvertError(
+            f"{self.info.path}: the subtitles in {describe(stream)} {what} {self.container.name} cannot hold: "
+            "write an .mkv file, or leave subtitles out (--no-subtitles)"
+        )
+
+
+def _copy(stream: StreamInfo) -> StreamAction:
+    return StreamAction(stream, "copy", stream.codec, "the container holds it")
+
+
+def _drop(stream: StreamInfo, reason: str) -> StreamAction:
+    return StreamAction(stream, "drop", None, reason)
+
+
+def describe(stream: StreamInfo) -> str:
+    """A stream as the user may know it: ``audio stream 2 (AC-3, eng, "Commentary")``."""
+    kind = "cover picture" if stream.is_picture else stream.kind
+    facts = [_NAMES.get(stream.codec, stream.codec)]
+    facts += [stream.language] if stream.language else []
+    title = stream.metadata.get("title") or stream.metadata.get("filename")
+    facts += [f'"{title}"'] if title else []
+    return f"{kind} stream {stream.index} ({', '.join(facts)})"
+
+
+def _is_news(action: StreamAction, container: Container) -> bool:
+    return action.action != "copy" or _copy_note(action, container) != ""
+
+
+def _copy_note(action: StreamAction, container: Container) -> str:
+    """What is worth saying of a stream although it is copied."""
+    if container.format == "mp4" and action.stream.kind == "audio" and action.codec == "flac":
+        return "copied, which some players of Apple cannot play; .mkv is safer"
+    return ""
+
+
+def _note(action: StreamAction) -> str:
+    if action.action == "drop":
+        return f"{describe(action.stream)} is left out: {action.reason}"
+    if action.action == "copy":
+        return f"{describe(action.stream)} is {_copy_note(action, _MP4)}"
+    name = _NAMES.get(action.codec or "", action.codec)
+    loss = "; its styles may be lost" if action.stream.codec in ("ass", "ssa") else ""
+    return f"{describe(action.stream)} becomes {name}: {action.reason}{loss}"
+
+
+def audio_format(stream: StreamInfo, codec: str) -> AudioFormat:
+    """What an encoder is asked for, nearest to the source."""
+    channels = av.AudioLayout(stream.layout).nb_channels if stream.layout else 2
+    layout = _LAYOUTS.get(channels, stream.layout)
+    rate = _OPUS_RATE if codec == "libopus" else min(stream.rate, _ENCODER_RATES.get(codec, stream.rate))
+    per_channel = _BITS_PER_CHANNEL.get(codec)
+    return AudioFormat(codec, rate, layout, per_channel * channels if per_channel is not None else None)
+
+
+def check_encoder(stream: StreamInfo, wanted: AudioFormat, path: Path) -> None:
+    """Opens an encoder to see that it takes the stream's rate and layout.
+
+    Raises:
+        ConvertError: It does not.
+    """
+    try:
+        context = av.CodecContext.create(wanted.codec, "w")
+        assert isinstance(context, av.AudioCodecContext)
+        context.sample_rate, context.layout = wanted.rate, wanted.layout
+        formats = context.codec.audio_formats
+        context.format = formats[0] if formats else "s16"
+        context.open()
+    except (av.error.FFmpegError, ValueError) as error:
+        raise ConvertError(
+            f"{path}: {describe(stream)} ({wanted.rate} Hz, {stream.layout}) cannot be turned into "
+            f"{_NAMES.get(wanted.codec, wanted.codec)} ({error}): drop the sound, or write an .mkv file"
+        ) from None

@@ -1,0 +1,147 @@
+"""Reads a finished file again and compares it with what it should be."""
+
+from collections import Counter
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.container
+import av.error
+import av.stream
+
+from ..errors import ConvertError
+from .probe import as_fraction
+from .streams import StreamAction, StreamPlan, container_for, describe
+
+# Encoders and what FFmpeg calls the result.
+_RESULTS = {"libopus": "opus"}
+_ROUNDING = Fraction(1, 1000)
+"""Matroska rounds times to milliseconds."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a finished file should be.
+
+    Attributes:
+        frames: Number of video frames.
+        first: Time of the first, seconds.
+        last: Time of the last.
+        duration: From the beginning of the first to the end of the last.
+        frame_duration: Of one frame, the longest where they vary: what the duration may differ by.
+        actions: What was planned for the other streams.
+    """
+
+    frames: int
+    first: Fraction
+    last: Fraction
+    duration: Fraction
+    frame_duration: Fraction
+    actions: StreamPlan
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a file holds: per stream its packets, and the times of the video's."""
+
+    streams: tuple[tuple[str, str, bool], ...]  # kind, codec, whether it is a cover picture
+    packets: Counter[int]
+    times: list[Fraction]
+    end: Fraction
+    length: Fraction | None
+    video: int
+
+
+def verify(target: Path, expected: Expected) -> None:
+    """Compares a file with what it should be; every packet is read, nothing is decoded.
+
+    Raises:
+        ConvertError: It cannot be read to its end, or frames, times, the duration or a stream differ.
+    """
+    try:
+        with av.open(target) as container:
+            found = _read(target, container)
+    except av.error.FFmpegError as error:
+        raise ConvertError(f"{target} cannot be read again after it was written: {error.strerror}") from None
+    wrong = [*_video_faults(found, expected), *_stream_faults(found, expected.actions, target)]
+    if wrong:
+        raise ConvertError(f"{target} is not what was to be written: {'; '.join(wrong)}")
+
+
+def _read(target: Path, container: av.container.InputContainer) -> _Found:
+    videos = [stream for stream in container.streams if stream.type == "video" and not _is_picture(stream)]
+    if not videos:
+        raise ConvertError(f"{target} is not what was to be written: it has no video")
+    packets: Counter[int] = Counter()
+    times: list[Fraction] = []
+    end = Fraction(0)
+    for packet in container.demux():
+        if not packet.size:
+            continue
+        packets[packet.stream_index] += 1
+        if packet.stream_index == videos[0].index and packet.pts is not None:
+            base = as_fraction(packet.time_base)
+            times.append(packet.pts * base)
+            end = max(end, (packet.pts + (packet.duration or 0)) * base)
+    length = Fraction(container.duration, av.time_base) if container.duration is not None else None
+    streams = tuple((stream.type, _codec(stream), _is_picture(stream)) for stream in container.streams)
+    return _Found(streams, packets, sorted(times), end, length, videos[0].index)
+
+
+def _is_picture(stream: av.stream.Stream) -> bool:
+    return stream.type == "video" and bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _codec(stream: av.stream.Stream) -> str:
+    return stream.codec_context.codec.canonical_name if stream.codec_context is not None else ""
+
+
+def _video_faults(found: _Found, expected: Expected) -> list[str]:
+    faults = []
+    count = len(set(found.times))
+    if count != expected.frames or found.packets[found.video] != expected.frames:
+        shown = found.packets[found.video]
+        faults.append(f"{shown} frames with {count} different times instead of {expected.frames}")
+    if not found.times:
+        return faults
+    for name, time, wanted in (("first", found.times[0], expected.first), ("last", found.times[-1], expected.last)):
+        if abs(time - wanted) > _ROUNDING:
+            faults.append(f"the {name} frame is shown at {float(time):.6f} s instead of {float(wanted):.6f} s")
+    tolerance = expected.frame_duration + _ROUNDING
+    length = found.end - found.times[0]
+    if abs(length - expected.duration) > tolerance:
+        faults.append(f"the video lasts {float(length):.6f} s instead of {float(expected.duration):.6f} s")
+    if found.length is None:
+        faults.append("the file does not say how long it is")
+    elif found.length < expected.duration - tolerance:
+        faults.append(f"the file says it lasts {float(found.length):.6f} s, less than its video")
+    return faults
+
+
+def _stream_faults(found: _Found, plan: StreamPlan, target: Path) -> list[str]:
+    """Planned streams that are missing, of another codec, or empty. Subtitles may be empty: a cut may leave none."""
+    left = {index: stream for index, stream in enumerate(found.streams) if index != found.video}
+    pictures_attached = container_for(target).attachments
+    faults = []
+    for action in plan.kept:
+        index = next((index for index, stream in left.items() if _fits(action, stream)), None)
+        if index is None:
+            faults.append(f"{describe(action.stream)} is missing")
+            continue
+        kind, _, is_picture = left.pop(index)
+        if not found.packets[index] and kind == "audio":
+            faults.append(f"{describe(action.stream)} is empty")
+        if is_picture and not pictures_attached and not found.packets[index]:
+            faults.append(f"{describe(action.stream)} is empty")
+    return faults
+
+
+def _fits(action: StreamAction, stream: tuple[str, str, bool]) -> bool:
+    kind, codec, is_picture = stream
+    if action.stream.kind == "attachment":
+        return kind == "attachment"
+    wanted = _RESULTS.get(action.codec or "", action.codec)
+    if wanted == "ssa":  # Matroska has one name for both
+        wanted = "ass"
+    return kind == action.stream.kind and codec == wanted and is_picture == action.stream.is_picture

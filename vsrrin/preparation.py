@@ -1,0 +1,339 @@
+"""All that a conversion settles before its first frame: every mistake that can be known then is an error then."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from importlib.metadata import version
+from itertools import accumulate, pairwise
+from math import ceil
+from pathlib import Path
+from typing import Any, Literal
+
+import vapoursynth as vs
+
+import vsrrin
+
+from . import retiming, segments
+from .checkpoint import locate
+from .clips import check_clip
+from .cuts import SceneMode
+from .engine import Interpolator
+from .errors import ArgumentError, ConvertError, VsrrinError
+from .frames import Colour
+from .media.encode import ColourTags, Hdr, VideoTimes
+from .media.encoders import EncoderSettings, choose_encoder
+from .media.pixels import Pixels
+from .media.streams import AudioMode, StreamPlan, container_for, plan_streams
+from .models import shared
+from .retiming import Speed
+from .sources import ClipSource, Moment, Source, open_clip, open_file
+
+_SEGMENT_SECONDS = 10
+_SHORTEST_SEGMENT = 24
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to convert, and how.
+
+    Attributes:
+        source: A video file; with a :class:`ClipSource`, what messages call it.
+        target: The video file to write.
+        factor: Output frames per source frame; 2 if neither it nor ``fps`` is given.
+        fps: Output frames per second, instead of ``factor``.
+        rate_out: Rate at which the frames made by ``factor`` are shown: slow motion, unless it is the rate they have.
+        model: See :func:`vsrrin.interpolate`; as are tile, overlap, scale, device, precision, scene, scene_threshold
+            and at_cut.
+        start: First moment used: seconds since the beginning as a Fraction, or a frame number as an int.
+        end: Moment from which nothing is used any more, in the same way.
+        codec: An encoder; ``None`` for the container's usual one.
+        crf: Its constant rate factor.
+        preset: Its speed.
+        pix_fmt: FFmpeg's name of the pixel format; ``None`` for that of the source.
+        audio: What becomes of sound.
+        subtitles: Whether subtitles are wanted.
+        overwrite: Replace an existing target, and throw away unfinished work unless ``resume``.
+        resume: Continue unfinished work; begins where there is none.
+        segment_frames: Output frames per segment; ``None`` for about ten seconds.
+    """
+
+    source: Path
+    target: Path
+    factor: Fraction | None = None
+    fps: Fraction | None = None
+    rate_out: Fraction | None = None
+    model: str | Path = "rrin_lite"
+    tile: int | tuple[int, int] | None = None
+    overlap: int | None = None
+    scale: float | None = None
+    device: str | None = None
+    precision: str = "auto"
+    scene: SceneMode = "auto"
+    scene_threshold: float | None = None
+    at_cut: Literal["hold", "nearest", "blend"] = "hold"
+    start: Moment | None = None
+    end: Moment | None = None
+    codec: str | None = None
+    crf: float | None = None
+    preset: str | None = None
+    pix_fmt: str | None = None
+    audio: AudioMode = "keep"
+    subtitles: bool = True
+    overwrite: bool = False
+    resume: bool = False
+    segment_frames: int | None = None
+
+    @property
+    def speed(self) -> Speed:
+        """What is asked for of the frame rate."""
+        nothing = self.factor is None and self.fps is None and self.rate_out is None
+        return Speed(Fraction(2) if nothing else self.factor, self.fps, self.rate_out)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A conversion ready to run.
+
+    Attributes:
+        source: What is converted.
+        clip: The output's frames, in the encoder's format.
+        encoder: What encodes them.
+        times: When they are shown.
+        tags: How they are to be shown.
+        plan: What becomes of the other streams.
+        tempo: How much longer the output lasts.
+        segment_frames: Output frames per segment.
+        signature: All that the segments depend on.
+        notes: What the user is told.
+    """
+
+    source: Source
+    clip: vs.VideoNode
+    encoder: EncoderSettings
+    times: VideoTimes
+    tags: ColourTags
+    plan: StreamPlan
+    tempo: Fraction
+    segment_frames: int
+    signature: Mapping[str, object]
+    notes: tuple[str, ...]
+
+
+def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepared:
+    """Settle everything; writes nothing.
+
+    Raises:
+        VsrrinError: Anything about the source, the settings, the target or the model is not as it must be.
+    """
+    settings = with_tiles_of_first_run(settings)
+    _check_target(settings)
+    source = open_any(settings, clip_source)
+    retiming.check(settings.speed, source)
+    made = interpolated(settings, source)
+    tempo = retiming.tempo(settings.speed, source)
+    plan = plan_streams(
+        source.info, settings.target, audio=settings.audio, tempo=tempo, subtitles=settings.subtitles, cut=source.cut
+    )
+    times = retiming.output_times(settings.speed, source, made.num_frames)
+    first, pixels = source.clip.get_frame(0), Pixels.of_clip(made.format)
+    encoder = choose_encoder(
+        _container(settings.target),
+        pixels,
+        size=(made.width, made.height),
+        rate=times.rate,
+        codec=settings.codec,
+        crf=settings.crf,
+        preset=settings.preset,
+        pix_fmt=settings.pix_fmt,
+    )
+    tags = ColourTags.of(in_format(source.clip[:1], encoder, first).get_frame(0), source.info.sample_aspect)
+    encoder, hdr_note = _with_hdr(encoder, first)
+    segment_frames = _segment_frames(settings, times)
+    return Prepared(
+        source,
+        in_format(made, encoder, first),
+        encoder,
+        replace(times, tags=tags),
+        tags,
+        plan,
+        tempo,
+        segment_frames,
+        {
+            **signature(settings, source, made),
+            "encoder": {"settings": str(encoder), **encoder.options},
+            "segment frames": segment_frames,
+        },
+        (*source.notes, *_format_notes(pixels, encoder, first), *hdr_note, *plan.notes),
+    )
+
+
+def open_any(settings: Settings, clip_source: ClipSource | None = None, *, turn: bool = False) -> Source:
+    """Open the file or the clip.
+
+    Raises:
+        VsrrinError: As :func:`vsrrin.sources.open_file`.
+    """
+    if clip_source is not None:
+        return open_clip(clip_source, settings.source, start=settings.start, end=settings.end)
+    return open_file(settings.source, start=settings.start, end=settings.end, turn=turn)
+
+
+def interpolated(settings: Settings, source: Source) -> vs.VideoNode:
+    """The source's clip through the filter.
+
+    Raises:
+        VsrrinError: Anything about the clip, the model or the settings is not as it must be.
+    """
+    speed = settings.speed
+    check_clip(source.clip)
+    tiles = _tiles(settings, source.clip)
+    options: dict[str, Any] = {
+        "model": settings.model,
+        "scene": settings.scene,
+        "scene_threshold": settings.scene_threshold,
+        "at_cut": settings.at_cut,
+        "scale": settings.scale,
+        "device": settings.device,
+        "precision": settings.precision,
+        **tiles,
+    }
+    try:
+        if speed.fps is None:
+            return vsrrin.interpolate(source.clip, speed.factor or Fraction(2), **options)
+        if source.rate is not None:
+            return vsrrin.interpolate(source.clip, fps=speed.fps, **options)
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+            file.write(_timecodes(source))
+            file.flush()
+            return vsrrin.interpolate(source.clip, fps=speed.fps, timecodes=file.name, **options)
+    except vs.Error as error:
+        if isinstance(error.__cause__, VsrrinError):
+            raise error.__cause__ from error
+        raise ConvertError(f"{settings.source}: {error}") from error
+
+
+def _timecodes(source: Source) -> str:
+    """The frames' times in milliseconds, as exact ratios, for :func:`vsrrin.timing.read_timecodes`."""
+    starts = source.times.starts
+    durations = (b - a for a, b in pairwise([*starts, source.times.end]))
+    times = accumulate(durations, initial=Fraction(0))
+    return "\n".join(("# timecode format v2", *(str(time * 1000) for time in times), ""))
+
+
+def _tiles(settings: Settings, clip: vs.VideoNode) -> dict[str, object]:
+    """The tiles to use, named so that free memory at another time does not change the result."""
+    if settings.tile is not None:
+        return {"tile": settings.tile, "overlap": settings.overlap if settings.tile else None}
+    network = shared(settings.model, device=settings.device, precision=settings.precision)
+    engine = Interpolator(network.model, backend=network.backend, scale=settings.scale, overlap=settings.overlap)
+    grid = engine.plan(clip.height, clip.width).grid
+    engine.close()
+    if len(grid.tiles) == 1:
+        return {"tile": 0, "overlap": None}
+    return {"tile": (grid.tiles[0].width, grid.tiles[0].height), "overlap": grid.overlap}
+
+
+def with_tiles_of_first_run(settings: Settings) -> Settings:
+    """A run that continues takes the tiles that the first one has chosen."""
+    if not settings.resume or settings.tile is not None:
+        return settings
+    first = segments.recorded(settings.target).get("tiles")
+    if not isinstance(first, dict):
+        return settings
+    tile = first.get("tile")
+    return replace(
+        settings,
+        tile=(int(tile[0]), int(tile[1])) if isinstance(tile, list) else tile,
+        overlap=first.get("overlap", settings.overlap),
+    )
+
+
+def in_format(clip: vs.VideoNode, encoder: EncoderSettings, first: vs.VideoFrame) -> vs.VideoNode:
+    """The clip in the encoder's format; ``first`` is a frame of it, for what its samples mean."""
+    have, want = Pixels.of_clip(clip.format), Pixels.of_name(encoder.pixel_format)
+    assert want is not None
+    if have == want:
+        return clip
+    options: dict[str, Any] = {"format": want.vapoursynth()}
+    if want.bits < have.bits or have.is_float or have.family != want.family:
+        options["dither_type"] = "error_diffusion"
+    if have.family != want.family and want.family == "yuv":
+        options |= {"matrix": vs.MATRIX_BT709}
+        options |= {"range": vs.RANGE_LIMITED} if have.family == "rgb" else {"matrix_in": vs.MATRIX_BT709}
+    elif have.family == "yuv" and want.family != "yuv":
+        colour = Colour.of(first.format, first.width, first.height, first.props)
+        options["matrix_in"] = colour.matrix
+    converted = clip.resize.Bicubic(**options)
+    assert isinstance(converted, vs.VideoNode)
+    return converted
+
+
+def _container(target: Path) -> str:
+    suffix = target.suffix.lower()
+    return ".mp4" if suffix == ".m4v" else suffix
+
+
+def _check_target(settings: Settings) -> None:
+    target = settings.target
+    container_for(target)
+    if not target.parent.is_dir():
+        raise ConvertError(f"the folder {target.parent} of the output does not exist: make it first")
+    if target.is_dir():
+        raise ConvertError(f"{target} is a folder: give the name of a file")
+    if target.exists() and settings.source.exists() and target.samefile(settings.source):
+        raise ArgumentError(f"input and output are the same file, {target}: choose another output")
+    if target.exists() and not settings.overwrite:
+        raise ConvertError(f"{target} exists: --overwrite replaces it")
+    if segments.recorded(target) and not settings.resume and not settings.overwrite:
+        raise segments.unfinished(target)
+
+
+def _with_hdr(encoder: EncoderSettings, first: vs.VideoFrame) -> tuple[EncoderSettings, tuple[str, ...]]:
+    notes: tuple[str, ...] = ()
+    if any("DolbyVision" in key or "HDR10Plus" in key for key in first.props):
+        notes = ("dynamic HDR metadata (Dolby Vision, HDR10+) describes each source frame alone and is dropped",)
+    hdr = Hdr.of(first.props)
+    if hdr is None:
+        return encoder, notes
+    options = hdr.options(encoder.codec)
+    if not options:
+        note = f"{encoder.codec} cannot hold HDR mastering metadata, which is dropped: libx265 and libsvtav1 can"
+        return encoder, (*notes, note)
+    return encoder.with_parameters(options), notes
+
+
+def _format_notes(pixels: Pixels, encoder: EncoderSettings, first: vs.VideoFrame) -> tuple[str, ...]:
+    notes = []
+    want = Pixels.of_name(encoder.pixel_format)
+    if want != pixels:
+        notes.append(f"the video is written as {want}, its source is {pixels}")
+    if "_Alpha" in first.props:
+        notes.append("transparency is dropped: write a folder of images to keep it")
+    return tuple(notes)
+
+
+def _segment_frames(settings: Settings, times: VideoTimes) -> int:
+    if settings.segment_frames is None:
+        return max(ceil(times.rate * _SEGMENT_SECONDS), _SHORTEST_SEGMENT)
+    if settings.segment_frames < 1:
+        raise ArgumentError(f"a segment must have at least one frame, not {settings.segment_frames}")
+    return settings.segment_frames
+
+
+def signature(settings: Settings, source: Source, made: vs.VideoNode) -> dict[str, object]:
+    """All that the output's frames depend on; sound and subtitles do not touch them, so that these may be changed."""
+    network = shared(settings.model, device=settings.device, precision=settings.precision)
+    speed = settings.speed
+    return {
+        "input": dict(source.signature),
+        "frames": made.num_frames,
+        "part": [str(source.cut.start), str(source.cut.end)],
+        "speed": {name: str(getattr(speed, name)) for name in ("factor", "fps", "rate_out")},
+        "model": segments.sha256(locate(settings.model)[0]),
+        "network": f"{network.model.spec.name}, {network.backend.device}, {settings.precision}",
+        "tiles": _tiles(settings, source.clip),
+        "scale": settings.scale,
+        "scenes": [settings.scene, settings.scene_threshold, settings.at_cut],
+        "versions": {"vsrrin": vsrrin.__version__, **{name: version(name) for name in ("torch", "av")}},
+    }

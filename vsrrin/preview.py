@@ -1,0 +1,264 @@
+"""A picture of one frame pair of a clip: source and new frames, and below them what the network made of the pair.
+
+New frames come from :func:`vsrrin.interpolate` on the whole clip, so they are those of a whole run.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import batched
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import vapoursynth as vs
+from torch import Tensor
+
+import vsrrin
+
+from . import frames, scene, screen, strip
+from .checkpoint import load
+from .errors import ArgumentError, ConvertError, VsrrinError
+from .frames import Colour
+from .images import read_folder
+from .maps import Maps, maps_of
+from .positions import written
+from .props import marked_cut
+from .sources import ClipSource, Source, open_clip, open_file
+from .strip import Cell, Picture
+
+MAX_FACTOR = 16
+_WIDEST = 16_000
+"""Pixels; many viewers show no wider pictures."""
+_SMALLEST_CELL = 320, 180
+"""Width and height below which pixels are enlarged, so that labels can be read."""
+_DOUBT_WHITE = 4.0
+_STRONGEST_GAIN = 8
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be shown.
+
+    Attributes:
+        source: The video file or folder of images.
+        at: Seconds after the start of the first frame, or a frame number.
+        factor: Output frames per source frame, 2 to `MAX_FACTOR`.
+        model: Bundled name or path.
+        device: As for :func:`vsrrin.interpolate`.
+        precision: Likewise.
+        tile: Likewise.
+        scale: Likewise.
+    """
+
+    source: Path
+    at: Fraction | int
+    factor: int = 2
+    model: str | Path = "rrin_lite"
+    device: str | None = None
+    precision: str = "auto"
+    tile: int | tuple[int, int] | None = None
+    scale: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.factor <= MAX_FACTOR:
+            raise ArgumentError(f"factor must be a whole number from 2 to {MAX_FACTOR}, not {self.factor}")
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The picture, and what is to be said about it: (subject, text)."""
+
+    picture: Picture
+    facts: tuple[tuple[str, str], ...]
+
+
+@dataclass
+class _Pair:
+    """Two neighbouring source frames and all about them that is shown."""
+
+    left: int
+    images: tuple[Tensor, Tensor]
+    shown: list[Picture]
+    kinds: list[str]
+    maps: Maps
+    marked: bool | None
+    score: float
+    notes: list[str]
+
+
+def preview(wanted: Wanted) -> Preview:
+    """Makes the picture.
+
+    Raises:
+        VsrrinError: The source cannot be read, has no such position, or the network cannot be used as asked.
+    """
+    source = _open(wanted.source)
+    try:
+        pair = _pair(source, wanted)
+    except vs.Error as error:
+        if isinstance(error.__cause__, VsrrinError):
+            raise error.__cause__ from None
+        raise ConvertError(f"{wanted.source}: {error}") from error
+    facts = tuple(_facts(source, wanted, pair))
+    pictures, maps = list(_pictures(source, wanted, pair)), list(_analysis(wanted, pair))
+    return Preview(_arranged(pictures, maps, [f"{name}: {text}" for name, text in facts]), facts)
+
+
+def _open(path: Path) -> Source:
+    if path.is_dir():
+        images = read_folder(path)
+        source = open_clip(ClipSource(lambda: images.clip, {}, images.notes), path)
+    else:
+        source = open_file(path)
+    if source.clip.num_frames < 2:
+        raise ConvertError(f"{path} has one frame only; a preview needs two: choose another source")
+    return source
+
+
+def _left_of(source: Source, at: Fraction | int) -> int:
+    """Number of the frame shown at a position; the last but one at most, as a pair begins with it.
+
+    Raises:
+        ArgumentError: The position is behind the end.
+    """
+    starts, count = source.times.starts, len(source.times.starts)
+    if at >= (count if isinstance(at, int) else source.times.end):
+        given = f"{at}f" if isinstance(at, int) else written(at)
+        raise ArgumentError(
+            f"at must lie before the end, which is at {written(source.times.end)} or {count}f, not at {given}"
+        )
+    number = at if isinstance(at, int) else bisect_right(starts, at) - 1
+    return min(max(number, 0), count - 2)
+
+
+def _pair(source: Source, wanted: Wanted) -> _Pair:
+    left = _left_of(source, wanted.at)
+    clip, factor = source.clip, wanted.factor
+    options: dict[str, Any] = {
+        "device": wanted.device,
+        "precision": wanted.precision,
+        "tile": wanted.tile,
+        "scale": wanted.scale,
+    }
+    made = vsrrin.interpolate(clip, factor, wanted.model, **options)
+    got = [made.get_frame(factor * left + k) for k in range(factor + 1)]
+    images = [frames.to_tensor(frame, _colour(frame)) for frame in (got[0], got[-1])]
+    notes = list(source.notes)
+    if guessed := _colour(got[0]).guessed:
+        notes.append(f"{guessed} assumed, as the clip does not say")
+    if source.info.rotation:
+        notes.append(f"players turn this video by {source.info.rotation} degrees; it is shown as stored")
+    if said := screen.note(got[0].props):
+        notes.append(said)
+    return _Pair(
+        left,
+        (images[0], images[1]),
+        [screen.shown(frame) for frame in got],
+        [str(frame.props["_VSRRIN_Kind"]) for frame in got],
+        maps_of(load(wanted.model), images[0], images[1], Fraction(factor // 2, factor), **options),
+        marked_cut(clip.get_frame(left).props, clip.get_frame(left + 1).props),
+        _cut_score(clip, left),
+        notes,
+    )
+
+
+def _cut_score(clip: vs.VideoNode, left: int) -> float:
+    """What the filter's own detector makes of the pair."""
+    numbers = range(left - scene.RADIUS, left + 2 + scene.RADIUS)
+    thumbnails = []
+    for number in numbers:
+        frame = clip.get_frame(number) if 0 <= number < clip.num_frames else None
+        thumbnails.append(None if frame is None else scene.thumbnail(frames.luma(frame, _colour(frame))))
+    return scene.cut_score(thumbnails)
+
+
+def _colour(frame: vs.VideoFrame) -> Colour:
+    return Colour.of(frame.format, frame.width, frame.height, frame.props)
+
+
+def _pictures(source: Source, wanted: Wanted, pair: _Pair) -> Iterator[Cell]:
+    for k, (picture, kind) in enumerate(zip(pair.shown, pair.kinds, strict=True)):
+        if k in (0, wanted.factor):
+            number = pair.left + bool(k)
+            yield Cell(f"source frame {number}, {written(source.times.starts[number])}", picture)
+        else:
+            t = Fraction(k, wanted.factor)
+            text = f"NEW, t = {t}" if kind == "new" else f"t = {t}: {_why_not_new(pair)}"
+            yield Cell(text, picture, stands_out=True)
+
+
+def _why_not_new(pair: _Pair) -> str:
+    return "left frame held, as a cut follows" if _is_cut(pair) else "left frame held, as both are equal"
+
+
+def _is_cut(pair: _Pair) -> bool:
+    return pair.score >= scene.THRESHOLD if pair.marked is None else pair.marked
+
+
+def _analysis(wanted: Wanted, pair: _Pair) -> list[Cell]:
+    maps = pair.maps
+    cells = []
+    if maps.forward is not None and maps.backward is not None and maps.doubt is not None:
+        full = _full_colour(maps)
+        for name, flow in (("to the right frame", maps.forward), ("back to the left frame", maps.backward)):
+            cells.append(Cell(f"flow {name}: {_largest(flow):.1f} px at most", strip.flow_colours(flow, full)))
+        if maps.share is None:
+            label = f"doubt: flow there and back misses (white: {_DOUBT_WHITE:g} px)"
+            cells.append(Cell(label, strip.grey(maps.doubt, _DOUBT_WHITE)))
+    if maps.share is not None:
+        t = Fraction(wanted.factor // 2, wanted.factor)
+        cells.append(Cell(f"mask at t = {t}: share of the right frame", strip.grey(maps.share, 1)))
+    left, right = (pair.shown[k].astype(np.int16) for k in (0, -1))
+    apart = np.abs(left - right)
+    gain = int(np.clip(255 // max(float(np.percentile(apart, 99.5)), 1), 1, _STRONGEST_GAIN))
+    cells.append(Cell(f"difference of the source frames, x{gain}", np.minimum(apart * gain, 255).astype(np.uint8)))
+    return cells
+
+
+def _largest(flow: strip.Values) -> float:
+    return float(np.hypot(flow[..., 0], flow[..., 1]).max())
+
+
+def _full_colour(maps: Maps) -> float:
+    """Length of motion with the full colour: nearly the longest, as a few stray vectors would leave all else pale;
+    at least a pixel, as the noise of a still picture is no motion."""
+    assert maps.forward is not None and maps.backward is not None
+    lengths = [np.hypot(flow[..., 0], flow[..., 1]) for flow in (maps.forward, maps.backward)]
+    return max(float(np.percentile(np.stack(lengths), 99)), 1.0)
+
+
+def _facts(source: Source, wanted: Wanted, pair: _Pair) -> Iterator[tuple[str, str]]:
+    clip, left = source.clip, pair.left
+    yield "source", f"{wanted.source.name}, {clip.width}x{clip.height} {clip.format.name}"
+    yield "frames", f"{left} and {left + 1} of {clip.num_frames}, at {written(source.times.starts[left])}"
+    tiles = f", {pair.maps.tiles} tiles" if pair.maps.tiles > 1 else ""
+    yield "network", f"{Path(wanted.model).name}, factor {wanted.factor}{tiles}"
+    if pair.maps.forward is None or pair.maps.backward is None:
+        yield "motion", "this network makes new frames without estimating motion"
+    else:
+        longest = max(_largest(pair.maps.forward), _largest(pair.maps.backward))
+        yield "motion", f"{longest:.1f} px at most; full colour from {_full_colour(pair.maps):.1f} px"
+    against = "from" if pair.score >= scene.THRESHOLD else "below"
+    detected = f"score {pair.score:.2f}, {against} {scene.THRESHOLD}"
+    by = "marked on the frames" if pair.marked is not None else "by vsrrin's detector"
+    yield "cut", f"{'YES' if _is_cut(pair) else 'none'} between these frames, {by} ({detected})"
+    for note in pair.notes:
+        yield "note", note
+
+
+def _arranged(pictures: Sequence[Cell], analysis: Sequence[Cell], lines: Sequence[str]) -> Picture:
+    """All cells in rows, the text in the first place that is left over behind pictures or maps."""
+    height, width = pictures[0].picture.shape[:2]
+    factor = max(-(-_SMALLEST_CELL[0] // width), -(-_SMALLEST_CELL[1] // height), 1)
+    columns = max(min(4 if len(pictures) <= 3 else 5, _WIDEST // (factor * width)), 1)
+    groups = [
+        [[strip.enlarged(cell, factor) for cell in row] for row in batched(cells, columns)]
+        for cells in (pictures, analysis)
+    ]
+    home = next((group[-1] for group in groups if len(group[-1]) < columns), [])
+    rows = [row for group in groups for row in group] + ([] if home else [home])
+    panel = strip.legend(factor * height, factor * width, lines, with_wheel=any("flow" in c.label for c in analysis))
+    home.append(Cell("", panel))
+    return strip.sheet(rows)

@@ -1,0 +1,92 @@
+"""When the frames of an output are shown: the source's times, divided, mapped to a rate, or stretched."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from math import lcm
+
+from .errors import ArgumentError
+from .media.encode import VideoTimes
+from .sources import Source
+
+_FINEST = 1_000_000
+"""Ticks per second at most where frame durations vary."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What is asked for; at most one of ``factor`` and ``fps``.
+
+    Attributes:
+        factor: Output frames per source frame.
+        fps: Output frames per second.
+        rate_out: Frames per second at which the output of ``factor`` is shown: slow (or fast) motion.
+    """
+
+    factor: Fraction | None = None
+    fps: Fraction | None = None
+    rate_out: Fraction | None = None
+
+
+def check(speed: Speed, source: Source) -> None:
+    """Look whether a source can be given that speed.
+
+    Raises:
+        ArgumentError: It cannot: its rate varies, or factor and rate contradict each other.
+    """
+    if speed.factor is not None and speed.fps is not None:
+        raise ArgumentError("give a factor or a rate, not both: a rate beside a factor is rate_out, for slow motion")
+    if speed.rate_out is not None and speed.factor is None:
+        raise ArgumentError("slow motion needs a factor beside the rate at which its frames are shown")
+    if source.rate is not None:
+        return
+    varies = f"the frame rate of {source.info.path} varies"
+    if speed.rate_out is not None:
+        raise ArgumentError(f"{varies}: make it constant first (--fps RATE), then slow motion of the result")
+    if speed.factor is not None and speed.factor.denominator != 1:
+        raise ArgumentError(f"{varies}, so the factor must be whole, not {speed.factor}; or give a rate, such as 60")
+
+
+def tempo(speed: Speed, source: Source) -> Fraction:
+    """How much longer the output lasts than the source: 1 unless slow motion."""
+    if speed.rate_out is None:
+        return Fraction(1)
+    assert speed.factor is not None and source.rate is not None
+    return source.rate * speed.factor / speed.rate_out
+
+
+def output_times(speed: Speed, source: Source, frames: int) -> VideoTimes:
+    """When each of the output's frames is shown.
+
+    Args:
+        speed: What is asked for.
+        source: What is converted.
+        frames: Number of output frames.
+    """
+    start = (source.times.starts[0] - source.cut.start) * tempo(speed, source)
+    rate = _rate(speed, source)
+    if rate is not None:
+        return VideoTimes(start, 1 / rate, frames, 1, None, 1)
+    assert speed.factor is not None
+    return _divided(source, int(speed.factor), frames, start)
+
+
+def _rate(speed: Speed, source: Source) -> Fraction | None:
+    if speed.rate_out is not None or speed.fps is not None:
+        return speed.rate_out or speed.fps
+    assert speed.factor is not None
+    return source.rate * speed.factor if source.rate is not None else None
+
+
+def _divided(source: Source, factor: int, frames: int, start: Fraction) -> VideoTimes:
+    """Each source frame's own duration in equal parts."""
+    edges = [*source.times.starts, source.times.end]
+    moments = [
+        left - edges[0] + (right - left) * part / factor for left, right in pairwise(edges) for part in range(factor)
+    ]
+    moments.append(edges[-1] - edges[0])
+    unit = lcm(*{moment.denominator for moment in moments})
+    per_second = unit if unit <= _FINEST else _FINEST
+    ticks = [round(moment * per_second) for moment in moments]
+    assert len(ticks) == frames + 1
+    return VideoTimes(start, Fraction(1, per_second), frames, None, tuple(ticks[:-1]), ticks[-1] - ticks[-2])

@@ -1,0 +1,260 @@
+"""The folder in which a conversion keeps what is finished, so that it can be continued after an interruption.
+
+It is a hidden folder beside the target, ``.<name of the target>.vsrrin``::
+
+    lock            held while a run works in it
+    manifest.json   the signature: all that the result depends on
+    000000.nut      a finished segment; a segment being written ends with .part
+    000000.json     what is known of the segment: frames, size, scene cuts, sum of its headers
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+from .errors import ConvertError
+
+if sys.platform != "win32":
+    import fcntl
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What is known of a finished segment.
+
+    Attributes:
+        frames: Number of frames.
+        size: Bytes.
+        cuts: Output frames with which a new scene begins.
+        headers: Sum of what stands before the first frame; segments can be joined where it is equal.
+    """
+
+    frames: int
+    size: int
+    cuts: tuple[int, ...]
+    headers: str
+
+
+def ranges(frames: int, length: int) -> list[range]:
+    """The output frames of each segment: ``length`` in each but the last."""
+    return [range(start, min(start + length, frames)) for start in range(0, frames, length)]
+
+
+def fingerprint(path: Path) -> dict[str, object]:
+    """What tells a file from another, or from itself before a change: size, time, first and last MiB."""
+    state = path.stat()
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        digest.update(file.read(_MIB))
+        file.seek(max(state.st_size - _MIB, 0))
+        digest.update(file.read(_MIB))
+    return {
+        "path": str(path.resolve()),
+        "size": state.st_size,
+        "modified": state.st_mtime_ns,
+        "sha256 of both ends": digest.hexdigest(),
+    }
+
+
+def sha256(path: Path) -> str:
+    """The sum of a file, or of all files of a folder with their names."""
+    if path.is_dir():
+        sums = [f"{file.name} {sha256(file)}" for file in sorted(path.iterdir()) if file.is_file()]
+        return hashlib.sha256("\n".join(sums).encode()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class WorkFolder:
+    """The folder of one target; a context manager that holds the lock.
+
+    Args:
+        target: The file that is to be written.
+        signature: All that the result depends on, as JSON can hold it.
+        resume: Continue what is there, if it has the same signature.
+        overwrite: Throw away what is there, unless ``resume``.
+
+    Raises:
+        ConvertError: Another run works in it; there is unfinished work and nothing is said of it; it is of other
+            settings; it cannot be written.
+    """
+
+    def __init__(
+        self, target: Path, signature: Mapping[str, object], *, resume: bool = False, overwrite: bool = False
+    ) -> None:
+        self.path = folder_of(target)
+        self._target = target
+        self._signature: dict[str, object] = json.loads(json.dumps(signature))
+        self._resume, self._overwrite = resume, overwrite
+        self._lock: int | None = None
+
+    def __enter__(self) -> "WorkFolder":
+        try:
+            self.path.mkdir(exist_ok=True)
+            self._take_lock()
+            self._begin()
+        except OSError as error:
+            if self._lock is not None:
+                self._remove_if_empty()
+            self._release()
+            raise ConvertError(f"the work folder {self.path} cannot be written: {error.strerror or error}") from error
+        except BaseException:
+            self._release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._remove_if_empty()
+        self._release()
+
+    def _remove_if_empty(self) -> None:
+        """Remove the folder if nothing in it is worth continuing."""
+        if not _finished(self.path):
+            self.remove()
+
+    def _begin(self) -> None:
+        manifest = self.path / "manifest.json"
+        # A run that was killed before it had written its manifest left nothing to continue.
+        if manifest.exists():
+            if self._resume:
+                self._compare(manifest)
+                return
+            if not self._overwrite:
+                raise unfinished(self._target)
+        for file in self.path.iterdir():
+            if file.name != "lock":
+                file.unlink()
+        _write_whole(manifest, json.dumps(self._signature, indent=2))
+
+    def _compare(self, manifest: Path) -> None:
+        try:
+            old = json.loads(manifest.read_text())
+        except ValueError:
+            old = {}
+        differ = [
+            f"{key} was {json.dumps(old.get(key))}, is {json.dumps(self._signature.get(key))}"
+            for key in sorted({*old, *self._signature})
+            if old.get(key) != self._signature.get(key)
+        ]
+        if differ:
+            raise ConvertError(
+                f"the unfinished conversion in {self.path} is not of this input with these settings: "
+                f"{'; '.join(differ)}. Use the same, or --overwrite instead of --resume to begin again"
+            )
+
+    def finished(self, number: int, frames: int) -> Segment | None:
+        """What is known of a segment, or ``None`` if it is not there with as many frames and as it was written."""
+        try:
+            known = json.loads(self._facts(number).read_text())
+            segment = Segment(known["frames"], known["size"], tuple(known["cuts"]), known["headers"])
+            there = self.segment(number).stat().st_size
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return segment if (segment.frames, segment.size) == (frames, there) else None
+
+    def segment(self, number: int) -> Path:
+        """The file of a finished segment."""
+        return self.path / f"{number:06d}.nut"
+
+    def part(self, number: int) -> Path:
+        """The file of a segment while it is written."""
+        return self.path / f"{number:06d}.part"
+
+    def finish(self, number: int, frames: int, cuts: tuple[int, ...], headers: bytes) -> Segment:
+        """Keep the segment that has been written and brought to the disk as :meth:`part`."""
+        part = self.part(number)
+        try:
+            segment = Segment(frames, part.stat().st_size, cuts, hashlib.sha256(headers).hexdigest())
+            _write_whole(self._facts(number), json.dumps(asdict(segment)))
+            os.replace(part, self.segment(number))
+            _sync_folder(self.path)
+        except OSError as error:
+            raise ConvertError(f"{self.segment(number)} cannot be written: {error.strerror or error}") from error
+        return segment
+
+    def discard_part(self, number: int) -> None:
+        """Remove what a segment that failed has left."""
+        self.part(number).unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Remove the folder with all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _facts(self, number: int) -> Path:
+        return self.path / f"{number:06d}.json"
+
+    def _take_lock(self) -> None:
+        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT)
+        if sys.platform == "win32":
+            return
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConvertError(
+                f"another run is converting to {self._target} (it works in {self.path}): wait for it, or choose "
+                "another target"
+            ) from None
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def folder_of(target: Path) -> Path:
+    """The work folder of a target."""
+    return target.with_name(f".{target.name}.vsrrin")
+
+
+def recorded(target: Path) -> dict[str, object]:
+    """The signature of the unfinished work on a target; empty if there is none."""
+    try:
+        signature = json.loads((folder_of(target) / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return signature if isinstance(signature, dict) else {}
+
+
+def unfinished(target: Path) -> ConvertError:
+    """The error that says what can be done with a conversion that was interrupted."""
+    done = len(_finished(folder_of(target)))
+    return ConvertError(
+        f"an unfinished conversion to {target} is in {folder_of(target)} ({done} segments or images are finished): "
+        "--resume continues it, --overwrite begins again"
+    )
+
+
+def _finished(folder: Path) -> list[Path]:
+    """Finished segments, or the images of a target that is a folder."""
+    return [*folder.glob("*.nut"), *folder.glob("*.png")]
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all."""
+    temporary = path.with_name(f"{path.name}.part")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _sync_folder(path: Path) -> None:
+    if sys.platform == "win32":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,176 @@
+"""What is converted: a video file through BestSource, or a clip that somebody else makes; cut, and with exact times."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+
+import vapoursynth as vs
+
+from .clips import frame_rate
+from .errors import ArgumentError, ConvertError
+from .media.probe import MediaInfo, StreamInfo, probe
+from .media.streams import Cut
+from .media.times import FrameTimes, read_times
+from .segments import fingerprint
+
+Moment = Fraction | int
+"""Seconds since the beginning of the file, or, as an int, the number of a frame."""
+
+_ROUNDING = Fraction(21, 10_000)
+"""Seconds by which times rounded to milliseconds can be off a constant rate."""
+
+
+@dataclass(frozen=True)
+class ClipSource:
+    """A source that is no video file.
+
+    Attributes:
+        open: Makes the clip: of constant format, size and rate.
+        signature: What tells this source from another, as JSON can hold it.
+        notes: What the user is told.
+    """
+
+    open: Callable[[], vs.VideoNode]
+    signature: Mapping[str, object]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source, opened.
+
+    Attributes:
+        clip: The frames to convert.
+        info: The file; for a clip, a file without other streams.
+        times: When the clip's frames are shown, in seconds since the beginning of the file.
+        rate: Frames per second, ``None`` if it varies.
+        cut: The part of the file that the clip is.
+        signature: What tells this source from another.
+        notes: What the user is told.
+    """
+
+    clip: vs.VideoNode
+    info: MediaInfo
+    times: FrameTimes
+    rate: Fraction | None
+    cut: Cut
+    signature: Mapping[str, object]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def duration(self) -> Fraction:
+        """Seconds from the clip's first frame to the end of its last."""
+        return self.times.end - self.times.starts[0]
+
+
+def open_file(path: Path, *, start: Moment | None = None, end: Moment | None = None, turn: bool = False) -> Source:
+    """Open a video file.
+
+    Args:
+        path: The file.
+        start: First moment used; ``None`` for the beginning.
+        end: Moment from which nothing is used any more; ``None`` for the end.
+        turn: Turn the frames as a player would; otherwise they stay as stored.
+
+    Raises:
+        ConvertError: It cannot be read, is damaged, or has no video.
+        ArgumentError: ``start`` and ``end`` leave nothing.
+    """
+    info = probe(path)
+    clip = _bestsource(path, info.video_track, turn=turn)
+    absolute = read_times(path, info.video_track, clip.num_frames)
+    times = replace(absolute, starts=tuple(start - info.start for start in absolute.starts))
+    return _source(clip, info, times, fingerprint(path), (), start, end)
+
+
+def open_clip(source: ClipSource, path: Path, *, start: Moment | None = None, end: Moment | None = None) -> Source:
+    """Open a clip that somebody else makes; ``path`` is what messages call it.
+
+    Raises:
+        ConvertError: Its rate is not constant.
+        ArgumentError: ``start`` and ``end`` leave nothing.
+    """
+    clip = source.open()
+    rate = frame_rate(clip)
+    if rate is None:
+        raise ConvertError(f"{path}: the clip has no constant frame rate")
+    times = FrameTimes(tuple(number / rate for number in range(clip.num_frames)), 1 / rate, (rate,))
+    stream = StreamInfo(0, "video", "rawvideo", 1 / rate, Fraction(0), times.end, None, {}, 0, False)
+    nothing = Fraction(0)
+    info = MediaInfo(path, "clip", nothing, times.end, stream, 0, (), (), {}, 0, Fraction(1), nothing)
+    return _source(clip, info, times, source.signature, source.notes, start, end)
+
+
+def _bestsource(path: Path, track: int, *, turn: bool) -> vs.VideoNode:
+    if not hasattr(vs.core, "bs"):
+        raise ConvertError("the source filter BestSource is missing: pip install vapoursynth-bestsource")
+    try:
+        clip = vs.core.bs.VideoSource(str(path), track=track, cachemode=0, apply_rotation=int(turn))
+    except vs.Error as error:
+        raise ConvertError(f"{path} cannot be decoded: {error}") from error
+    assert isinstance(clip, vs.VideoNode)
+    return clip
+
+
+def _source(
+    clip: vs.VideoNode,
+    info: MediaInfo,
+    times: FrameTimes,
+    signature: Mapping[str, object],
+    notes: tuple[str, ...],
+    start: Moment | None,
+    end: Moment | None,
+) -> Source:
+    rate = steady_rate(times)
+    if rate is not None:
+        clip = clip.std.AssumeFPS(fpsnum=rate.numerator, fpsden=rate.denominator)
+    first, last = _number(times, start, 0), _number(times, end, clip.num_frames)
+    if first >= last:
+        raise ArgumentError(
+            f"no frame of {info.path} is from {_said(start, 'the beginning')} to {_said(end, 'the end')}: it has "
+            f"{clip.num_frames} frames, from {float(times.starts[0]):.3f} to {float(times.end):.3f} s"
+        )
+    part = replace(times, starts=times.starts[first:last])
+    if last < clip.num_frames:
+        part = replace(part, last_duration=times.starts[last] - times.starts[last - 1])
+    begin = _second(times, start, Fraction(0))
+    finish = None if end is None or last == clip.num_frames else _second(times, end, times.end)
+    return Source(clip[first:last], info, part, rate, Cut(begin, finish), signature, notes)
+
+
+def _number(times: FrameTimes, moment: Moment | None, default: int) -> int:
+    """The first frame that is not before a moment."""
+    if moment is None:
+        return default
+    if isinstance(moment, int):
+        return min(max(moment, 0), len(times.starts))
+    return bisect_left(times.starts, moment)
+
+
+def _second(times: FrameTimes, moment: Moment | None, default: Fraction) -> Fraction:
+    if moment is None:
+        return default
+    if isinstance(moment, int):
+        return times.starts[moment] if 0 < moment < len(times.starts) else default
+    return max(moment, Fraction(0))
+
+
+def _said(moment: Moment | None, default: str) -> str:
+    if moment is None:
+        return default
+    return f"frame {moment}" if isinstance(moment, int) else f"{float(moment):.3f} s"
+
+
+def steady_rate(times: FrameTimes) -> Fraction | None:
+    """The constant rate that all times keep to, but for rounding to milliseconds; ``None`` if there is none."""
+    starts = times.starts
+    if len(starts) == 1:
+        return 1 / times.last_duration
+    average = (len(starts) - 1) / (starts[-1] - starts[0])
+    whole, ntsc = Fraction(round(average)), Fraction(round(average * Fraction(1001, 1000)) * 1000, 1001)
+    for rate in (*times.rates, ntsc, whole, average.limit_denominator(1001)):
+        if rate and all(abs(start - starts[0] - number / rate) <= _ROUNDING for number, start in enumerate(starts)):
+            return rate
+    return None
