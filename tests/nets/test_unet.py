@@ -104,7 +104,7 @@ def test_output_layer_works_in_its_own_type():
 
 def test_check_inputs_accepts_what_fits():
     frame = torch.rand(2, 3, 16, 32)
-    check_inputs("f", 16, frame, frame, t=torch.full((2, 1, 1, 1), 0.5), flow=torch.zeros(2, 4, 16, 32))
+    check_inputs("f", 16, frame, frame, t=torch.full((2, 1, 1, 1), 0.5), flow=torch.zeros(2, 4, 8, 16))
 
 
 def test_check_inputs_refuses_nothing_to_work_on():
