@@ -45,7 +45,7 @@ def main() -> None:
     print("| weights | size | precision | bare network s/frame | filter s/frame | ratio |")
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for label, model in (("rrin_lite as bundled", "rrin_lite"), ("all layers", _all_layers(Path(folder)))):
+        for label, model in (("rrin_lite as bundled", "rrin_lite"), ("all layers", all_layers(Path(folder)))):
             for size in options.sizes:
                 width, height = map(int, size.split("x"))
                 clip = in_memory(source.resize.Bicubic(width, height, format=vs.YUV420P8)[: options.frames])
@@ -61,7 +61,7 @@ def in_memory(clip: vs.VideoNode) -> vs.VideoNode:
     return clip
 
 
-def _all_layers(folder: Path) -> str:
+def all_layers(folder: Path) -> str:
     """A copy of the bundled checkpoint whose output layers are small random numbers instead of zeros."""
     model = checkpoint.load("rrin_lite")
     torch.manual_seed(0)
@@ -77,7 +77,7 @@ def _compare(clip: vs.VideoNode, model: str, rounds: int) -> str:
     loaded = checkpoint.load(model)
     device = resolve_device(None)
     dtype = resolve_precision("auto", device, loaded.spec)
-    bare = _bare_runner(clip, TorchBackend(loaded.net, loaded.spec, device, dtype))
+    bare = bare_runner(clip, TorchBackend(loaded.net, loaded.spec, device, dtype))
 
     def prepared() -> Callable[[], None]:
         # A new graph each time, or VapourSynth would answer from its frame cache; built before the clock starts.
@@ -96,7 +96,8 @@ def _compare(clip: vs.VideoNode, model: str, rounds: int) -> str:
     return f"{str(dtype).removeprefix('torch.')} | {medians[0]:.4f} | {medians[1]:.4f} | {ratio:.3f}"
 
 
-def _bare_runner(clip: vs.VideoNode, backend: TorchBackend) -> Callable[[], None]:
+def bare_runner(clip: vs.VideoNode, backend: TorchBackend) -> Callable[[], None]:
+    """A function that runs the bare network over all pairs of a clip, whose frames are tensors already."""
     colour = frames.Colour.of(clip.format, clip.width, clip.height, clip.get_frame(0).props)
     tensors = [frames.to_tensor(frame, colour) for frame in clip.frames()]
     scale = automatic_scale(clip.height, clip.width)

@@ -90,7 +90,7 @@ CASES = (
     ),
     Case("vfr.mkv", (), ".mp4", 99, {"r_frame_rate": "60/1", "avg_frame_rate": "60/1"}, settings={"fps": F(60)}),
     Case("ntsc.mkv", video("-r", "24000/1001", *H264), ".mp4", 40, {"r_frame_rate": "48000/1001"}),
-    Case("ntsc.mkv", (), ".mkv", 50, {"avg_frame_rate": "60000/1001"}, settings={"fps": F(60000, 1001)}),
+    Case("ntsc.mkv", (), ".mp4", 50, {"r_frame_rate": "60000/1001"}, settings={"fps": F(60000, 1001)}),
     Case("odd.mkv", video("-c:v", "ffv1", scale="scale=161:91,setsar=1,format=yuv444p"), ".mp4", 40, {"width": 161}),
     Case("gray.mkv", video("-c:v", "ffv1", scale=f"{SMALL},format=gray"), ".webm", 40, {"pix_fmt": "yuv420p"}),
     Case(
@@ -267,6 +267,19 @@ def test_segments_do_not_show(source: Callable[[str], Path], tmp_path: Path) -> 
         ffmpeg(tmp_path, "-i", target.name, "-f", "framemd5", f"{number}.txt")
         hashes.add((tmp_path / f"{number}.txt").read_text())
     assert len(hashes) == 1
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libvpx-vp9", "libsvtav1"])
+def test_frames_are_in_order_across_segments(codec: str, source: Callable[[str], Path], tmp_path: Path) -> None:
+    convert(Settings(source("h264.mp4"), tmp_path / "out.mkv", codec=codec, crf=4, segment_frames=7))
+    before, after = (
+        [np.asarray(frame[0]).astype(float) for frame in vs.core.bs.VideoSource(str(path), cachemode=0).frames()]
+        for path in (source("h264.mp4"), tmp_path / "out.mkv")
+    )
+    for number, frame in enumerate(before):
+        distances = [np.abs(frame - other).mean() for other in after[::2]]
+        assert distances.index(min(distances)) == number
+        assert distances[number] < 2.5
 
 
 def test_start_and_end_by_seconds_and_by_frames(source: Callable[[str], Path], tmp_path: Path) -> None:

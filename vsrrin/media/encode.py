@@ -194,7 +194,9 @@ class SegmentWriter:
     ) -> None:
         self._path, self._encoder, self._times, self._tags = path, encoder, times, tags
         self._file = _Checked(path)
-        self._container = av.open(self._file, "w", format=encoder.segment)
+        # Frames keep their own times; by default a file whose first decoding time is negative is moved.
+        keep = {"avoid_negative_ts": "disabled"}
+        self._container = av.open(self._file, "w", format=encoder.segment, container_options=keep)
         try:
             self._stream = self._open(size)
         except (av.error.FFmpegError, ValueError, OSError) as error:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import av
+import cv2
 
 from ..errors import ArgumentError, ConvertError
 from .pixels import Pixels, known_name
@@ -88,6 +89,10 @@ _DEFAULTS = {
     ".mov": ("libx264", "libx265"),
     ".webm": ("libvpx-vp9", "libsvtav1"),
 }
+# With AVX-512 x264's rate control (mbtree) gives now and then other results for the same frames (measured: 1 in 4 short
+# segments, with one thread too; never in 120 with AVX2), so that a run that was continued would differ.
+_REPEATABLE = {"asm": "AVX2"}
+_AVX512 = 13  # OpenCV's number of the instruction set AVX-512F
 _PRESET_OPTION = {"libvpx-vp9": "cpu-used"}
 
 
@@ -269,6 +274,7 @@ def _settings(
         )
     if encoder.parameters is not None:
         key, values = encoder.parameters
+        values = {**values, **_REPEATABLE} if encoder.name == "libx264" and _has_avx512() else values
         options[key] = ":".join(f"{name}={value}" for name, value in values.items())
     crf, preset = _checked_crf(encoder, crf), _checked_preset(encoder, preset)
     if crf is not None:
@@ -279,6 +285,10 @@ def _settings(
         options["profile"] = "hq" if pixel_format == "yuv422p10le" else "4444"
     segment = "matroska" if encoder.name == "prores_ks" else "nut"
     return EncoderSettings(encoder.name, crf, preset, pixel_format, options, segment)
+
+
+def _has_avx512() -> bool:
+    return bool(cv2.checkHardwareSupport(_AVX512))
 
 
 def _checked_crf(encoder: Encoder, crf: float | None) -> float | None:
