@@ -4,7 +4,7 @@ Times ``vsrrin.convert.convert`` (opening, decoding, interpolation, encoding, jo
 Python and loading the network) against the bare network on the same pairs, alternating, in one run. Prints a markdown
 table; ratio is the median over rounds.
 
-    python scripts/benchmark_convert.py [--clip VIDEO] [--rounds 5] [--frames 24] [--codec libx264]
+    python -m scripts.benchmark_convert [--clip VIDEO] [--rounds 5] [--frames 24] [--codec libx264]
 """
 
 import argparse

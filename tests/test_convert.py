@@ -65,7 +65,7 @@ CASES = (
     Case("mpeg4.avi", video("-c:v", "mpeg4"), ".mp4", 40, H264_50),
     Case("vp8.webm", video("-c:v", "libvpx"), ".webm", 40, {"codec_name": "vp9", "pix_fmt": "yuv420p"}),
     Case("vp9.webm", video("-c:v", "libvpx-vp9"), ".webm", 40, {"codec_name": "vp9"}),
-    Case("prores.mov", video("-c:v", "prores_ks"), ".mov", 40, {"codec_name": "hevc", "pix_fmt": "yuv422p10le"}),
+    Case("prores.mov", video("-c:v", "prores_ks"), ".mov", 40, {"codec_tag_string": "hvc1", "pix_fmt": "yuv422p10le"}),
     Case("prores.mov", (), ".mov", 40, {"codec_name": "prores"}, settings={"codec": "prores"}),
     Case(
         "ten_bit.mkv",

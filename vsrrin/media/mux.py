@@ -130,6 +130,8 @@ class _Job:
         context = stream.codec_context
         if times.tags is not None:
             times.tags.describe(context)
+        if self._container.format in ("mp4", "mov") and context.codec.canonical_name == "hevc":
+            context.codec_tag = "hvc1"  # Apple's players take no other
         if times.step is not None:
             context.framerate = 1 / (times.step * times.time_base)
         stream.set_display_matrix(self._info.display_matrix)
