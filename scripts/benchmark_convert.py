@@ -4,7 +4,8 @@ Times ``vsrrin.convert.convert`` (opening, decoding, interpolation, encoding, jo
 Python and loading the network) against the bare network on the same pairs, alternating, in one run. Prints a markdown
 table; ratio is the median over rounds.
 
-    python -m scripts.benchmark_convert [--clip VIDEO] [--rounds 5] [--frames 24] [--codec libx264]
+    python -m scripts.benchmark_convert [--clip VIDEO] [--models draft rrin_lite] [--rounds 5] [--frames 24]
+                                        [--codec libx264]
 """
 
 import argparse
@@ -18,7 +19,7 @@ import av
 import torch
 import vapoursynth as vs
 
-from scripts.benchmark_overhead import all_layers, bare_runner
+from scripts.benchmark_overhead import bare_runner
 from vsrrin import checkpoint
 from vsrrin.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 from vsrrin.convert import Settings, convert
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clip", type=Path, default=_DEFAULT_CLIP)
+    parser.add_argument("--models", nargs="+", default=["draft", "rrin_lite"], help="bundled names or checkpoints")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=24, help="source frames per round")
     parser.add_argument("--size", default="854x480")
@@ -42,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "in.mp4"
         _cut(options.clip, source, width, height, options.frames)
-        for label, model in (("rrin_lite as bundled", "rrin_lite"), ("all layers", all_layers(Path(folder)))):
-            print(f"| {label} | {options.size} | {options.codec} | {_compare(source, model, options)} |", flush=True)
+        for model in options.models:
+            print(f"| {model} | {options.size} | {options.codec} | {_compare(source, model, options)} |", flush=True)
 
 
 def _cut(clip: Path, target: Path, width: int, height: int, frames: int) -> None:

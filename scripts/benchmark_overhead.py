@@ -4,15 +4,11 @@ Times new frames through ``vsrrin.interpolate`` (8-bit 4:2:0 frames in memory in
 detection, graph and all) against the bare network on the same pairs (optical flow, ``estimate``, ``synthesize`` on
 tensors that are already there), alternating, in one run. Prints a markdown table; ratio is the median over rounds.
 
-The bundled rrin_lite leaves out what only adds zero; "all layers" is the same network with small random output layers,
-so that everything is computed.
-
-    python scripts/benchmark_overhead.py [--clip VIDEO] [--rounds 5] [--frames 12]
+    python scripts/benchmark_overhead.py [--clip VIDEO] [--models draft rrin_lite] [--rounds 5] [--frames 12]
 """
 
 import argparse
 import statistics
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
@@ -36,6 +32,7 @@ def main() -> None:
     """Parse arguments, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clip", type=Path, default=_DEFAULT_CLIP)
+    parser.add_argument("--models", nargs="+", default=["draft", "rrin_lite"], help="bundled names or checkpoints")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=12, help="source frames per round")
     parser.add_argument("--sizes", nargs="+", default=["854x480", "1920x1080"])
@@ -44,12 +41,11 @@ def main() -> None:
     print(f"{options.rounds} rounds of {options.frames - 1} new frames, {torch.get_num_threads()} threads\n")
     print("| weights | size | precision | bare network s/frame | filter s/frame | ratio |")
     print("|---|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as folder:
-        for label, model in (("rrin_lite as bundled", "rrin_lite"), ("all layers", all_layers(Path(folder)))):
-            for size in options.sizes:
-                width, height = map(int, size.split("x"))
-                clip = in_memory(source.resize.Bicubic(width, height, format=vs.YUV420P8)[: options.frames])
-                print(f"| {label} | {size} | {_compare(clip, model, options.rounds)} |", flush=True)
+    for model in options.models:
+        for size in options.sizes:
+            width, height = map(int, size.split("x"))
+            clip = in_memory(source.resize.Bicubic(width, height, format=vs.YUV420P8)[: options.frames])
+            print(f"| {model} | {size} | {_compare(clip, model, options.rounds)} |", flush=True)
 
 
 def in_memory(clip: vs.VideoNode) -> vs.VideoNode:
@@ -59,18 +55,6 @@ def in_memory(clip: vs.VideoNode) -> vs.VideoNode:
     for _ in clip.frames():
         pass
     return clip
-
-
-def all_layers(folder: Path) -> str:
-    """A copy of the bundled checkpoint whose output layers are small random numbers instead of zeros."""
-    model = checkpoint.load("rrin_lite")
-    torch.manual_seed(0)
-    for name in ("correct.out", "refine.out", "synth.last"):
-        torch.nn.init.normal_(model.net.get_submodule(name).weight, std=1e-4)
-    path = folder / "all_layers.safetensors"
-    sidecar = {key: "benchmark" for key in checkpoint.SIDECAR_GIVEN}
-    checkpoint.save(model.net, model.spec, path, arithmetic=model.arithmetic, sidecar=sidecar)
-    return str(path)
 
 
 def _compare(clip: vs.VideoNode, model: str, rounds: int) -> str:

@@ -67,7 +67,12 @@ def test_bundled_model_is_ready_to_use():
     assert not model.net.training
     assert {p.dtype for p in model.net.parameters()} == {torch.float32}
     assert not any(p.requires_grad for p in model.net.parameters())
-    assert model.net.bytes_per_pixel < model.spec.bytes_per_pixel  # prepared: the untrained parts are left out
+
+
+def test_draft_is_ready_to_use():
+    model = checkpoint.load("draft")
+    assert model.spec is rrin_lite.SPEC
+    assert model.net.bytes_per_pixel < model.spec.bytes_per_pixel  # prepared: what is zero is left out
 
 
 def under_module(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -176,7 +181,7 @@ def test_disagreeing_arithmetics_are_refused(saved):
 
 def test_unknown_name_lists_and_suggests():
     text = refused("rrin_lit", kind=UnknownNetError)
-    assert "no model is called 'rrin_lit'. Did you mean 'rrin_lite'? Bundled: rrin_lite." in text
+    assert "no model is called 'rrin_lit'. Did you mean 'rrin_lite'? Bundled: draft, rrin_lite." in text
     assert "Did you mean" not in refused("zebra", kind=UnknownNetError)
 
 
@@ -200,7 +205,7 @@ def test_model_of_another_type(model):
 def test_missing_file_names_what_there_is(saved):
     text = refused(saved.with_name("mime.safetensors"))
     assert "there is no file" in text
-    assert "In the same folder: mine.safetensors. Bundled names: rrin_lite." in text
+    assert "In the same folder: mine.safetensors. Bundled names: draft, rrin_lite." in text
     text = refused(saved.parent / "no" / "folder.pth")
     assert "there is no file" in text and "In the same folder" not in text
 

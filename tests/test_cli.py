@@ -154,7 +154,7 @@ def test_the_list_names_every_network_in_lines_that_fit(folder: Path, monkeypatc
         assert ("  any" in rows[spec.name]) == spec.arbitrary_t
         assert ("middle only (factor 2, 4, 8)" in rows[spec.name]) == (not spec.arbitrary_t)
         assert spec.upstream in out
-    assert rows["rrin_lite"].endswith("rrin_lite (not trained)")
+    assert rows["rrin_lite"].endswith("draft (no training), rrin_lite")
     assert rows["rrin"].endswith("none")
     assert "non-commercial research use" in out
     assert max(map(len, out.splitlines())) <= 120
@@ -176,11 +176,11 @@ def test_the_list_as_json(folder: Path) -> None:
         assert entries[spec.name]["factors"] == (None if spec.arbitrary_t else [2, 4, 8])
     assert entries["rrin"]["parameters"] == 19_194_445
     assert entries["rrin"]["bundled"] == []
-    (weights,) = entries["rrin_lite"]["bundled"]
-    sidecar = json.loads(checkpoint.bundled()["rrin_lite"].with_suffix(".json").read_text())
-    assert weights["name"] == "rrin_lite"
-    assert weights["trained"] is False
-    assert (weights["licence"], weights["sha256"]) == (sidecar["licence"], sidecar["sha256"])
+    bundled = entries["rrin_lite"]["bundled"]
+    assert [(weights["name"], weights["trained"]) for weights in bundled] == [("draft", False), ("rrin_lite", True)]
+    for weights in bundled:
+        sidecar = json.loads(checkpoint.bundled()[weights["name"]].with_suffix(".json").read_text())
+        assert (weights["licence"], weights["sha256"]) == (sidecar["licence"], sidecar["sha256"])
 
 
 # models inspect
@@ -189,13 +189,13 @@ def test_the_list_as_json(folder: Path) -> None:
 def test_inspecting_bundled_weights_by_name(folder: Path) -> None:
     report = facts(succeed("models", "inspect", "rrin_lite"))
     assert report["network"].startswith("rrin_lite (")
-    assert report["tensors"] == "61, 1,054,360 values"
+    assert report["tensors"] == "37, 342,884 values"
     assert report["sizes"] == "the usual ones of rrin_lite"
     assert report["arithmetic"] == "exact: the metadata of rrin_lite.safetensors (rrin_lite has exact)"
-    assert "correct.stem.0.weight (32, 18, 3, 3)" in report["recognised"]
-    assert report["file"] == "rrin_lite.safetensors: safetensors, 61 float16"
+    assert "choose.first.0.weight (32, 81, 3, 3)" in report["recognised"]
+    assert report["file"] == "rrin_lite.safetensors: safetensors, 37 float16"
     assert report["side-car"] == "rrin_lite.json, its sha256 agrees"
-    assert report["training data"] == "none: untrained"
+    assert not report["training data"].startswith("none")
     assert "keys missing: 162 (Mask.down_path.0.block.0.weight, " in report["not rrin"]
 
 

@@ -227,7 +227,7 @@ def interrupt(arguments: list[str], number: signal.Signals, ready: Callable[[], 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_images_that_are_finished_are_kept(folder: Path, number: signal.Signals, status: int) -> None:
     work = folder / ".out.vsrrin"
-    arguments = [str(BUNNY), "out", "--end", "16f", "--sf", "3"]
+    arguments = [str(BUNNY), "out", "--end", "16f", "--sf", "3", "--model", "draft"]
     got, said = interrupt(arguments, number, lambda: len(list(work.glob("*.png"))) >= 3)
     assert got == status, said
     assert "images are finished and kept in .out.vsrrin: the same command with --resume continues" in said
@@ -239,7 +239,7 @@ def test_images_that_are_finished_are_kept(folder: Path, number: signal.Signals,
     status_again, _, err = run(*arguments)
     assert status_again == 1
     assert "--resume continues it, --overwrite begins again" in err
-    status_other, _, err = run(str(BUNNY), "out", "--end", "15f", "--sf", "3", "--resume")
+    status_other, _, err = run(str(BUNNY), "out", "--end", "15f", "--sf", "3", "--model", "draft", "--resume")
     assert status_other == 1
     assert "is not of this input with these settings" in err
 
@@ -255,7 +255,7 @@ def test_images_that_are_finished_are_kept(folder: Path, number: signal.Signals,
 def test_segments_that_are_finished_are_kept(folder: Path) -> None:
     (folder / "frames").mkdir()
     ffmpeg("-i", BUNNY, folder / "frames" / "%d.png")
-    arguments = ["frames", "out.mkv", "--sf", "3", "--input-fps", "1"]
+    arguments = ["frames", "out.mkv", "--sf", "3", "--input-fps", "1", "--model", "draft"]
     work = folder / ".out.mkv.vsrrin"
     status, said = interrupt(arguments, signal.SIGINT, lambda: any(work.glob("*.nut")))
     assert status == 130, said

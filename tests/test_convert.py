@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ import vapoursynth as vs
 from tests.conftest import BUNNY, same_picture
 from tests.media.files import ffmpeg, ffprobe
 from vsrrin import ConvertError
-from vsrrin.convert import Settings, convert, outline
+from vsrrin import convert as convert_module
+from vsrrin.convert import convert, outline
 from vsrrin.errors import ArgumentError
 from vsrrin.sources import ClipSource
+
+Settings = partial(convert_module.Settings, model="draft")  # what converts is the same, and it is quick
 
 F = Fraction
 SMALL = "scale=160:90,setsar=1"

@@ -203,8 +203,11 @@ def weights(tmp_path: Path) -> Path:
 
 def test_sound_weights(weights: Path) -> None:
     check = only(doctor.weights({"mine": weights}))
-    assert check.status == "note"
-    assert check.text.endswith("as it should be, not trained yet")
+    assert check.status == "ok"
+    assert check.text.endswith("as it should be")
+    (draft,) = doctor.weights({"draft": checkpoint.bundled()["draft"]})
+    assert draft.status == "ok"
+    assert draft.text.endswith("as it should be, made without training")
 
 
 def test_damaged_weights(weights: Path) -> None:

@@ -19,7 +19,8 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.scene": ("errors", "cv2 numpy"),
     "vsrrin.padding": ("", "torch"),
     "vsrrin.tiling": ("errors", "torch"),
-    "vsrrin.motion": ("", "cv2 numpy torch"),
+    "vsrrin.coarse_motion": ("", "cv2 numpy"),
+    "vsrrin.motion": ("coarse_motion", "cv2 numpy torch"),
     "vsrrin.cache": ("", ""),
     "vsrrin.buffers": ("", "numpy torch"),
     "vsrrin.planning": ("errors memory options padding tiling", "torch"),
@@ -32,7 +33,9 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.nets.softsplat": ("nets.warp", "torch"),
     "vsrrin.nets.residue": ("nets.unet nets.warp", "torch"),
     "vsrrin.nets.rrin": ("nets.residue nets.spec nets.unet nets.warp", "torch"),
-    "vsrrin.nets.rrin_lite": ("nets.spec nets.unet nets.warp", "torch"),
+    "vsrrin.nets.lite": ("nets.warp", "torch"),
+    "vsrrin.nets.selection": ("nets.lite nets.unet nets.warp", "torch"),
+    "vsrrin.nets.rrin_lite": ("nets.lite nets.selection nets.spec nets.unet nets.warp", "torch"),
     "vsrrin.nets.srrin": ("nets.residue nets.softsplat nets.spec nets.unet nets.warp", "torch"),
     "vsrrin.nets.cain": ("nets.spec nets.unet", "torch"),
     "vsrrin.nets.raft_corr": ("nets.warp", "torch"),
@@ -96,7 +99,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
     # Pictures of single places, and the state of the machine.
     "vsrrin.positions": ("errors", ""),
     "vsrrin.strip": ("", "cv2 numpy"),
-    "vsrrin.maps": ("backends.torch_backend checkpoint engine nets.warp", "numpy torch"),
+    "vsrrin.maps": ("backends.torch_backend checkpoint engine nets.selection nets.warp", "numpy torch"),
     "vsrrin.screen": ("frames", "numpy vapoursynth"),
     "vsrrin.preview": (
         "checkpoint errors frames images maps positions props scene screen sources strip vsrrin",
@@ -139,7 +142,9 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imports(source: str, module: str, *, is_package: bool, known: set[str]) -> set[str]:
+def imports(
+    source: str, module: str, *, is_package: bool, known: set[str], ours: tuple[str, ...] = ("vsrrin",)
+) -> set[str]:
     """Full names of all that a module imports, wherever in it: modules of ours, or top-level names of others."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
@@ -152,7 +157,7 @@ def imports(source: str, module: str, *, is_package: bool, known: set[str]) -> s
             for alias in node.names:
                 within = f"{origin}.{alias.name}"
                 found.add(within if within in known else origin)
-    return {name if name.partition(".")[0] == "vsrrin" else name.partition(".")[0] for name in found}
+    return {name if name.partition(".")[0] in ours else name.partition(".")[0] for name in found}
 
 
 def imported_by(module: str) -> tuple[set[str], set[str]]:
@@ -201,7 +206,7 @@ def test_the_table_keeps_the_layers() -> None:
         "selftest",
         "sources",
     }
-    assert may_import("cv2") == {"frames", "images", "media.encoders", "motion", "scene", "strip"}
+    assert may_import("cv2") == {"coarse_motion", "frames", "images", "media.encoders", "motion", "scene", "strip"}
     assert may_import("safetensors") == {"checkpoint_files"}
     assert may_import("psutil") == {"doctor", "memory"}
     assert may_import("av") == {
@@ -227,10 +232,12 @@ def test_the_table_keeps_networks_apart() -> None:
     nets = {module for module in ALLOWED if module.startswith("vsrrin.nets.")}
     shared = {
         "nets.bilateral",
+        "nets.lite",
         "nets.raft",
         "nets.raft_corr",
         "nets.raft_layers",
         "nets.residue",
+        "nets.selection",
         "nets.softsplat",
         "nets.spec",
         "nets.unet",

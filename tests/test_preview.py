@@ -1,11 +1,13 @@
 """`vsrrin preview`, run as users run it on real clips: what is in the picture, what is said, what is refused."""
 
+import math
 import os
 import re
 import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +21,7 @@ from tests.conftest import BUNNY, texture
 from vsrrin import checkpoint, frames, preview, screen, strip
 from vsrrin.errors import ArgumentError
 from vsrrin.maps import maps_of
-from vsrrin.nets import cain, rrin, rrin_lite
+from vsrrin.nets import cain, rrin, rrin_lite, selection
 from vsrrin.positions import parse_position, written
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -205,13 +207,13 @@ def moving(shift: tuple[float, float]) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_colours_of_a_known_motion() -> None:
     shift = (6.0, 0.0)
-    maps = maps_of(checkpoint.load("rrin_lite"), *moving(shift), Fraction(1, 2), device="cpu")
+    maps = maps_of(checkpoint.load("draft"), *moving(shift), Fraction(1, 2), device="cpu")
     assert maps.forward is not None and maps.backward is not None and maps.doubt is not None
     inner = (slice(16, -16), slice(16, -16))
     assert np.abs(maps.forward[inner] - shift).mean() < 0.3
     assert np.abs(maps.backward[inner] + shift).mean() < 0.3
     assert maps.doubt[inner].mean() < 0.3
-    assert maps.share is None  # untrained: nothing but a blend
+    assert maps.share is None  # nothing but a blend
     to_the_right, to_the_left = (strip.flow_colours(f, 6)[inner].reshape(-1, 3) for f in (maps.forward, maps.backward))
     assert np.abs(np.median(to_the_right, 0) - (255, 0, 0)).max() <= 25  # red
     assert np.abs(np.median(to_the_left, 0) - (0, 255, 255)).max() <= 25  # its opposite
@@ -234,23 +236,32 @@ def test_tiles_give_the_same_maps() -> None:
     assert np.abs(whole.forward - parts.forward).max() < 0.1
 
 
-@pytest.mark.parametrize("kind", ["rrin", "rrin_lite"])
+@pytest.mark.parametrize("kind", ["rrin", "first rrin_lite", "rrin_lite"])
 def test_the_mask_is_the_one_that_the_network_blends_with(kind: str, tmp_path: Path) -> None:
     """Logits are made constant, so that the share of frame 1 is known."""
-    net = rrin.RRIN(width=4) if kind == "rrin" else rrin_lite.RRINLite(refine_width=8, refine_blocks=1)
-    layer = net.Mask.last if isinstance(net, rrin.RRIN) else net.refine.out
+    net: Any
+    if kind == "rrin":
+        net = rrin.RRIN(width=4)
+    elif kind == "first rrin_lite":
+        net = rrin_lite.RRINLite(refine_width=8, refine_blocks=1)
+    else:
+        net = selection.SelectionLite()
+    layer = {"rrin": "Mask.last", "first rrin_lite": "refine.out", "rrin_lite": "choose.out"}[kind]
+    layer = net.get_submodule(layer)
+    mask0, mask1 = 1 / (1 + math.exp(-1)), 1 / (1 + math.exp(1))
     with torch.no_grad():
         layer.weight.zero_()
         layer.bias.zero_()
         if kind == "rrin":
             layer.bias[0], layer.bias[1] = 1.0, -1.0
-        else:  # four pixels' values behind each other for each of the six maps
+        elif kind == "first rrin_lite":  # four pixels' values behind each other for each of the six maps
             layer.bias[16:20], layer.bias[20:24] = 1.0, -1.0
+        else:  # as if by two sigmoids: weights in the same proportion
+            layer.bias[0:24] = torch.tensor((math.log(mask0), math.log(mask1))).repeat(3).repeat_interleave(4)
     path = tmp_path / "x.safetensors"
     spec = rrin.SPEC if kind == "rrin" else rrin_lite.SPEC
     checkpoint.save(net, spec, path, arithmetic=spec.arithmetics[0], sidecar=SIDECAR)
     maps = maps_of(checkpoint.load(path), *moving((4, 0)), Fraction(1, 4), device="cpu", precision="fp32")
-    mask0, mask1 = 1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1))
     assert maps.share is not None
     assert maps.share.shape == (96, 128)
     assert np.abs(maps.share - 0.25 * mask1 / (0.25 * mask1 + 0.75 * mask0)).max() < 1e-4

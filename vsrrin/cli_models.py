@@ -126,7 +126,7 @@ def _table(entries: Sequence["Entry"], width: int) -> Iterator[str]:
 
 
 def _figures(entry: "Entry") -> tuple[str, str, str, str, str]:
-    weights = ", ".join(f"{w.name} ({'trained' if w.trained else 'not trained'})" for w in entry.bundled)
+    weights = ", ".join(w.name if w.trained else f"{w.name} (no training)" for w in entry.bundled)
     times = "any" if entry.factors is None else f"middle only (factor {', '.join(map(str, entry.factors))})"
     return entry.name, f"{entry.parameters / 1e6:.2f} M", str(entry.size_multiple), times, weights or "none"
 

@@ -306,7 +306,7 @@ def weights(files: Mapping[str, Path] | None = None) -> Iterator[Check]:
             continue
         untrained = str(model.metadata.get("training_data", "")).lower().startswith("none")
         text = f"{model.spec.name}, sha256 {model.metadata['sha256']} as it should be"
-        yield Check(f"weights {name}", "note" if untrained else "ok", text + (", not trained yet" if untrained else ""))
+        yield Check(f"weights {name}", "ok", text + (", made without training" if untrained else ""))
 
 
 def encoders() -> Iterator[Check]:

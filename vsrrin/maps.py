@@ -1,7 +1,7 @@
 """What a network makes of a frame pair before it makes a picture: flow, blending mask, doubt."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -15,16 +15,23 @@ from torch import Tensor, nn
 from .backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 from .checkpoint import Model
 from .engine import Interpolator, Pair
+from .nets.selection import SelectionLite, frame_weights
 from .nets.warp import backward_warp
 
 type Map = NDArray[np.float32]
 
-# Where a network makes its two blending logits: the name of the layer, and which of its channels they are.
-_MASKS: dict[str, tuple[str, slice]] = {
-    "rrin": ("Mask", slice(0, 2)),
-    "srrin": ("Mask", slice(0, 2)),
-    "raft_rrin": ("Mask", slice(0, 2)),
-    "rrin_lite": ("refine", slice(4, 6)),
+
+def _from_logits(channels: slice) -> Callable[[Tensor], Tensor]:
+    return lambda result: torch.sigmoid(result[:, channels].float())
+
+
+# Where a network weighs both frames: the name of the layer, and how its result becomes the weights of frame 0 and 1.
+_LOGITS = "Mask", _from_logits(slice(0, 2))
+_MASKS: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
+    "rrin": _LOGITS,
+    "srrin": _LOGITS,
+    "raft_rrin": _LOGITS,
+    "rrin_lite": ("refine", _from_logits(slice(4, 6))),
 }
 
 
@@ -93,14 +100,15 @@ def maps_of(
 
 
 def _watched(model: Model) -> tuple[nn.Module, list[Tensor]]:
-    """A copy of the net that writes the logits of its mask into the list; the net itself if it has no mask."""
+    """A copy of the net that writes the weights of both frames into the list; the net itself if it has no mask."""
     seen: list[Tensor] = []
-    if model.spec.name not in _MASKS:
+    found = ("choose", frame_weights) if isinstance(model.net, SelectionLite) else _MASKS.get(model.spec.name)
+    if found is None:
         return model.net, seen
-    layer, channels = _MASKS[model.spec.name]
+    layer, to_weights = found
 
     def note(_layer: nn.Module, _arguments: object, result: Tensor) -> None:
-        seen.append(result[:, channels].float())
+        seen.append(to_weights(result))
 
     net = copy.deepcopy(model.net)  # others use the model's own meanwhile
     net.get_submodule(layer).register_forward_hook(note)
@@ -130,8 +138,8 @@ def _share(pair: Pair, seen: Sequence[Tensor], t: float) -> Tensor | None:
     tiles = pair.plan.grid.tiles
     if not seen:
         return None
-    logits = [x if x.shape[-2:] == (tiles[0].height, tiles[0].width) else _double(x) for x in seen[-len(tiles) :]]
-    mask = pair.plan.grid.join([torch.sigmoid(x) for x in logits])
+    masks = [x if x.shape[-2:] == (tiles[0].height, tiles[0].width) else _double(x) for x in seen[-len(tiles) :]]
+    mask = pair.plan.grid.join(masks)
     weight0, weight1 = (1 - t) * mask[:, :1], t * mask[:, 1:]
     return weight1 / (weight0 + weight1).clamp_min(1e-6)
 

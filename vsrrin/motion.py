@@ -14,12 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-type Grey = NDArray[np.uint8]
-"""(H, W), 8 bit."""
+from .coarse_motion import Flow, Grey, coarse_motion
+
 type Brightness = NDArray[np.float32]
 """(H, W), nominally [0, 1]."""
-type Flow = NDArray[np.float32]
-"""(H, W, 2), (dx, dy) in pixels."""
 Preset = Literal["ultrafast", "fast", "medium"]
 
 PRESETS: dict[Preset, int] = {
@@ -41,7 +39,8 @@ class DisFlow:
     """Computes DIS flow; thread safe.
 
     OpenCV's objects keep buffers, so each serves one call at a time. They are pooled by frame size: one that has seen
-    another size before gives other flow than a fresh one (seen with OpenCV 5.0, "fast").
+    another size before gives other flow than a fresh one (seen with OpenCV 5.0, "fast"). DIS starts from coarse motion,
+    see :mod:`vsrrin.coarse_motion`.
 
     Args:
         preset: OpenCV's preset; "fast" takes a fifth of the time of "medium".
@@ -62,10 +61,11 @@ class DisFlow:
             Flow 0->1 and 1->0, each (H, W, 2), pixels of that size.
         """
         grey0, grey1 = greys(brightness0, brightness1)
+        forth, back = coarse_motion(grey0, grey1) or (None, None)
         # One after the other: OpenCV spreads each over all cores (both at once measured no faster).
-        return self._calculate(grey0, grey1), self._calculate(grey1, grey0)
+        return self._calculate(grey0, grey1, forth), self._calculate(grey1, grey0, back)
 
-    def _calculate(self, grey0: Grey, grey1: Grey) -> Flow:
+    def _calculate(self, grey0: Grey, grey1: Grey, start: Flow | None) -> Flow:
         height, width = grey0.shape
         bottom, right = max(_SMALLEST - height, 0), max(_SMALLEST - width, 0)
         if bottom or right:
@@ -76,7 +76,7 @@ class DisFlow:
         except Empty:
             dis = cv2.DISOpticalFlow.create(PRESETS[self.preset])
         try:
-            flow: Flow = dis.calc(grey0, grey1, None)  # type: ignore[call-overload]
+            flow: Flow = dis.calc(grey0, grey1, start)  # type: ignore[arg-type, assignment]
         finally:
             idle.put(dis)
         return flow[:height, :width]

@@ -48,14 +48,14 @@ def test_of_nets_that_share_all_keys_the_smaller_is_the_nearest(live_net):
 
 def test_unknown_weights_are_compared_with_the_nearest_net(live_net):
     state = dict(live_net(rrin_lite.SPEC).state_dict())
-    del state["correct.stem.0.weight"], state["synth.last.bias"]
+    del state["choose.first.0.weight"], state["choose.out.bias"]
     state["refine.out.weight"] = torch.zeros(1)
     state |= {f"extra.{i}": torch.zeros(1) for i in range(6)}
     with pytest.raises(UnknownNetError) as caught:
         identify(state)
     text = str(caught.value)
     assert "resemble rrin_lite most" in text
-    assert "missing: 2 (correct.stem.0.weight, synth.last.bias)" in text
+    assert "missing: 2 (choose.first.0.weight, choose.out.bias)" in text
     assert "left over: 6 (extra.0, extra.1, extra.2, extra.3, ...)" in text
     assert "of another shape: 1 (refine.out.weight)" in text
 

@@ -11,41 +11,26 @@ refinement of the projected flow with the blending mask, and a residue on the bl
 are zero at first, so an untrained net returns what flow, linear projection and a blend return.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Literal, Self, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vsrrin.nets import selection
+from vsrrin.nets.lite import FLOW_SCALE, SLOPE, ResidualConv, clamp_to_range, disagreement, double, stack, value_range
 from vsrrin.nets.spec import NetSpec
 from vsrrin.nets.unet import UNet, check_inputs, keep_fp32, output_layer
 from vsrrin.nets.warp import backward_warp, project_flow
 
-_SLOPE = 0.2
 _EPSILON = 1e-6
-# Flow enters the networks in tens of pixels, so that it is of the size of the other channels.
-_FLOW_SCALE = 0.1
 # Rows worked on at a time where no layer is at work; even.
 _BAND = 64
 # Measured at 512x512 and 1024x1024: all parts at most 491; with no part at work 60, whatever the precision.
 _BYTES_PER_PIXEL, _PLAIN_BYTES_PER_PIXEL = 512, 64
 
 Part = Literal["correct", "refine", "synth"]
-
-
-class ResidualConv(nn.Module):
-    """A convolution with a learned gain per channel, added to its input."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-        self.beta = nn.Parameter(torch.full((1, channels, 1, 1), 0.5))
-        self.act = nn.LeakyReLU(_SLOPE, inplace=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, channels, H, W) to the same shape."""
-        return cast(Tensor, self.act(self.conv(x) * self.beta + x))
 
 
 class Stage(nn.Module):
@@ -55,9 +40,9 @@ class Stage(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, channels // 2, 3, stride=2, padding=1),
-            nn.LeakyReLU(_SLOPE, inplace=True),
+            nn.LeakyReLU(SLOPE, inplace=True),
             nn.Conv2d(channels // 2, channels, 3, stride=2, padding=1),
-            nn.LeakyReLU(_SLOPE, inplace=True),
+            nn.LeakyReLU(SLOPE, inplace=True),
         )
         self.body = nn.Sequential(*(ResidualConv(channels) for _ in range(blocks)))
         self.head = nn.Sequential(
@@ -77,9 +62,7 @@ class Refine(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, channels: int, blocks: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(4 * in_channels, channels, 3, padding=1), nn.LeakyReLU(_SLOPE, inplace=True)
-        )
+        self.stem = nn.Sequential(nn.Conv2d(4 * in_channels, channels, 3, padding=1), nn.LeakyReLU(SLOPE, inplace=True))
         self.body = nn.Sequential(*(ResidualConv(channels) for _ in range(blocks)))
         self.out = nn.Conv2d(channels, 4 * out_channels, 3, padding=1)
         keep_fp32(self.out)
@@ -165,11 +148,11 @@ class RRINLite(nn.Module):
         if not (self._runs("correct") or self._runs("refine")):
             return half
         flow_0_1, flow_1_0 = half[:, :2], half[:, 2:]
-        doubt = torch.cat((_disagreement(flow_0_1, flow_1_0), _disagreement(flow_1_0, flow_0_1)), 1)
+        doubt = torch.cat((disagreement(flow_0_1, flow_1_0), disagreement(flow_1_0, flow_0_1)), 1)
         if self._runs("correct"):
             small0, small1 = F.avg_pool2d(img0, 2), F.avg_pool2d(img1, 2)
             warped1, warped0 = backward_warp(small1, flow_0_1), backward_warp(small0, flow_1_0)
-            half = half + self.correct(torch.cat((small0, small1, warped1, warped0, half * _FLOW_SCALE, doubt), 1))
+            half = half + self.correct(torch.cat((small0, small1, warped1, warped0, half * FLOW_SCALE, doubt), 1))
         return torch.cat((half, doubt), 1) if self._runs("refine") else half
 
     def synthesize(
@@ -199,13 +182,13 @@ class RRINLite(nn.Module):
             delta = self._refinement(img0, img1, estimate, flow_t_0, flow_t_1, t)
             flow_t_0, flow_t_1 = flow_t_0 + delta[:, :2], flow_t_1 + delta[:, 2:4]
             logits = delta[:, 4:]
-            mask = torch.sigmoid(_double(logits))
+            mask = torch.sigmoid(double(logits))
             weight0, weight1 = (1 - t) * mask[:, :1], t * mask[:, 1:]
         else:
             logits = None
             weight0, weight1 = (1 - t) * 0.5, t * 0.5  # as in `_plain`
-        warped0 = backward_warp(img0, _double(flow_t_0 * 2))
-        warped1 = backward_warp(img1, _double(flow_t_1 * 2))
+        warped0 = backward_warp(img0, double(flow_t_0 * 2))
+        warped1 = backward_warp(img1, double(flow_t_1 * 2))
         total = weight0 + weight1 + _EPSILON
         if not self._runs("synth"):
             # A weighted mean of pixels of the frames, drawn towards zero by the epsilon: in range without a clamp.
@@ -215,10 +198,10 @@ class RRINLite(nn.Module):
         del weight0, weight1, total
         if logits is None:
             logits = torch.zeros_like(flow_t_0)
-        maps = (flow_t_0 * _FLOW_SCALE, flow_t_1 * _FLOW_SCALE, logits)
-        x = _stack((img0, img1, warped0, warped1, merged), maps, self.synth.midconv.weight.dtype)
+        maps = (flow_t_0 * FLOW_SCALE, flow_t_1 * FLOW_SCALE, logits)
+        x = stack((img0, img1, warped0, warped1, merged), maps, self.synth.midconv.weight.dtype)
         del warped0, warped1, flow_t_0, flow_t_1, maps
-        return _clamp_to_range(merged + F.pixel_shuffle(self.synth(x), 2), img0, img1)
+        return clamp_to_range(merged + F.pixel_shuffle(self.synth(x), 2), *value_range(img0, img1))
 
     def _refinement(
         self, img0: Tensor, img1: Tensor, estimate: Tensor, flow_t_0: Tensor, flow_t_1: Tensor, t: Tensor
@@ -228,8 +211,8 @@ class RRINLite(nn.Module):
         warped0 = backward_warp(torch.cat((small0, estimate[:, 4:5]), 1), flow_t_0)
         warped1 = backward_warp(torch.cat((small1, estimate[:, 5:6]), 1), flow_t_1)
         time = t.expand(-1, 1, *small0.shape[2:])
-        parts = (small0, small1, warped0, warped1, flow_t_0 * _FLOW_SCALE, flow_t_1 * _FLOW_SCALE, time, 1 - time)
-        return cast(Tensor, self.refine(_stack((), parts, cast(nn.Conv2d, self.refine.stem[0]).weight.dtype)))
+        parts = (small0, small1, warped0, warped1, flow_t_0 * FLOW_SCALE, flow_t_1 * FLOW_SCALE, time, 1 - time)
+        return cast(Tensor, self.refine(stack((), parts, cast(nn.Conv2d, self.refine.stem[0]).weight.dtype)))
 
     def forward(self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor) -> Tensor:
         """`estimate` and `synthesize` in a row."""
@@ -252,7 +235,7 @@ def _plain(img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor, out: Tensor)
         above, below = max(top // 2 - 1, 0), min(bottom // 2 + 1, height // 2)
         part = estimate[:, :, above:below]
         flow_t_0, flow_t_1 = (
-            _double(flow * 2)[:, :, top - 2 * above : bottom - 2 * above]
+            double(flow * 2)[:, :, top - 2 * above : bottom - 2 * above]
             for flow in project_flow(part[:, :2], part[:, 2:4], t)
         )
         band = out[:, :, top:bottom]
@@ -267,49 +250,6 @@ def _forget(net: RRINLite, _: object = None) -> None:
     net.bytes_per_pixel = _BYTES_PER_PIXEL
 
 
-def _stack(images: Sequence[Tensor], maps: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-    """Input of a stack of convolutions: pictures (N, C, H, W), their pixels moved into channels, and maps of half the
-    size (or maps alone), side by side in the convolutions' type."""
-    if torch.is_grad_enabled():
-        return torch.cat((*(F.pixel_unshuffle(image, 2) for image in images), *maps), 1).to(dtype)
-    # Straight into place, without the copies in between.
-    samples, _, height, width = maps[0].shape
-    channels = sum(4 * image.shape[1] for image in images) + sum(part.shape[1] for part in maps)
-    x = maps[0].new_empty((samples, channels, height, width), dtype=dtype)
-    at = 0
-    for image in images:
-        colours = image.shape[1]
-        pixels = image.view(samples, colours, height, 2, width, 2).permute(0, 1, 3, 5, 2, 4)
-        x[:, at : at + 4 * colours].view(samples, colours, 2, 2, height, width).copy_(pixels)
-        at += 4 * colours
-    for part in maps:
-        x[:, at : at + part.shape[1]] = part
-        at += part.shape[1]
-    return x
-
-
-def _double(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-
-
-def _disagreement(flow: Tensor, back: Tensor) -> Tensor:
-    """log(1 + distance) between where a pixel is and where it ends up after going there and back, (N, 1, H, W)."""
-    distance = (flow + backward_warp(back, flow)).square().sum(1, keepdim=True).add(1e-6).sqrt()
-    return torch.log1p(distance)
-
-
-def _clamp_to_range(image: Tensor, img0: Tensor, img1: Tensor) -> Tensor:
-    """Clamp each sample to [0, 1] or the range of its frames, whichever is wider.
-
-    Video has values beyond nominal white and outside the RGB gamut on purpose.
-    """
-    # Row by row first: the reduction of one long row uses one core.
-    (low0, high0), (low1, high1) = img0.aminmax(dim=3), img1.aminmax(dim=3)
-    low = torch.minimum(low0, low1).flatten(1).amin(1).clamp(max=0).view(-1, 1, 1, 1)
-    high = torch.maximum(high0, high1).flatten(1).amax(1).clamp(min=1).view(-1, 1, 1, 1)
-    return torch.clamp(image, low, high) if torch.is_grad_enabled() else image.clamp_(low, high)
-
-
 # Keys that `_build` reads sizes from, and the input channels that tell this net from others.
 _FIRST_LAYERS = {
     "correct.stem.0.weight": 18,
@@ -320,6 +260,8 @@ _FIRST_LAYERS = {
 
 
 def _detect(state: Mapping[str, Tensor]) -> bool:
+    if selection.detect(state):
+        return True
     for key, channels in _FIRST_LAYERS.items():
         layer = state.get(key)
         if layer is None or layer.dim() != 4 or channels not in (None, layer.shape[1]):
@@ -327,7 +269,10 @@ def _detect(state: Mapping[str, Tensor]) -> bool:
     return True
 
 
-def _build(state: Mapping[str, Tensor], arithmetic: str) -> RRINLite:
+def _build(state: Mapping[str, Tensor], arithmetic: str) -> nn.Module:
+    if selection.detect(state):
+        return selection.build(state)
+
     def count(pattern: str) -> int:
         found = 0
         while pattern.format(found) in state:
@@ -360,5 +305,5 @@ SPEC = NetSpec(
     arithmetics=("exact",),
     detect=_detect,
     build=_build,
-    default=RRINLite,
+    default=selection.SelectionLite,
 )

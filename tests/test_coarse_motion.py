@@ -1,0 +1,74 @@
+"""vsrrin.coarse_motion, and what DIS makes of it."""
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.conftest import texture
+from vsrrin.coarse_motion import coarse_motion
+from vsrrin.motion import PRESETS, DisFlow, brightness
+
+
+def scene(height: int, width: int, shift: tuple[int, int] = (0, 0), *, seed: int = 4) -> NDArray[np.uint8]:
+    """A picture with detail at every scale, moved by whole pixels; what comes into view is part of the same scene."""
+    random = np.random.default_rng(seed)
+    margin = 256
+    total = np.zeros((height + 2 * margin, width + 2 * margin), np.float32)
+    for size in (4, 12, 40):
+        cells = random.random((total.shape[0] // size + 1, total.shape[1] // size + 1), np.float32)
+        total += np.asarray(cv2.resize(cells, total.shape[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
+    grey = np.clip(total * 70, 0, 255).astype(np.uint8)
+    dx, dy = shift
+    return np.ascontiguousarray(grey[margin - dy : margin - dy + height, margin - dx : margin - dx + width])
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (40, 0), (-64, 24), (16, -80), (96, 0)])
+def test_finds_large_motion_in_both_directions(shift: tuple[int, int]) -> None:
+    found = coarse_motion(scene(360, 640), scene(360, 640, shift))
+    assert found is not None
+    for flow, sign in zip(found, (1, -1), strict=True):
+        assert flow.shape == (360, 640, 2)
+        assert flow.dtype == np.float32 and flow.flags.c_contiguous
+        inner = flow[120:-120, 140:-140].reshape(-1, 2)
+        assert np.abs(np.median(inner, 0) - sign * np.array(shift)).max() <= 4
+
+
+def test_large_frames_are_reduced_more_so_that_reach_grows_with_them() -> None:
+    found = coarse_motion(scene(720, 1280), scene(720, 1280, (192, -32)))
+    assert found is not None
+    assert np.abs(np.median(found[0][200:-200, 300:-300].reshape(-1, 2), 0) - (192, -32)).max() <= 8
+
+
+def test_flat_pictures_do_not_move() -> None:
+    flat = np.full((360, 640), 90, np.uint8)
+    found = coarse_motion(flat, flat + np.uint8(3))
+    assert found is not None
+    assert not found[0].any() and not found[1].any()
+
+
+@pytest.mark.parametrize(("height", "width", "enough"), [(100, 400, False), (400, 100, False), (128, 128, True)])
+def test_small_frames_have_none(height: int, width: int, enough: bool) -> None:
+    assert (coarse_motion(scene(height, width), scene(height, width)) is not None) == enough
+
+
+def test_dis_follows_a_jump_that_it_does_not_find_alone() -> None:
+    shift = (88, -40)
+    grey0, grey1 = scene(360, 640), scene(360, 640, shift)
+    alone = cv2.DISOpticalFlow.create(PRESETS["medium"]).calc(grey0, grey1, None)  # type: ignore[call-overload]
+    started = DisFlow("medium")(*(grey.astype(np.float32) / 255 for grey in (grey0, grey1)))[0]
+    inner = slice(100, -100), slice(120, -120)
+
+    def miss(flow: NDArray[np.float32]) -> float:
+        return float(np.median(np.linalg.norm(flow[inner] - shift, axis=-1)))
+
+    assert miss(started) < 0.5
+    assert miss(np.asarray(alone, np.float32)) > 10
+
+
+def test_the_same_pair_gives_the_same_flow_again() -> None:
+    motion = DisFlow("fast")
+    pair = brightness(texture(200, 320)), brightness(texture(200, 320, (9.0, 4.0)))
+    first = motion(*pair)
+    motion(pair[1], pair[0])
+    assert all(np.array_equal(a, b) for a, b in zip(first, motion(*pair), strict=True))

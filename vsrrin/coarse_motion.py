@@ -1,0 +1,86 @@
+"""Coarse motion by exhaustive block matching on strongly reduced pictures: where DIS optical flow starts.
+
+DIS looks for motion from its coarsest level on by gradient descent, and does not find what moved by more than a few
+pixels of that level, or a small thing that moves otherwise than its surroundings. Block matching does: every shift is
+tried.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+type Grey = NDArray[np.uint8]
+"""(H, W), 8 bit."""
+type Flow = NDArray[np.float32]
+"""(H, W, 2), (dx, dy) in pixels."""
+
+_REDUCTION = 8
+"""Pixels of the frame a side of a reduced pixel; doubled until the longer side has at most `_LONGEST`."""
+_LONGEST = 128
+_BLOCK, _STEP = 8, 4
+"""Side and distance of blocks, reduced pixels."""
+_REACH = 16
+"""Largest shift along each axis, reduced pixels."""
+_SHORTEST = 16
+"""Reduced pixels a side below which there are too few blocks to match."""
+_LENGTH_COST = 2.0
+"""Squared grey levels by which a shift must be better for each reduced pixel that it is longer."""
+_MEDIAN = 5
+"""Side of the median filter over blocks, which takes out lone mismatches."""
+_SHIFTS = np.arange(-_REACH, _REACH + 1, dtype=np.float32)
+_PENALTY = np.float32(_LENGTH_COST * _BLOCK * _BLOCK) * np.hypot(_SHIFTS[:, None], _SHIFTS)
+
+
+def coarse_motion(grey0: Grey, grey1: Grey) -> tuple[Flow, Flow] | None:
+    """Coarse motion of a pair, both directions.
+
+    Args:
+        grey0: Frame 0, (H, W).
+        grey1: Frame 1, likewise.
+
+    Returns:
+        Flow 0->1 and 1->0, each (H, W, 2), contiguous; ``None`` for frames too small for it.
+    """
+    height, width = grey0.shape
+    reduction = _REDUCTION
+    while max(height, width) / reduction > _LONGEST:
+        reduction *= 2
+    size = round(width / reduction), round(height / reduction)
+    if min(size) < _SHORTEST:
+        return None
+    small0, small1 = (
+        np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32) for grey in (grey0, grey1)
+    )
+    forth, back = _match(small0, small1), _match(small1, small0)
+    return _enlarged(forth, height, width, size), _enlarged(back, height, width, size)
+
+
+def _match(block_of: NDArray[np.float32], within: NDArray[np.float32]) -> Flow:
+    """Shift of each block of one picture to where it lies in the other, reduced pixels, on the grid of blocks."""
+    height, width = block_of.shape
+    area = cv2.copyMakeBorder(within, _REACH, _REACH, _REACH, _REACH, cv2.BORDER_REPLICATE)
+    rows, columns = range(0, height - _BLOCK + 1, _STEP), range(0, width - _BLOCK + 1, _STEP)
+    shift = np.empty((len(rows), len(columns), 2), np.float32)
+    for row, top in enumerate(rows):
+        for column, left in enumerate(columns):
+            block = block_of[top : top + _BLOCK, left : left + _BLOCK]
+            around = area[top : top + _BLOCK + 2 * _REACH, left : left + _BLOCK + 2 * _REACH]
+            cost = np.asarray(cv2.matchTemplate(around, block, cv2.TM_SQDIFF), np.float32)
+            cost += _PENALTY
+            _, _, (dx, dy), _ = cv2.minMaxLoc(cost)
+            shift[row, column] = dx - _REACH, dy - _REACH
+    channels = (cv2.medianBlur(np.ascontiguousarray(shift[..., axis]), _MEDIAN) for axis in (0, 1))
+    return np.stack([np.asarray(channel, np.float32) for channel in channels], axis=-1)
+
+
+def _enlarged(shift: Flow, height: int, width: int, size: tuple[int, int]) -> Flow:
+    """Shifts of blocks as flow of the whole frame, bilinear between the blocks' centres."""
+    last_row, last_column = shift.shape[0] - 1, shift.shape[1] - 1
+    scale_x, scale_y = size[0] / width, size[1] / height
+    centre = _BLOCK / 2 - 0.5
+    x = ((np.arange(width, dtype=np.float32) + 0.5) * scale_x - 0.5 - centre) / _STEP
+    y = ((np.arange(height, dtype=np.float32) + 0.5) * scale_y - 0.5 - centre) / _STEP
+    across = np.ascontiguousarray(np.broadcast_to(np.clip(x, 0, last_column), (height, width)))
+    down = np.ascontiguousarray(np.broadcast_to(np.clip(y, 0, last_row)[:, None], (height, width)))
+    flow = cv2.remap(shift, across.astype(np.float32), down.astype(np.float32), cv2.INTER_LINEAR)
+    return np.asarray(flow, np.float32) * np.array((1 / scale_x, 1 / scale_y), np.float32)
