@@ -1,0 +1,278 @@
+"""training.bank, training.bank_making, training.bank_files"""
+
+import json
+import pickle
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from training.bank import BankSource, Data, main, make_bank
+from training.bank_files import BankReader, from_steps, to_steps
+from training.bank_making import BankMaker, BankSettings, window_worth
+from training.dis import PairFlow
+from training.errors import DatasetError
+from training.manifest import Manifest, Settings, ShotInfo
+from training.shots import open_shots
+from vsrrin.nets.warp import backward_warp
+
+from .pictures import ArrayShot, moving, photos
+
+SETTINGS = BankSettings(window=80, crop=64, synthetic=0.4, candidates=2, flow_preset="fast", largest_gap=3)
+
+
+def write_dataset(folder: Path, shots: Sequence[ArrayShot]) -> None:
+    """Shots as training.prepare leaves them."""
+    (folder / "shots").mkdir(parents=True)
+    manifest = Manifest(Settings(None, 3))
+    for number, shot in enumerate(shots):
+        file = folder / f"shots/{number}.npy"
+        np.save(file, shot.pictures)
+        info = ShotInfo(
+            file=f"shots/{number}.npy",
+            video="made",
+            source="made",
+            source_frames=(0, shot.frames),
+            licence="CC0",
+            width=shot.width,
+            height=shot.height,
+            fps=Fraction(25),
+            frames=shot.frames,
+            bytes=file.stat().st_size,
+            motion=shot.motion,
+            motion_p95=shot.motion,
+            repeated=0,
+        )
+        manifest.shots.append(info)
+    manifest.save(folder)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+    """A shot larger than a window, of odd size, and one that is less high; three photos."""
+    folder = tmp_path_factory.mktemp("data")
+    write_dataset(folder / "shots", [moving(6, 121, 133, (2.0, 1.0)), moving(5, 70, 120, (-3.0, 0.0), seed=1)])
+    (folder / "photos").mkdir()
+    for number, photo in enumerate(photos()):
+        cv2.imwrite(str(folder / f"photos/{number}.png"), photo)
+    return Data((folder / "shots",), folder / "photos")
+
+
+@pytest.fixture(scope="module")
+def bank(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("banks") / "bank"
+    assert list(make_bank(folder, 15, SETTINGS, data))[-1] == 15
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+# --- making ----------------------------------------------------------------------------------------------------------
+
+
+def test_flow_is_that_of_whole_frames_and_frames_are_those_of_the_shot(bank: Path, data: Data) -> None:
+    reader, shots = BankReader(bank), open_shots(data.shots[0]).shots
+    real = [entry for entry in map(reader.entry, range(15)) if entry.owners is None]
+    assert {int(entry.record["shot"]) for entry in real} == {0, 1}
+    for entry in real:
+        line = entry.record
+        first, last = (shots[line["shot"]].frame(line["start"] + step) for step in (0, line["gap"]))
+        height, width, top, left = (int(line[name]) for name in ("height", "width", "top", "left"))
+        assert (height, width) == ((80, 80) if line["shot"] == 0 else (70, 80))
+        assert np.array_equal(entry.frames[0], first[top : top + height, left : left + width])
+        assert np.array_equal(entry.frames[2], last[top : top + height, left : left + width])
+        whole = PairFlow("fast")(first, last)
+        part = whole[top // 2 : (top + height) // 2, left // 2 : (left + width) // 2]
+        np.testing.assert_allclose(from_steps(entry.flow), part, atol=1 / 127)
+        assert line["t"] == line["middle"] / line["gap"]
+
+
+def test_about_the_share_asked_for_is_synthetic(bank: Path) -> None:
+    layers = BankReader(bank).index["layers"]
+    assert 4 <= np.count_nonzero(layers) <= 8
+
+
+def test_a_bank_is_the_same_however_it_is_made(bank: Path, data: Data, tmp_path: Path) -> None:
+    steps = make_bank(tmp_path / "stopped", 15, SETTINGS, data)
+    assert [next(steps) for _ in range(4)] == [0, 2, 4, 6]
+    steps.close()
+    assert json.loads((tmp_path / "stopped/manifest.json").read_text())["done"] == 0  # saved every few seconds only
+    list(make_bank(tmp_path / "stopped", 15, SETTINGS, data))
+    list(make_bank(tmp_path / "grown", 9, SETTINGS, data))
+    assert next(make_bank(tmp_path / "grown", 15, SETTINGS, data)) == 9
+    list(make_bank(tmp_path / "grown", 15, SETTINGS, data))
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "grown") == contents(bank)
+
+
+def test_several_processes_make_the_same_bank(bank: Path, data: Data, tmp_path: Path) -> None:
+    list(make_bank(tmp_path / "spread", 15, SETTINGS, data, processes=2))
+    assert contents(tmp_path / "spread") == contents(bank)
+
+
+def test_a_bank_of_other_settings_or_data_is_not_gone_on_with(bank: Path, data: Data) -> None:
+    before = contents(bank)
+    with pytest.raises(DatasetError, match=r"begun with times = any, not middle, seed = 1, not 2; give what it was"):
+        list(make_bank(bank, 20, replace(SETTINGS, seed=2, times="middle"), data))
+    with pytest.raises(DatasetError, match="begun with other shots or photos"):
+        list(make_bank(bank, 20, SETTINGS, replace(data, shots=data.shots * 2)))
+    assert contents(bank) == before
+
+
+def test_the_manifest_says_what_it_was_made_of(bank: Path) -> None:
+    manifest = json.loads((bank / "manifest.json").read_text())
+    assert manifest["settings"] == asdict(SETTINGS)
+    assert manifest["licences"] == {"CC0": 2}
+
+
+def test_hard_windows_are_chosen_and_do_not_cover_each_other() -> None:
+    shot = moving(3, 64, 320, (1.0, 0.0))
+    frames = shot.pictures.copy()
+    frames[1, :, 200:260] = photos()[0][:64, :60]  # the middle frame shows something else there
+    settings = replace(SETTINGS, window=64, synthetic=0.0, hard=1.0, per_pair=3)
+    entries = BankMaker(settings, [ArrayShot(frames, 1.0)], []).job(0)
+    lefts = [int(entry.record["left"]) for entry in entries]
+    assert 140 <= lefts[0] <= 260
+    assert min(abs(a - b) for n, a in enumerate(lefts) for b in lefts[:n]) >= 32
+    assert entries[0].record["error"] > 2 * entries[2].record["error"]
+
+
+def test_the_worth_of_windows_is_that_of_their_mean() -> None:
+    error = np.zeros((40, 60), np.float32)
+    error[10:20, 30:40] = 0.03
+    motion = np.zeros_like(error)
+    worth = window_worth(error, motion, 20, 20)  # 10x10 at half size
+    assert worth.shape == (8, 13)
+    assert worth[2, 7] == pytest.approx(0.03 * 8 / 10 * 8 / 10)
+    assert worth[0, 0] == 0
+    assert window_worth(error * 10, motion, 20, 20)[2, 7] == 0  # all is lost there
+    motion[:20] = 40
+    assert window_worth(error, motion, 20, 20)[2, 7] == 0  # and there
+    assert window_worth(error, motion, 20, 20)[4, 8] > 0
+
+
+def test_flow_keeps_its_precision() -> None:
+    flow = np.random.default_rng(0).normal(0, 30, (8, 8, 4)).astype(np.float32)
+    assert np.abs(from_steps(to_steps(flow)) - flow).max() <= 1 / 128
+    assert from_steps(to_steps(np.full((1, 1, 4), 1e4, np.float32))).max() > 500
+
+
+# --- using -----------------------------------------------------------------------------------------------------------
+
+
+def test_samples_depend_on_their_number_alone(bank: Path) -> None:
+    source = BankSource(bank, crop=64, seed=1)
+    samples = [source.sample(number) for number in range(40)]
+    other = pickle.loads(pickle.dumps(source))
+    for number in (39, 3, 17, 0):
+        again = other.sample(number)
+        assert again.t == samples[number].t
+        for name in ("img0", "img1", "target", "flow", "truth", "trust"):
+            assert torch.equal(getattr(again, name), getattr(samples[number], name))
+    assert samples[0].img0.shape == (3, 64, 64)
+    assert samples[0].flow.shape == (4, 32, 32)
+
+
+def test_every_epoch_has_every_sample_once_in_another_order(bank: Path) -> None:
+    source = BankSource(bank, crop=64, seed=1)
+    epochs = [[source._number(number) for number in range(start, start + 15)] for start in (0, 15, 30)]
+    assert all(sorted(epoch) == list(range(15)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    assert len({source.sample(number).img0.numpy().tobytes() for number in range(45)}) == 45
+
+
+def test_exact_flow_is_exact_after_all_changes(bank: Path) -> None:
+    source, reader = BankSource(bank, crop=64, seed=1), BankReader(bank)
+    checked = 0
+    for number in range(30):
+        if reader.entry(source._number(number)).owners is None:
+            continue
+        sample = source.sample(number)
+        flow, back = sample.truth[None, :2], sample.truth[None, 2:]
+        seen = ((flow + backward_warp(back, flow)).norm(dim=1) < 0.02) & (sample.trust[None, 0] == 1)
+        # Noise and another light are in the frames on purpose.
+        difference = (backward_warp(sample.img1[None], flow) - sample.img0).mean(1)[seen]
+        assert float((difference - difference.median()).abs().median()) < 0.02
+        checked += int(seen.sum() > 200)
+    assert checked > 4
+
+
+def test_a_bank_that_is_missing_unfinished_or_too_small_is_refused(bank: Path, data: Data, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"nowhere holds no bank; make one with python -m training\.bank --out"):
+        BankSource(tmp_path / "nowhere", crop=64, seed=1)
+    with pytest.raises(DatasetError, match=r"has other times than 1/2; make one with --times middle"):
+        BankSource(bank, crop=64, seed=1, times="middle")
+    steps = make_bank(tmp_path / "begun", 15, SETTINGS, data)
+    next(steps)
+    steps.close()
+    with pytest.raises(DatasetError, match=r"is not finished, it has 0 of 15 samples; give the command"):
+        BankSource(tmp_path / "begun", crop=64, seed=1)
+    with pytest.raises(DatasetError, match=r"windows of 70 pixels, less than a crop of 80; make one with --crop 80"):
+        BankSource(bank, crop=80, seed=1)
+    list(make_bank(tmp_path / "begun", 2, SETTINGS, data))
+    with (tmp_path / "begun/flow.bin").open("r+b") as file:
+        file.truncate(100)
+    with pytest.raises(DatasetError, match=r"flow\.bin has 100 bytes, .* make the bank anew"):
+        BankSource(tmp_path / "begun", crop=64, seed=1)
+    (tmp_path / "begun/manifest.json").write_text("{}")
+    with pytest.raises(DatasetError, match=r"manifest\.json is not the manifest of a bank"):
+        BankSource(tmp_path / "begun", crop=64, seed=1)
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def command(data: Data, out: Path, *more: str) -> list[str]:
+    settings = "--window 80 --crop 64 --synthetic 0.4 --candidates 2 --flow-preset fast --largest-gap 3"
+    return ["--shots", str(data.shots[0]), "--photos", str(data.photos), "--out", str(out), *settings.split(), *more]
+
+
+def test_the_command_makes_a_bank(bank: Path, data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command(data, tmp_path / "out", "--samples", "15")) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{tmp_path / 'out'}\n"
+    assert "15 of 15 samples" in said.err
+    assert contents(tmp_path / "out") == contents(bank)
+
+
+def test_the_command_says_what_is_wrong_in_a_line(
+    data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--shots", str(tmp_path / "none"), "--out", str(tmp_path / "out"), "--samples", "5"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("training.bank: there is no folder")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--out x --samples 5", "--shots is missing"),
+        ("--out x --samples 5 --shots y --synthetic 0.5", "--photos is missing"),
+        ("--out x --samples 0 --shots y", "must be at least 1, not 0"),
+        ("--out x --samples 5 --shots y --window 128", "--window must be at least --crop, 192, not 128"),
+        ("--out x --samples 5 --shots y --crop 33", "must be even and at least 16, not 33"),
+        ("--out x --samples 5 --shots y --hard 2", "must be from 0 to 1, not 2.0"),
+        ("--out x --samples many --shots y", "invalid whole number value: 'many'"),
+    ],
+)
+def test_wrong_usage_is_explained(arguments: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments.split())
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_photos_are_not_needed_for_real_video_nor_shots_for_synthetic(data: Data, tmp_path: Path) -> None:
+    options = ["--samples", "2", "--window", "64", "--crop", "64", "--flow-preset", "fast"]
+    assert main(["--shots", str(data.shots[0]), "--out", str(tmp_path / "real"), *options]) == 0
+    assert not BankReader(tmp_path / "real").index["layers"].any()
+    synthetic = ["--photos", str(data.photos), "--synthetic", "1", "--out", str(tmp_path / "synthetic")]
+    assert main([*synthetic, *options]) == 0
+    assert BankReader(tmp_path / "synthetic").index["layers"].all()

@@ -1,0 +1,135 @@
+"""Draws the learning curves of runs: loss and PSNR on the validation data, over steps, samples or hours.
+
+    python -m training.curves runs/a runs/b ... --out curves.png [--over samples] [--loss laplacian]
+
+Losses are smoothed over a twentieth of a run; the faint line is as it was written down. PSNR is as it was measured.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vsrrin.errors import VsrrinError
+
+from .errors import TrainingError
+from .logs import read_log
+
+_SMOOTHED = 20
+"""Share of a run, one in so many, over which losses are smoothed."""
+_HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Values over a run; both lists are of one length."""
+
+    places: list[float]
+    values: list[float]
+
+    def smoothed(self) -> "Curve":
+        """The mean of each value and those shortly before it."""
+        width = max(len(self.values) // _SMOOTHED, 1)
+        means = [
+            sum(self.values[max(end - width, 0) : end]) / min(width, end) for end in range(1, len(self.values) + 1)
+        ]
+        return Curve(self.places, means)
+
+
+def curve(lines: Sequence[dict[str, str]], column: str, over: str) -> Curve:
+    """A column of a log over its ``step``, its ``samples`` or its ``hours``; lines without a value are left out."""
+    places = _hours(lines) if over == "hours" else [float(line[over]) for line in lines]
+    pairs = [(place, float(line[column])) for place, line in zip(places, lines, strict=True) if line.get(column)]
+    return Curve([place for place, _ in pairs], [value for _, value in pairs])
+
+
+def _hours(lines: Sequence[dict[str, str]]) -> list[float]:
+    """Hours of training up to each line, by the samples a second that were written down."""
+    hours, before, found = 0.0, 0.0, []
+    for line in lines:
+        if line["samples_per_s"]:
+            hours += (float(line["samples"]) - before) / float(line["samples_per_s"]) / _HOUR
+            before = float(line["samples"])
+        found.append(hours)
+    return found
+
+
+def draw(runs: Sequence[Path], out: Path, *, over: str = "step", loss: str = "loss") -> None:
+    """Draw the curves of some runs into one picture.
+
+    Args:
+        runs: Their folders.
+        out: The picture; its suffix says of which kind.
+        over: ``step``, ``samples`` or ``hours``.
+        loss: Column of the logs.
+
+    Raises:
+        TrainingError: A folder has no log, a log has no such column, or the picture cannot be written.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    logs = {folder: read_log(folder / "log.csv") for folder in runs}
+    for folder, lines in logs.items():
+        if lines and loss not in lines[0]:
+            raise TrainingError(f"{folder / 'log.csv'} has no column {loss}; it has {', '.join(lines[0])}")
+    figure = Figure(figsize=(12, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for number, (folder, lines) in enumerate(logs.items()):
+        colour = f"C{number % 10}"
+        raw = curve(lines, loss, over)
+        left.plot(raw.places, raw.values, color=colour, alpha=0.2)
+        smooth = raw.smoothed()
+        left.plot(smooth.places, smooth.values, color=colour, label=folder.name)
+        measured = curve(lines, "psnr", over)
+        right.plot(measured.places, measured.values, color=colour, marker=".", label=folder.name)
+    _name(left, over, loss)
+    _name(right, over, "PSNR, dB")
+    left.set_yscale("log")
+    try:
+        figure.savefig(out, dpi=120)
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{out} cannot be written: {error}; give a file ending with .png, .svg or .pdf") from None
+
+
+def _name(axes: Any, over: str, what: str) -> None:
+    axes.set_xlabel({"step": "steps"}.get(over, over))
+    axes.set_ylabel(what)
+    axes.grid(alpha=0.3)
+    axes.legend()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: Those of the command line unless given.
+
+    Returns:
+        The exit status.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        draw(options.runs, options.out, over=options.over, loss=options.loss)
+    except VsrrinError as error:
+        print(f"training.curves: {error}", file=sys.stderr)
+        return 2
+    print(options.out)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="training.curves", description="Draw the learning curves of runs.")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of training.train")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the picture: .png, .svg or .pdf")
+    parser.add_argument("--over", choices=("step", "samples", "hours"), default="step", help="what lies below")
+    parser.add_argument("--loss", default="loss", metavar="NAME", help="column of log.csv (their sum)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""Textured layers that move over each other, linearly in time, and the exact flow between any two times.
+
+A layer is a texture with its own affine motion. A frame is rendered by looking up, for each of its pixels, the layers
+at the time asked for, the first at the back. As every pixel's layer and motion are known, so is its flow, also where
+the point is hidden in the other frame.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+type Box = tuple[int, int, int, int]
+"""A part of the picture: left, top, right, bottom, the last two beyond it."""
+
+_SEEN, _TRACE = 127, 25
+"""Opacity, of 255, above which a pixel belongs to a layer, and above which there is more of it than none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """How a layer lies in the picture: its place, angle and size in the middle of time, and how they change."""
+
+    x: float
+    """Place of the texture's centre, pixels, at time 1/2."""
+    y: float
+    dx: float
+    """Pixels from time 0 to time 1."""
+    dy: float
+    angle: float
+    """Radians, at time 1/2."""
+    turn: float
+    """Radians from time 0 to time 1."""
+    scale: float
+    """Picture pixels for one of the texture, at time 1/2."""
+    growth: float
+    """Natural logarithm of the change of ``scale`` from time 0 to time 1."""
+
+    def matrix(self, time: float) -> NDArray[np.float64]:
+        """Texture to picture, (3, 3), in pixels; the texture's centre is its origin."""
+        u = time - 0.5
+        angle, scale = self.angle + self.turn * u, self.scale * np.exp(self.growth * u)
+        c, s = np.cos(angle) * scale, np.sin(angle) * scale
+        return np.array([[c, -s, self.x + self.dx * u], [s, c, self.y + self.dy * u], [0, 0, 1]])
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A texture and its motion."""
+
+    texture: NDArray[np.uint8]
+    """(h, w, 3), which covers everything, mirrored at its border; or (h, w, 4), the last channel its opacity, none
+    beyond its border."""
+    motion: Motion
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A frame of a scene, and whose its pixels are."""
+
+    frame: NDArray[np.float32]
+    """(H, W, 3), 0 to 255."""
+    owner: NDArray[np.uint8]
+    """(H, W): number of the layer."""
+    clear: NDArray[np.uint8]
+    """(H, W): 1 where the pixel is of that layer alone, 0 where layers mix."""
+
+
+def render(layers: Sequence[Layer], time: float, box: Box) -> View:
+    """The picture of layers at a time.
+
+    Args:
+        layers: From back to front; the first covers everything.
+        time: 0 to 1.
+        box: The part of the picture that is wanted.
+    """
+    left, top, right, bottom = box
+    view = View(
+        frame=_look_up(layers[0], time, box).astype(np.float32),
+        owner=np.zeros((bottom - top, right - left), np.uint8),
+        clear=np.ones((bottom - top, right - left), np.uint8),
+    )
+    for number, layer in enumerate(layers[1:], 1):
+        within = _extent(layer, time, box)
+        if within[0] >= within[2] or within[1] >= within[3]:
+            continue
+        part = slice(within[1] - top, within[3] - top), slice(within[0] - left, within[2] - left)
+        found = _look_up(layer, time, within)
+        opacity, own = found[..., 3], found[..., :3].astype(np.float32)
+        own -= view.frame[part]
+        own *= opacity[..., None] * np.float32(1 / 255)
+        view.frame[part] += own
+        view.owner[part][opacity > _SEEN] = number
+        view.clear[part][opacity > _TRACE] = 0
+        view.clear[part][opacity >= 255 - _TRACE] = 1
+    return view
+
+
+def motions(layers: Sequence[Layer], start: float, end: float) -> NDArray[np.float32]:
+    """How the points of each layer move in the picture from one time to another.
+
+    Returns:
+        (layers, 2, 3): a point at (x, y) moves by the product with (x, y, 1), pixels.
+    """
+    moves = (layer.motion.matrix(end) @ np.linalg.inv(layer.motion.matrix(start)) - np.eye(3) for layer in layers)
+    return np.stack([move[:2] for move in moves]).astype(np.float32)
+
+
+def flow_of(owner: NDArray[np.uint8], moves: NDArray[np.float32], left: int = 0, top: int = 0) -> NDArray[np.float32]:
+    """Flow of the points seen in a picture.
+
+    Args:
+        owner: (H, W), number of the layer of each pixel, of a part of the picture.
+        moves: What `motions` returns for the time of the picture and another.
+        left: Place of the part in the picture.
+        top: Likewise.
+
+    Returns:
+        (H, W, 2) float32, (dx, dy) in pixels.
+    """
+    height, width = owner.shape
+    x = np.arange(left, left + width, dtype=np.float32)
+    y = np.arange(top, top + height, dtype=np.float32)[:, None]
+    flow = np.empty((height, width, 2), np.float32)
+    for number, move in enumerate(moves):
+        mask = owner == number
+        for axis, (of_x, of_y, constant) in enumerate(move):
+            np.copyto(flow[..., axis], of_x * x + (of_y * y + constant), where=mask)
+    return flow
+
+
+def _look_up(layer: Layer, time: float, box: Box) -> NDArray[np.uint8]:
+    """The layer in a part of the picture, (h, w, 3 or 4)."""
+    left, top, right, bottom = box
+    height, width = layer.texture.shape[:2]
+    # Pixel centres are whole numbers, in the texture from its own corner.
+    to_texture = np.array([[1, 0, (width - 1) / 2], [0, 1, (height - 1) / 2], [0, 0, 1]])
+    from_box = np.array([[1, 0, left], [0, 1, top], [0, 0, 1]])
+    matrix = to_texture @ np.linalg.inv(layer.motion.matrix(time)) @ from_box
+    covers = layer.texture.shape[2] == 3
+    found = cv2.warpAffine(
+        layer.texture,
+        matrix[:2],
+        (right - left, bottom - top),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REFLECT if covers else cv2.BORDER_CONSTANT,
+    )
+    return np.asarray(found, np.uint8)
+
+
+def _extent(layer: Layer, time: float, box: Box) -> Box:
+    """The part of the box that the layer can be seen in."""
+    rows, columns = layer.texture.shape[:2]
+    corners = np.array([[x, y, 1] for x in (-columns / 2, columns / 2) for y in (-rows / 2, rows / 2)]).T
+    x, y = (layer.motion.matrix(time) @ corners)[:2]
+    left, top, right, bottom = box
+    return (
+        max(left, math.floor(x.min())),
+        max(top, math.floor(y.min())),
+        min(right, math.ceil(x.max()) + 1),
+        min(bottom, math.ceil(y.max()) + 1),
+    )

