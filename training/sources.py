@@ -28,7 +28,7 @@ def open_source(data: DataTable, seed: int) -> Source:
     from training.synthetic import SyntheticSource
 
     if data.bank is not None:
-        return BankSource(Path(data.bank), crop=data.crop, seed=seed)
+        return BankSource(Path(data.bank), crop=data.crop, seed=seed, times=data.times)
     sampling = Sampling(
         crop=data.crop,
         largest_gap=data.largest_gap,
