@@ -75,12 +75,16 @@ def _match(block_of: NDArray[np.float32], within: NDArray[np.float32]) -> Flow:
 
 def _enlarged(shift: Flow, height: int, width: int, size: tuple[int, int]) -> Flow:
     """Shifts of blocks as flow of the whole frame, bilinear between the blocks' centres."""
-    last_row, last_column = shift.shape[0] - 1, shift.shape[1] - 1
-    scale_x, scale_y = size[0] / width, size[1] / height
-    centre = _BLOCK / 2 - 0.5
-    x = ((np.arange(width, dtype=np.float32) + 0.5) * scale_x - 0.5 - centre) / _STEP
-    y = ((np.arange(height, dtype=np.float32) + 0.5) * scale_y - 0.5 - centre) / _STEP
-    across = np.ascontiguousarray(np.broadcast_to(np.clip(x, 0, last_column), (height, width)))
-    down = np.ascontiguousarray(np.broadcast_to(np.clip(y, 0, last_row)[:, None], (height, width)))
-    flow = cv2.remap(shift, across.astype(np.float32), down.astype(np.float32), cv2.INTER_LINEAR)
-    return np.asarray(flow, np.float32) * np.array((1 / scale_x, 1 / scale_y), np.float32)
+    scale = size[0] / width, size[1] / height
+    # Frame pixel to place on the grid of blocks, each of which counts at its centre.
+    steps = [s / _STEP for s in scale]
+    starts = [((s - 1) / 2 - (_BLOCK - 1) / 2) / _STEP for s in scale]
+    place = np.array(((steps[0], 0, starts[0]), (0, steps[1], starts[1])), np.float64)
+    flow = cv2.warpAffine(
+        np.divide(shift, np.array(scale, np.float32), dtype=np.float32),
+        place,
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(flow, np.float32)
