@@ -9,6 +9,9 @@ Code and weights licence: vsrrin's.
 The flow comes from outside and is already good. The net learns a correction of it (once per pair), and for every t a
 refinement of the projected flow with the blending mask, and a residue on the blended picture. All three output layers
 are zero at first, so an untrained net returns what flow, linear projection and a blend return.
+
+This is the first generation, which the weights "draft" are of; the second, which new weights are of, is
+:mod:`vsrrin.nets.selection`. Both are the network "rrin_lite" to users.
 """
 
 from collections.abc import Mapping
