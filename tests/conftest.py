@@ -1,5 +1,6 @@
 """Clips and pictures that the tests share."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from torch import Tensor
 
 MEDIA = Path(__file__).parents[1] / "media"
 BUNNY = MEDIA / "bunny_stretch.mp4"
+
+# What a shell starts in the background ignores Ctrl-C, and so does all that it starts in turn; but some tests press it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
