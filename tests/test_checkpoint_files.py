@@ -153,6 +153,19 @@ def test_format_is_told_by_the_contents(state, saved, tmp_path):
         assert file.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.parametrize("begin", [b"\x80", b"PK"])
+def test_a_header_may_have_any_length(begin, tmp_path):
+    data = checkpoint_files.serialise({"weight": torch.ones(3)}, {"about": ""})
+    length = int.from_bytes(data[:8], "little")
+    longer = next(n for n in range(length, 1 << 17, 8) if n.to_bytes(8, "little").startswith(begin))
+    path = tmp_path / "x.safetensors"
+    checkpoint_files.write(path, longer.to_bytes(8, "little") + data[8 : 8 + length].ljust(longer) + data[8 + length :])
+    assert path.read_bytes().startswith(begin)
+    file = checkpoint_files.read_file(path)
+    assert (file.container, file.header) == ("safetensors", {"about": ""})
+    assert torch.equal(file.state["weight"], torch.ones(3))
+
+
 def test_a_changed_file_can_be_read_when_asked_for(saved):
     change_sidecar(saved, sha256="0" * 64)
     file = checkpoint_files.read_file(saved, verify=False)

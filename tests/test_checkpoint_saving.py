@@ -85,6 +85,24 @@ def test_failed_saving_leaves_the_old_file(net, saved, monkeypatch):
     assert {path.name for path in saved.parent.iterdir()} == {"mine.safetensors", "mine.json"}
 
 
+@pytest.mark.parametrize("calls", [0, 1])
+def test_what_ends_saving_between_the_files_leaves_weights_that_load(net, saved, monkeypatch, calls):
+    replace, left = os.replace, [None] * calls
+
+    def die(old: Path, new: Path) -> None:
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", die)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save(net, rrin.SPEC, saved, arithmetic="fork", sidecar=SIDECAR)
+    monkeypatch.undo()
+    assert [path.name for path in saved.parent.iterdir()] == ["mine.safetensors"]
+    assert checkpoint.load(saved).arithmetic == ("fork" if calls else "exact")
+
+
 @pytest.mark.parametrize(
     ("name", "options", "text"),
     [

@@ -1,4 +1,4 @@
-"""`vsrrin convert`, run as users run it, on small inputs; what it writes is checked with ffprobe."""
+"""`vsrrin convert` on small inputs; what it writes is checked with ffprobe."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.commands import vsrrin_command
 from tests.conftest import BUNNY
 from tests.image_files import ffmpeg, frames_of_bunny, picture, read, write, write_sequence
 from vsrrin import cli
@@ -36,9 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(*arguments: str | Path) -> tuple[int, str, str]:
     """Exit status, stdout and stderr of one run."""
-    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=120, check=False)
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout, done.stderr
+    return vsrrin_command(["convert", *arguments])
 
 
 def mistake(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 2) -> str:
@@ -67,7 +66,9 @@ def leftovers(folder: Path) -> list[str]:
 
 
 def test_twice_the_rate(folder: Path) -> None:
-    status, out, err = run("in.mp4", "out.mkv", "--fps", "2x")
+    command = [*COMMAND, "in.mp4", "out.mkv", "--fps", "2x"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    status, out, err = done.returncode, done.stdout, done.stderr
     assert (status, out) == (0, ""), err
     assert "verified: out.mkv has 24 frames, 0.480 s, 0 cuts" in err.splitlines()[-1]
     found = probe("out.mkv")
@@ -269,15 +270,15 @@ def test_segments_that_are_finished_are_kept(folder: Path) -> None:
     assert leftovers(folder) == []
 
 
-def test_a_damaged_image_in_the_middle(folder: Path) -> None:
-    frames = write_sequence(folder / "frames", 9)
-    data = bytearray((frames / "13.png").read_bytes())
+@pytest.mark.parametrize("number", [8, 13], ids=["first", "middle"])
+def test_a_damaged_image(folder: Path, capsys: pytest.CaptureFixture[str], number: int) -> None:
+    damaged = write_sequence(folder / "frames", 9) / f"{number}.png"
+    data = bytearray(damaged.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
-    (frames / "13.png").write_bytes(data)
+    damaged.write_bytes(data)
     for target in ("out", "out.mkv"):
-        status, _, err = run("frames", target)
-        assert status == 1
-        assert "13.png is damaged" in err.splitlines()[-1]
+        err = mistake(capsys, "frames", target, "--model", "draft", status=1)
+        assert f"{number}.png is damaged" in err.splitlines()[-1]
         assert not (folder / target).exists()
 
 
@@ -327,6 +328,8 @@ def test_what_cannot_be_done(folder: Path, capsys: pytest.CaptureFixture[str]) -
     ):
         assert message in mistake(capsys, *arguments, status=1)
     assert sorted(folder.rglob("*")) == before
+    (folder / "link").symlink_to("nothing_yet")
+    assert "link is a link, whose place a folder cannot take: give " in mistake(capsys, "in.mp4", "link/", status=1)
     write_sequence(folder / "frames", 2)
     assert "input and output are the same folder" in mistake(capsys, "frames", "frames/", "--overwrite")
 

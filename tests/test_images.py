@@ -99,7 +99,7 @@ def test_order_rate_and_properties(folder: Path) -> None:
         assert np.array_equal(as_stored(frame), picture(n))
         assert (frame.props["_DurationNum"], frame.props["_DurationDen"]) == (1001, 30000)
         assert (frame.props["_Matrix"], frame.props["_Range"], frame.props["_Transfer"]) == (0, 1, 13)
-    assert found.alpha is None
+    assert not found.has_alpha
     assert read_folder(folder).clip.fps == 24
 
 

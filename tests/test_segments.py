@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vsrrin import ConvertError
-from vsrrin.segments import Segment, WorkFolder, fingerprint, folder_of, ranges, recorded, sha256
+from vsrrin.segments import Segment, WorkFolder, fingerprint, folder_of, ranges, recorded, runs, sha256
 
 SIGNATURE = {"input": {"size": 3}, "model": "abc"}
 
@@ -20,6 +20,11 @@ def test_ranges_cover_all_frames() -> None:
     assert ranges(10, 4) == [range(0, 4), range(4, 8), range(8, 10)]
     assert ranges(8, 4) == [range(0, 4), range(4, 8)]
     assert ranges(1, 100) == [range(0, 1)]
+
+
+def test_runs_are_numbers_that_follow_each_other() -> None:
+    assert runs([0, 1, 2, 5, 7, 8]) == [range(0, 3), range(5, 6), range(7, 9)]
+    assert runs([]) == []
 
 
 def test_it_is_hidden_beside_the_target(tmp_path: Path) -> None:
@@ -93,6 +98,24 @@ def test_other_settings_are_named(tmp_path: Path) -> None:
     with WorkFolder(target, changed, overwrite=True) as work:
         assert work.finished(0, 4) is None
     assert recorded(target) == changed
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_what_nobody_knows_any_more_is_not_thrown_away_unasked(resume: bool, tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    with WorkFolder(target, SIGNATURE) as work:
+        put(work, 0, b"some")
+    (work.path / "manifest.json").unlink()
+    with (
+        pytest.raises(
+            ConvertError, match=r"holds 1 finished segments .* no manifest.json.*--overwrite without --resume"
+        ),
+        WorkFolder(target, SIGNATURE, resume=resume, overwrite=resume),
+    ):
+        pass
+    assert work.segment(0).read_bytes() == b"some"
+    with WorkFolder(target, SIGNATURE, overwrite=True):
+        assert not work.segment(0).exists()
 
 
 def test_an_error_before_the_first_segment_leaves_nothing(tmp_path: Path) -> None:

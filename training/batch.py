@@ -4,7 +4,7 @@ A source is a pure function from a number to a sample. So samples do not depend 
 how many processes ask, and a run that is resumed goes on with exactly the samples that it would have seen.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -62,30 +62,8 @@ class Batch:
             channels_last: Whether memory holds the channels of a pixel side by side, as many convolutions want it.
         """
         layout = torch.channels_last if channels_last else torch.contiguous_format
-        return self._each(lambda x: x.to(device, non_blocking=True, memory_format=layout))
-
-    def pin_memory(self) -> "Batch":
-        """The batch in memory that a GPU can read while it works; DataLoader asks for this by its name."""
-        return self._each(lambda x: x.pin_memory())
-
-    def split(self, parts: int) -> Iterator["Batch"]:
-        """Parts of equal size, in order, for the accumulation of gradients; they share the batch's memory.
-
-        Raises:
-            TrainingError: The samples cannot be shared out evenly.
-        """
-        if parts < 1 or len(self) % parts:
-            raise TrainingError(
-                f"Batch.split: {len(self)} samples cannot be split into {parts} equal parts; "
-                f"give a number that divides {len(self)}"
-            )
-        size = len(self) // parts
-        for start in range(0, len(self), size):
-            yield self._each(lambda x, start=start: x[start : start + size])  # type: ignore[misc]
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         members = (self.img0, self.img1, self.target, self.t, self.flow, self.truth, self.trust)
-        return Batch(*(change(member) for member in members))
+        return Batch(*(x.to(device, non_blocking=True, memory_format=layout) for x in members))
 
 
 class Source(Protocol):

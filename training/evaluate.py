@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from vsrrin.errors import VsrrinError
 
 from .errors import TrainingError
-from .table import MEASURES, Score, details, merged, read_csv, rendered, summary, write_csv
+from .table import MEASURES, Score, check_comparable, details, merged, read_csv, rendered, summary, write_csv
 
 if TYPE_CHECKING:
     from .methods import Method
@@ -38,6 +38,7 @@ def measure(
     sources: Iterable["Triplet"],
     log: Callable[[str], None],
     worst: "Worst | None" = None,
+    keep: Callable[[Sequence[Score]], object] | None = None,
 ) -> list[Score]:
     """Runs every method on every triplet.
 
@@ -46,6 +47,7 @@ def measure(
         sources: The triplets.
         log: Is told a line for each triplet.
         worst: Is given every triplet with the pictures made for it.
+        keep: Is given the scores of a triplet as soon as all methods have theirs.
     """
     from .metrics import flows
     from .sheet import Case
@@ -64,7 +66,10 @@ def measure(
             pictures[name] = methods[name](triplet.left, triplet.right, triplet.span.t)
             seconds = time.perf_counter() - began
             found[name] = _score(name, triplet, pictures[name], true_motion, seconds)
-        scores += [found[name] for name in order]
+        fresh = [found[name] for name in order]
+        scores += fresh
+        if keep is not None:
+            keep(fresh)
         if worst is not None:
             worst.add(Case(triplet, {name: pictures[name] for name in order}, {n: s.psnr for n, s in found.items()}))
         line = "  ".join(f"{name} {found[name].psnr:.2f}" for name in order)
@@ -176,6 +181,7 @@ def run(options: argparse.Namespace) -> str:
 
     Raises:
         VsrrinError: Something that is asked for is missing or wrong.
+        OSError: A file cannot be written.
     """
     from .triplets import read_triplets
 
@@ -184,29 +190,36 @@ def run(options: argparse.Namespace) -> str:
     if not methods and not old:
         raise TrainingError("nothing to measure; give --model, --methods or --merge")
     new: list[Score] = []
-    if methods:
-        worst = _worst(options, list(methods), own)
-        sources = read_triplets(options.data, limit=options.limit, split=not options.all)
-        new = measure(methods, sources, lambda line: print(line, file=sys.stderr, flush=True), worst)
-        if worst is not None:
-            options.sheet.write_bytes(worst.png())
-    scores = merged(old, new)
-    if options.csv:
-        write_csv(options.csv, scores)
+    worst = _worst(options, list(methods), own) if methods else None
+    try:
+        if methods:
+            sources = read_triplets(options.data, limit=options.limit, split=not options.all)
+            measure(methods, sources, lambda line: print(line, file=sys.stderr, flush=True), worst, new.extend)
+    finally:  # what has been measured is kept, whatever ends it
+        scores = merged(old, new)
+        if options.csv and (new or not methods):
+            write_csv(options.csv, scores)
+    if worst is not None:
+        options.sheet.write_bytes(worst.png())
+    check_comparable(scores)
     tables = [summary(scores), *(details(scores, measure) for measure in MEASURES)]
     return "\n\n".join([*(rendered(table, markdown=options.markdown) for table in tables), NOTE])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; the exit status is 0, or 2 for what was asked wrongly."""
+    """The command; the exit status is 0, or 2 for what was asked wrongly or cannot be written."""
     options = parse(arguments)
     import vapoursynth as vs
 
     try:
         print(run(options))
-    except (VsrrinError, vs.Error) as error:
+    except (VsrrinError, vs.Error, OSError) as error:
         print(f"training.evaluate: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        kept = f"; what was measured is in {options.csv}" if options.csv and options.csv.is_file() else ""
+        print(f"training.evaluate: interrupted{kept}", file=sys.stderr)
+        return 130
     return 0
 
 

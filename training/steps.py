@@ -63,7 +63,7 @@ class Stepper(nn.Module):
         self.net = net
         self._estimate = _with_flow_from_outside if spec.external_flow else _with_own_flow
         self._picture = _PICTURES.get(spec.name, _synthesize) if picture else None
-        self._has_flow = spec.external_flow or spec.estimates_flow
+        self._has_flow = spec.estimates_flow
 
     def forward(self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Run the net.
@@ -76,7 +76,7 @@ class Stepper(nn.Module):
 
         Returns:
             The picture at t, (N, 3, H, W), None if it is not wanted; the flow of the pair, (N, 4, h, w) in pixels of
-            its size, 0->1 then 1->0, None if the net has none.
+            its size, 0->1 then 1->0, None if the net does not find it itself.
         """
         estimate = self._estimate(self.net, img0, img1, flow)
         picture = None if self._picture is None else self._picture(self.net, img0, img1, estimate, t)

@@ -136,13 +136,17 @@ def read_csv(path: Path) -> list[Score]:
 
 
 def merged(old: Iterable[Score], new: Iterable[Score]) -> list[Score]:
-    """All results; a method's new ones take the place of its old ones.
+    """All results; a method's new ones take the place of its old ones."""
+    fresh = list(new)
+    return [s for s in old if s.method not in {n.method for n in fresh}] + fresh
+
+
+def check_comparable(scores: Sequence[Score]) -> None:
+    """Whether the means of the methods compare.
 
     Raises:
-        TrainingError: Methods were measured on different triplets, so that their means do not compare.
+        TrainingError: Methods were measured on different triplets.
     """
-    fresh = list(new)
-    scores = [s for s in old if s.method not in {n.method for n in fresh}] + fresh
     places = {name: {(s.clip, s.span) for s in own} for name, own in _by_method(scores)}
     first = next(iter(places), "")
     for name, own in places.items():
@@ -151,7 +155,6 @@ def merged(old: Iterable[Score], new: Iterable[Score]) -> list[Score]:
                 f"{first} and {name} were measured on different triplets ({len(places[first])} and {len(own)}, "
                 f"{len(own & places[first])} in common); merge results of the same --data, --all and --limit"
             )
-    return scores
 
 
 def _score(row: dict[str, str]) -> Score:

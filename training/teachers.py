@@ -6,8 +6,6 @@ Source: Hinton, Vinyals, Dean: "Distilling the knowledge in a neural network", a
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F  # noqa: N812  (the name the field uses)
-from torch import Tensor
 
 from training.batch import Batch
 from training.errors import RecipeError
@@ -42,9 +40,9 @@ class Teacher:
         table = recipe.distil
         model = checkpoint.load(table.teacher or "")
         spec = model.spec
-        if table.flow and not (spec.external_flow or spec.estimates_flow):
+        if table.flow and not spec.estimates_flow:
             raise RecipeError(
-                f"{recipe.where}: distil.teacher is {spec.name}, which has no flow; distil.flow must be 0."
+                f"{recipe.where}: distil.teacher is {spec.name}, which finds no flow itself; distil.flow must be 0."
             )
         if table.frame and not spec.arbitrary_t and recipe.data.times != "middle":
             raise RecipeError(
@@ -67,14 +65,5 @@ class Teacher:
             # A copy: the results of inference cannot take part in what has a gradient.
             frame = replace(batch, target=made.clamp(0, 1).clone())
         if self._flow:
-            found = full_size(estimate[:, :4].float(), batch.img0.shape[-1])
-            flow = replace(batch, truth=found.clone(), trust=torch.ones_like(batch.trust))
+            flow = replace(batch, truth=estimate[:, :4].float().clone(), trust=torch.ones_like(batch.trust))
         return Lesson(frame, flow)
-
-
-def full_size(flow: Tensor, side: int) -> Tensor:
-    """Flow (N, 4, h, h) in pixels of its size as (N, 4, side, side) in pixels of that."""
-    if flow.shape[-1] == side:
-        return flow
-    enlarged = F.interpolate(flow, (side, side), mode="bilinear", align_corners=False)
-    return enlarged * (side / flow.shape[-1])

@@ -14,7 +14,8 @@ import pickle
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -168,17 +169,33 @@ def serialise(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes
 
 def write(path: Path, data: bytes) -> None:
     """Replace a file in one step, so that nobody ever sees half of it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with _on_disk(path, data) as file:
+        os.replace(file, path)
+
+
+def write_weights(path: Path, data: bytes, sidecar: bytes) -> None:
+    """Replace weights and their side-car; whatever ends it, the side-car is that of the weights, or there is none."""
+    beside = path.with_suffix(".json")
+    with _on_disk(path, data) as weights, _on_disk(beside, sidecar) as facts:
+        beside.unlink(missing_ok=True)
+        os.replace(weights, path)
+        os.replace(facts, beside)
+
+
+@contextmanager
+def _on_disk(path: Path, data: bytes) -> Iterator[Path]:
+    """A file with these contents beside ``path``, to be renamed; removed if it has not been."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        temporary.chmod(0o644)
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> bytes:
@@ -196,7 +213,7 @@ def _read(path: Path) -> bytes:
 
 def _parse(path: Path, data: bytes) -> tuple[object, Mapping[str, str], str]:
     """The contents of a file, the metadata in it and its format, by what it is, not by what it is called."""
-    if data[:2] == b"PK" or data[0] == 0x80:
+    if not _looks_like_safetensors(data) and (data[:2] == b"PK" or data[0] == 0x80):
         return _parse_pickle(path, data), {}, "torch (zip)" if data[:2] == b"PK" else "torch (old format)"
     try:
         tensors = safetensors.torch.load(data)
@@ -207,6 +224,11 @@ def _parse(path: Path, data: bytes) -> tuple[object, Mapping[str, str], str]:
         ) from error
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     return tensors, header.get("__metadata__") or {}, "safetensors"
+
+
+def _looks_like_safetensors(data: bytes) -> bool:
+    """The length of the header comes first, and can begin with any byte, those of other formats included."""
+    return data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8
 
 
 def _parse_pickle(path: Path, data: bytes) -> object:

@@ -11,8 +11,8 @@ from .timing import ConstantTiming, Timing, VariableTiming, parse_ratio, read_ti
 
 _PROBED = 24
 """Frames of each of three runs that are looked at to tell whether a clip's frame rate is constant."""
-_ROUNDING = Fraction(21, 10_000)
-"""Seconds by which durations rounded to milliseconds can differ from the true ones, added up or alone."""
+ROUNDING = Fraction(21, 10_000)
+"""Seconds by which times and durations rounded to milliseconds can differ from the true ones, added up or alone."""
 
 
 def check_clip(clip: vs.VideoNode) -> vs.VideoFrame:
@@ -82,7 +82,7 @@ def _run_varies(clip: vs.VideoNode, rate: Fraction) -> bool:
     durations = [props.frame_duration(frame.props) for frame in clip.frames(close=True)]
     known = [duration for duration in durations if duration is not None]
     drift = abs(sum(known, Fraction(0)) - len(known) / rate)
-    return drift > _ROUNDING or any(abs(duration - 1 / rate) > _ROUNDING for duration in known)
+    return drift > ROUNDING or any(abs(duration - 1 / rate) > ROUNDING for duration in known)
 
 
 def _read_durations(clip: vs.VideoNode) -> list[Fraction]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from . import preparation
 from .errors import ConvertError
 from .media.encoders import EncoderSettings
 from .media.mux import join
@@ -20,7 +19,7 @@ from .media.verify import Expected, verify
 from .pipeline import Job, encode_segments
 from .preparation import Prepared, Settings, prepare
 from .segments import Segment, WorkFolder, ranges
-from .sources import ClipSource, Source
+from .sources import ClipSource
 
 __all__ = [
     "ClipSource",
@@ -29,8 +28,6 @@ __all__ = [
     "Result",
     "Settings",
     "convert",
-    "interpolated",
-    "open_source",
     "outline",
 ]
 
@@ -127,18 +124,6 @@ def outline(settings: Settings, *, source: ClipSource | None = None) -> Outline:
         VsrrinError: Anything about the source, the settings, the target or the model is not as it must be.
     """
     return _outline(settings, prepare(settings, source))
-
-
-def open_source(settings: Settings, source: ClipSource | None = None) -> Source:
-    """The source of a conversion whose output is no video file: cut, and turned as a player would turn it.
-
-    Raises:
-        VsrrinError: It cannot be read, or start and end leave nothing.
-    """
-    return preparation.open_any(settings, source, turn=True)
-
-
-interpolated = preparation.interpolated
 
 
 def convert(

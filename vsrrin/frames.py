@@ -289,9 +289,9 @@ def _samples(rgb: Planes, colour: Colour, y: int, x: int) -> list[Planes]:
             *(_scaled(_average(rgb[channel], y, x).copy(), colour.luma) for channel in (2, 0)),
         ]
     luma = _luma(rgb, colour)
-    low_luma, (red, green, blue) = _average(luma, y, x), (_average(channel, y, x) for channel in rgb)
+    low_luma, red, blue = (_average(channel, y, x) for channel in (luma, rgb[0], rgb[2]))
     if colour.matrix == _YCGCO:
-        chroma = green - low_luma, (red - blue) * np.float32(0.5)
+        chroma = _average(rgb[1], y, x) - low_luma, (red - blue) * np.float32(0.5)
     else:
         kr, kb = colour.luma_weights
         chroma = (blue - low_luma) * np.float32(0.5 / (1 - kb)), (red - low_luma) * np.float32(0.5 / (1 - kr))

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -23,10 +23,9 @@ from .errors import ArgumentError, ConvertError
 from .frames import Colour
 from .image_headers import read_header
 from .images import ImageClip, read_folder, write_png
-from .pipeline import reason
 from .preparation import Settings
 from .segments import WorkFolder
-from .sources import ClipSource, Source
+from .sources import ClipSource, Source, reason
 
 _WRITERS = min(4, os.cpu_count() or 1)
 _DIGITS = 6
@@ -157,6 +156,7 @@ def _prepare(settings: Settings, images: Images | None) -> _Prepared:
     _check_target(settings)
     source = preparation.open_any(settings, images.clip if images else None, turn=True)
     retiming.check(settings.speed, source)
+    settings = preparation.with_tiles(settings, source.clip)
     has_alpha = images.has_alpha if images else "_Alpha" in source.clip.get_frame(0).props
     made = _interpolated(settings, source, has_alpha)
     notes = list(source.notes)
@@ -180,10 +180,19 @@ def _check_target(settings: Settings) -> None:
         raise ConvertError(f"the folder {target.parent}, which is to hold the output, does not exist: make it first")
     if target.exists() and source.exists() and target.samefile(source):
         raise ArgumentError(f"input and output are the same folder, {target}: choose another output")
+    _check_replaceable(target, overwrite=settings.overwrite)
+    if segments.recorded(target) and not settings.resume and not settings.overwrite:
+        raise segments.unfinished(target)
+
+
+def _check_replaceable(target: Path, *, overwrite: bool) -> None:
+    """Whether the output may take this place: only numbered PNGs are ever replaced, and only if that is asked for."""
     if target.exists() and not target.is_dir():
         raise ConvertError(f"{target} is a file: give the name of a folder, or of a video file")
+    if target.is_symlink():
+        raise ConvertError(f"{target} is a link, whose place a folder cannot take: give {target.resolve()}")
     if target.exists() and (entries := sorted(entry.name for entry in target.iterdir())):
-        if not settings.overwrite:
+        if not overwrite:
             raise ConvertError(f"the folder {target} is not empty: --overwrite replaces the images in it")
         others = [name for name in entries if not _OURS.fullmatch(name)]
         if others:
@@ -191,8 +200,6 @@ def _check_target(settings: Settings) -> None:
                 f"the folder {target} holds more than numbered PNGs ({others[0]}), which are not to be lost: "
                 "choose another output"
             )
-    if segments.recorded(target) and not settings.resume and not settings.overwrite:
-        raise segments.unfinished(target)
 
 
 def _interpolated(settings: Settings, source: Source, has_alpha: bool) -> vs.VideoNode:
@@ -280,7 +287,7 @@ class _Run:
 
     def _frames(self) -> Iterator[tuple[int, vs.VideoFrame]]:
         try:
-            for span in _spans(self._missing):
+            for span in segments.runs(self._missing):
                 part = self._prepared.clip[span.start : span.stop]
                 yield from zip(span, part.frames(), strict=True)
         except vs.Error as error:
@@ -307,29 +314,23 @@ def _read_cuts(path: Path) -> set[int]:
     return {int(line) for line in lines if line.endswith("\n") and line.strip().isdigit()}
 
 
-def _spans(numbers: Sequence[int]) -> list[range]:
-    """Numbers in ranges that follow each other."""
-    spans: list[range] = []
-    for number in numbers:
-        if spans and spans[-1].stop == number:
-            spans[-1] = range(spans[-1].start, number + 1)
-        else:
-            spans.append(range(number, number + 1))
-    return spans
-
-
 def _publish(folder: Path, settings: Settings) -> None:
-    """Give the finished folder its name; what it replaces is removed only then."""
+    """Give the finished folder its name; what it replaces is removed only then.
+
+    It keeps what it can be continued by until it has the name: whoever has put something there meanwhile may take it
+    away again.
+    """
     target, old = settings.target, folder.with_name(f"{folder.name}.old")
     try:
-        for entry in list(folder.iterdir()):
-            if not _OURS.fullmatch(entry.name):
-                entry.unlink()
+        _check_replaceable(target, overwrite=settings.overwrite)
         if target.exists() and any(target.iterdir()):
-            if not settings.overwrite:
-                raise ConvertError(f"{target} has come into being meanwhile: --overwrite replaces it")
+            if old.exists():  # a run was killed while it removed what it had replaced
+                shutil.rmtree(old)
             os.replace(target, old)
         os.replace(folder, target)
+        for entry in list(target.iterdir()):
+            if not _OURS.fullmatch(entry.name):
+                entry.unlink()
     except OSError as error:
         if old.exists() and not target.exists():
             os.replace(old, target)

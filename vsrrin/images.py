@@ -23,7 +23,6 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from .alpha import alpha_of
 from .errors import ConvertError
 from .image_headers import Header, read_header
 
@@ -56,11 +55,6 @@ class ImageClip:
     has_alpha: bool
     profile: bytes | None
     notes: tuple[str, ...]
-
-    @property
-    def alpha(self) -> vs.VideoNode | None:
-        """Alpha as a GRAY clip of full range."""
-        return alpha_of(self.clip) if self.has_alpha else None
 
 
 def read_folder(path: Path, fps: Fraction = Fraction(24)) -> ImageClip:

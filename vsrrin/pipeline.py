@@ -1,6 +1,5 @@
 """Frames of a clip into segments: decoding, interpolation and encoding at the same time, through a bounded queue."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -9,10 +8,11 @@ from threading import Event, Thread
 
 import vapoursynth as vs
 
-from .errors import ConvertError, VsrrinError
+from .errors import ConvertError
 from .media.encode import ColourTags, SegmentWriter, VideoTimes
 from .media.encoders import EncoderSettings
-from .segments import Segment, WorkFolder
+from .segments import Segment, WorkFolder, runs
+from .sources import reason
 
 _QUEUED = 8
 """Frames that wait for the encoder at most."""
@@ -57,7 +57,7 @@ def encode_segments(job: Job, work: WorkFolder, report: Callable[[int, Sequence[
     known = {number: work.finished(number, len(span)) for number, span in enumerate(job.spans)}
     encoder = _EncoderThread(job, work)
     missing = [number for number, segment in known.items() if segment is None]
-    for run in _runs(missing):
+    for run in runs(missing):
         encoder.start(run)
         try:
             _feed(job, encoder, range(job.spans[run[0]].start, job.spans[run[-1]].stop), report)
@@ -78,17 +78,6 @@ def _check_headers(segments: Sequence[Segment], encoder: EncoderSettings) -> Non
         )
 
 
-def _runs(numbers: Sequence[int]) -> list[list[int]]:
-    """Numbers in groups that follow each other."""
-    groups: list[list[int]] = []
-    for number in numbers:
-        if groups and number == groups[-1][-1] + 1:
-            groups[-1].append(number)
-        else:
-            groups.append([number])
-    return groups
-
-
 def _feed(job: Job, encoder: "_EncoderThread", span: range, report: Callable[[int, Sequence[int]], None]) -> None:
     """Hand frames to the encoder, in order, until all are encoded."""
     for number, frame in zip(span, _frames(job.clip, span), strict=True):
@@ -105,15 +94,6 @@ def _frames(clip: vs.VideoNode, span: range) -> Iterator[vs.VideoFrame]:
         yield from part.frames()
     except vs.Error as error:
         raise ConvertError(reason(error)) from error
-
-
-def reason(error: vs.Error) -> str:
-    """Why a frame could not be made, without the traceback that VapourSynth puts around errors of callbacks."""
-    if isinstance(error.__cause__, VsrrinError):
-        return str(error.__cause__)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    last = re.sub(r"^(vsrrin|vapoursynth)\.[\w.]*Error: ", "", lines[-1]) if lines else "no reason is known"
-    return f"a frame could not be made: {last}"
 
 
 @dataclass
@@ -146,8 +126,9 @@ class _EncoderThread:
     def wait(self) -> bool:
         """Wait a moment; whether all is encoded."""
         self._thread.join(_PATIENCE)
+        ended = not self._thread.is_alive()  # asked first: it may fail at any moment until it has ended
         self._raise_failure()
-        return not self._thread.is_alive()
+        return ended
 
     def stop(self) -> None:
         """Wait for the thread, which gives up the segment at hand unless all is encoded."""

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from itertools import accumulate, pairwise
 from math import ceil
 from pathlib import Path
@@ -25,12 +25,14 @@ from .media.encode import ColourTags, Hdr, VideoTimes
 from .media.encoders import EncoderSettings, choose_encoder
 from .media.pixels import Pixels
 from .media.streams import AudioMode, StreamPlan, container_for, plan_streams
-from .models import shared
+from .models import Shared, shared
 from .retiming import Speed
 from .sources import ClipSource, Moment, Source, open_clip, open_file
 
 _SEGMENT_SECONDS = 10
 _SHORTEST_SEGMENT = 24
+_PACKAGES = ("torch", "av", "numpy", "opencv-python-headless", "vapoursynth", "vapoursynth-bestsource")
+"""What decodes, converts, interpolates and encodes."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Settings:
         factor: Output frames per source frame; 2 if neither it nor ``fps`` is given.
         fps: Output frames per second, instead of ``factor``.
         rate_out: Rate at which the frames made by ``factor`` are shown: slow motion, unless it is the rate they have.
-        model: See :func:`vsrrin.interpolate`; as are tile, overlap, scale, device, precision, scene, scene_threshold
-            and at_cut.
+        model: See :func:`vsrrin.interpolate`; as are tile, overlap, scale, device, precision, backend, scene,
+            scene_threshold and at_cut.
         start: First moment used: seconds since the beginning as a Fraction, or a frame number as an int.
         end: Moment from which nothing is used any more, in the same way.
         codec: An encoder; ``None`` for the container's usual one.
@@ -69,6 +71,7 @@ class Settings:
     scale: float | None = None
     device: str | None = None
     precision: str = "auto"
+    backend: str = "auto"
     scene: SceneMode = "auto"
     scene_threshold: float | None = None
     at_cut: Literal["hold", "nearest", "blend"] = "hold"
@@ -130,6 +133,7 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
     _check_target(settings)
     source = open_any(settings, clip_source)
     retiming.check(settings.speed, source)
+    settings = with_tiles(settings, source.clip)
     made = interpolated(settings, source)
     tempo = retiming.tempo(settings.speed, source)
     plan = plan_streams(
@@ -180,23 +184,23 @@ def open_any(settings: Settings, clip_source: ClipSource | None = None, *, turn:
 
 
 def interpolated(settings: Settings, source: Source) -> vs.VideoNode:
-    """The source's clip through the filter.
+    """The source's clip through the filter, with settings that `with_tiles` has completed.
 
     Raises:
         VsrrinError: Anything about the clip, the model or the settings is not as it must be.
     """
     speed = settings.speed
-    check_clip(source.clip)
-    tiles = _tiles(settings, source.clip)
     options: dict[str, Any] = {
         "model": settings.model,
         "scene": settings.scene,
         "scene_threshold": settings.scene_threshold,
         "at_cut": settings.at_cut,
+        "tile": settings.tile,
+        "overlap": settings.overlap,
         "scale": settings.scale,
         "device": settings.device,
         "precision": settings.precision,
-        **tiles,
+        "backend": settings.backend,
     }
     try:
         if speed.fps is None:
@@ -221,17 +225,26 @@ def _timecodes(source: Source) -> str:
     return "\n".join(("# timecode format v2", *(str(time * 1000) for time in times), ""))
 
 
-def _tiles(settings: Settings, clip: vs.VideoNode) -> dict[str, object]:
-    """The tiles to use, named so that free memory at another time does not change the result."""
+def with_tiles(settings: Settings, clip: vs.VideoNode) -> Settings:
+    """The settings with the tiles to use, chosen once for all that follows: free memory changes from call to call.
+
+    Raises:
+        VsrrinError: The clip cannot be processed, or the model cannot be loaded.
+    """
+    check_clip(clip)
     if settings.tile is not None:
-        return {"tile": settings.tile, "overlap": settings.overlap if settings.tile else None}
-    network = shared(settings.model, device=settings.device, precision=settings.precision)
+        return settings if settings.tile else replace(settings, overlap=None)
+    network = _network(settings)
     engine = Interpolator(network.model, backend=network.backend, scale=settings.scale, overlap=settings.overlap)
     grid = engine.plan(clip.height, clip.width).grid
     engine.close()
     if len(grid.tiles) == 1:
-        return {"tile": 0, "overlap": None}
-    return {"tile": (grid.tiles[0].width, grid.tiles[0].height), "overlap": grid.overlap}
+        return replace(settings, tile=0, overlap=None)
+    return replace(settings, tile=(grid.tiles[0].width, grid.tiles[0].height), overlap=grid.overlap)
+
+
+def _network(settings: Settings) -> Shared:
+    return shared(settings.model, device=settings.device, precision=settings.precision, backend=settings.backend)
 
 
 def with_tiles_of_first_run(settings: Settings) -> Settings:
@@ -323,7 +336,7 @@ def _segment_frames(settings: Settings, times: VideoTimes) -> int:
 
 def signature(settings: Settings, source: Source, made: vs.VideoNode) -> dict[str, object]:
     """All that the output's frames depend on; sound and subtitles do not touch them, so that these may be changed."""
-    network = shared(settings.model, device=settings.device, precision=settings.precision)
+    network = _network(settings)
     speed = settings.speed
     return {
         "input": dict(source.signature),
@@ -331,9 +344,17 @@ def signature(settings: Settings, source: Source, made: vs.VideoNode) -> dict[st
         "part": [str(source.cut.start), str(source.cut.end)],
         "speed": {name: str(getattr(speed, name)) for name in ("factor", "fps", "rate_out")},
         "model": segments.sha256(locate(settings.model)[0]),
-        "network": f"{network.model.spec.name}, {network.backend.device}, {settings.precision}",
-        "tiles": _tiles(settings, source.clip),
+        "network": f"{network.model.spec.name}, {network.backend.device}, {network.backend.name}, {settings.precision}",
+        "tiles": {"tile": settings.tile, "overlap": settings.overlap},
         "scale": settings.scale,
         "scenes": [settings.scene, settings.scene_threshold, settings.at_cut],
-        "versions": {"vsrrin": vsrrin.__version__, **{name: version(name) for name in ("torch", "av")}},
+        "versions": {"vsrrin": vsrrin.__version__, **{name: _version(name) for name in _PACKAGES}},
     }
+
+
+def _version(package: str) -> str | None:
+    """Of a package; ``None`` if it has come here in another way, as VapourSynth and its plugins may."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,6 +1,7 @@
 """A picture of one frame pair of a clip: source and new frames, and below them what the network made of the pair.
 
-New frames come from :func:`vsrrin.interpolate` on the whole clip, so they are those of a whole run.
+New frames come from :func:`vsrrin.interpolate` on the whole clip, so they are those of a whole run. Images with alpha
+are laid over black, as a conversion interpolates them.
 """
 
 from bisect import bisect_right
@@ -18,6 +19,7 @@ from torch import Tensor
 import vsrrin
 
 from . import frames, scene, screen, strip
+from .alpha import premultiplied
 from .checkpoint import load
 from .errors import ArgumentError, ConvertError, VsrrinError
 from .frames import Colour
@@ -43,11 +45,12 @@ class Wanted:
 
     Attributes:
         source: The video file or folder of images.
-        at: Seconds after the start of the first frame, or a frame number.
+        at: Seconds since the beginning of the file, or a frame number.
         factor: Output frames per source frame, 2 to `MAX_FACTOR`.
         model: Bundled name or path.
         device: As for :func:`vsrrin.interpolate`.
         precision: Likewise.
+        backend: Likewise; flow and mask are made by PyTorch.
         tile: Likewise.
         scale: Likewise.
     """
@@ -58,6 +61,7 @@ class Wanted:
     model: str | Path = "rrin_lite"
     device: str | None = None
     precision: str = "auto"
+    backend: str = "auto"
     tile: int | tuple[int, int] | None = None
     scale: float | None = None
 
@@ -109,7 +113,10 @@ def preview(wanted: Wanted) -> Preview:
 def _open(path: Path) -> Source:
     if path.is_dir():
         images = read_folder(path)
-        source = open_clip(ClipSource(lambda: images.clip, {}, images.notes), path)
+        clip, notes = images.clip, images.notes
+        if images.has_alpha:
+            clip, notes = premultiplied(clip), (*notes, "transparent parts are shown in black")
+        source = open_clip(ClipSource(lambda: clip, {}, notes), path)
     else:
         source = open_file(path)
     if source.clip.num_frames < 2:
@@ -142,7 +149,7 @@ def _pair(source: Source, wanted: Wanted) -> _Pair:
         "tile": wanted.tile,
         "scale": wanted.scale,
     }
-    made = vsrrin.interpolate(clip, factor, wanted.model, **options)
+    made = vsrrin.interpolate(clip, factor, wanted.model, backend=wanted.backend, **options)
     got = [made.get_frame(factor * left + k) for k in range(factor + 1)]
     images = [frames.to_tensor(frame, _colour(frame)) for frame in (got[0], got[-1])]
     notes = list(source.notes)

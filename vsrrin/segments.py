@@ -13,7 +13,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -46,6 +47,17 @@ class Segment:
 def ranges(frames: int, length: int) -> list[range]:
     """The output frames of each segment: ``length`` in each but the last."""
     return [range(start, min(start + length, frames)) for start in range(0, frames, length)]
+
+
+def runs(numbers: Iterable[int]) -> list[range]:
+    """Ascending numbers as ranges of those that follow each other."""
+    found: list[range] = []
+    for number in numbers:
+        if found and found[-1].stop == number:
+            found[-1] = range(found[-1].start, number + 1)
+        else:
+            found.append(range(number, number + 1))
+    return found
 
 
 def fingerprint(path: Path) -> dict[str, object]:
@@ -84,7 +96,7 @@ class WorkFolder:
 
     Raises:
         ConvertError: Another run works in it; there is unfinished work and nothing is said of it; it is of other
-            settings; it cannot be written.
+            settings, or it is not known of which; it cannot be written.
     """
 
     def __init__(
@@ -125,15 +137,20 @@ class WorkFolder:
 
     def _begin(self) -> None:
         manifest = self.path / "manifest.json"
-        # A run that was killed before it had written its manifest left nothing to continue.
         if manifest.exists():
             if self._resume:
                 self._compare(manifest)
                 return
             if not self._overwrite:
                 raise unfinished(self._target)
+        elif (done := len(_finished(self.path))) and (self._resume or not self._overwrite):
+            raise ConvertError(
+                f"{self.path} holds {done} finished segments or images, but nothing says what they are of (there is no "
+                f"{manifest.name}), so that they cannot be continued: --overwrite without --resume begins again"
+            )
+        # The manifest is replaced last: as long as anything is left, it says what that is of.
         for file in self.path.iterdir():
-            if file.name != "lock":
+            if file.name not in ("lock", manifest.name):
                 file.unlink()
         _write_whole(manifest, json.dumps(self._signature, indent=2))
 
@@ -188,7 +205,10 @@ class WorkFolder:
         self.part(number).unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it."""
+        """Remove the folder with all that is in it, what has been finished first: without it, the rest is nothing."""
+        with suppress(OSError):
+            for file in _finished(self.path):
+                file.unlink()
         shutil.rmtree(self.path, ignore_errors=True)
 
     def _facts(self, number: int) -> Path:

@@ -1,5 +1,6 @@
 """What is converted: a video file through BestSource, or a clip that somebody else makes; cut, and with exact times."""
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,8 +9,8 @@ from pathlib import Path
 
 import vapoursynth as vs
 
-from .clips import frame_rate
-from .errors import ArgumentError, ConvertError
+from .clips import ROUNDING, frame_rate
+from .errors import ArgumentError, ConvertError, VsrrinError
 from .media.probe import MediaInfo, StreamInfo, probe
 from .media.streams import Cut
 from .media.times import FrameTimes, read_times
@@ -17,9 +18,6 @@ from .segments import fingerprint
 
 Moment = Fraction | int
 """Seconds since the beginning of the file, or, as an int, the number of a frame."""
-
-_ROUNDING = Fraction(21, 10_000)
-"""Seconds by which times rounded to milliseconds can be off a constant rate."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def open_file(path: Path, *, start: Moment | None = None, end: Moment | None = N
         turn: Turn the frames as a player would; otherwise they stay as stored.
 
     Raises:
-        ConvertError: It cannot be read, is damaged, or has no video.
+        ConvertError: It cannot be read, is damaged where it is to begin, or has no video.
         ArgumentError: ``start`` and ``end`` leave nothing.
     """
     info = probe(path)
@@ -89,7 +87,7 @@ def open_clip(source: ClipSource, path: Path, *, start: Moment | None = None, en
     """Open a clip that somebody else makes; ``path`` is what messages call it.
 
     Raises:
-        ConvertError: Its rate is not constant.
+        ConvertError: Its rate is not constant, or its first frame cannot be made.
         ArgumentError: ``start`` and ``end`` leave nothing.
     """
     clip = source.open()
@@ -132,12 +130,31 @@ def _source(
             f"no frame of {info.path} is from {_said(start, 'the beginning')} to {_said(end, 'the end')}: it has "
             f"{clip.num_frames} frames, from {float(times.starts[0]):.3f} to {float(times.end):.3f} s"
         )
+    used = clip[first:last]
+    _check_first_frame(used)
     part = replace(times, starts=times.starts[first:last])
     if last < clip.num_frames:
         part = replace(part, last_duration=times.starts[last] - times.starts[last - 1])
     begin = _second(times, start, Fraction(0))
     finish = None if end is None or last == clip.num_frames else _second(times, end, times.end)
-    return Source(clip[first:last], info, part, rate, Cut(begin, finish), signature, notes)
+    return Source(used, info, part, rate, Cut(begin, finish), signature, notes)
+
+
+def _check_first_frame(clip: vs.VideoNode) -> None:
+    """All that is settled before the work looks at this frame, and takes for granted that there is one."""
+    try:
+        clip.get_frame(0).close()
+    except vs.Error as error:
+        raise ConvertError(reason(error)) from error
+
+
+def reason(error: vs.Error) -> str:
+    """Why a frame could not be made, without the traceback that VapourSynth puts around errors of callbacks."""
+    if isinstance(error.__cause__, VsrrinError):
+        return str(error.__cause__)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    last = re.sub(r"^(vsrrin|vapoursynth)\.[\w.]*Error: ", "", lines[-1]) if lines else "no reason is known"
+    return f"a frame could not be made: {last}"
 
 
 def _number(times: FrameTimes, moment: Moment | None, default: int) -> int:
@@ -171,6 +188,6 @@ def steady_rate(times: FrameTimes) -> Fraction | None:
     average = (len(starts) - 1) / (starts[-1] - starts[0])
     whole, ntsc = Fraction(round(average)), Fraction(round(average * Fraction(1001, 1000)) * 1000, 1001)
     for rate in (*times.rates, ntsc, whole, average.limit_denominator(1001)):
-        if rate and all(abs(start - starts[0] - number / rate) <= _ROUNDING for number, start in enumerate(starts)):
+        if rate and all(abs(start - starts[0] - number / rate) <= ROUNDING for number, start in enumerate(starts)):
             return rate
     return None

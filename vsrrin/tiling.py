@@ -5,7 +5,7 @@ least ``overlap`` pixels. Three eighths of that strip on each side are context o
 in from beyond the tile's edge, so it is thrown away. The two results are cross-faded over the quarter in the middle.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -85,12 +85,6 @@ class TileGrid:
         height, tops = self._axis(self.height, self.tile[0])
         width, lefts = self._axis(self.width, self.tile[1])
         return _fades(tops, height, self.height), _fades(lefts, width, self.width)
-
-    def batches(self, size: int) -> Iterator[list[int]]:
-        """Tile numbers in groups of at most ``size``."""
-        numbers = range(len(self.tiles))
-        for start in range(0, len(numbers), size):
-            yield list(numbers[start : start + size])
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
         """Cross-fades tiles (N, C, height, width), in the order of ``tiles``, into (N, C, H, W)."""

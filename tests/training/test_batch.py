@@ -29,19 +29,6 @@ def test_samples_are_stacked_in_order() -> None:
     assert [float(each[1].mean()) for each in (batch.flow, batch.truth, batch.trust)] == [5, 6, 7]
 
 
-def test_parts_of_a_batch_are_its_samples_in_order() -> None:
-    batch = collate([sample(value) for value in range(6)])
-    parts = list(batch.split(3))
-    assert [len(part) for part in parts] == [2, 2, 2]
-    assert [float(x) for part in parts for x in part.img0[:, 0, 0, 0]] == list(range(6))
-    assert parts[1].truth.data_ptr() == batch.truth[2:].data_ptr()
-
-
-def test_a_batch_that_cannot_be_shared_out_evenly_is_refused() -> None:
-    with pytest.raises(TrainingError, match=r"6 samples cannot be split into 4 equal parts.*divides 6"):
-        list(collate([sample(value) for value in range(6)]).split(4))
-
-
 def test_samples_of_several_sizes_are_no_batch() -> None:
     with pytest.raises(TrainingError, match=r"\(3, 8, 8\), \(3, 16, 16\).*one size"):
         collate([sample(0), sample(0, 16)])

@@ -1,12 +1,15 @@
 """The command that measures quality: its tables, files and messages."""
 
 import csv
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import pytest
 
-from training import evaluate
+from training import evaluate, methods
+from training.table import read_csv
+from training.triplets import Picture
 from vsrrin.checkpoint import bundled
 
 from .moving import write_video
@@ -65,6 +68,36 @@ def test_a_path_through_the_bare_network_beside_earlier_results(
     capsys.readouterr()
     assert evaluate.main([*data, "--model", "--methods", "", "--merge", str(after), "--markdown"]) == 0
     assert [line[0] for line in cells(capsys.readouterr().out)[0]] == ["method", "---", "blend", f"vsrrin {path}"]
+
+
+def test_what_was_measured_is_kept_whatever_ends_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / "shot.mp4", 12, 4.0)
+    results = tmp_path / "results.csv"
+    data = ["--data", str(tmp_path), "--all", "--model", "--csv", str(results)]
+    calls: list[object] = []
+
+    def tires(left: Picture, right: Picture, t: Fraction) -> Picture:
+        calls.append(t)
+        if len(calls) == 3:  # one of them before the first triplet, to load
+            raise KeyboardInterrupt
+        return left
+
+    with monkeypatch.context() as patched:
+        patched.setattr(methods, "make", lambda name, device: tires)
+        assert evaluate.main([*data, "--methods", "tires"]) == 130
+    assert f"interrupted; what was measured is in {results}" in capsys.readouterr().err
+    assert [score.method for score in read_csv(results)] == ["tires"]
+
+    (tmp_path / "sheet.png").mkdir()
+    sheet = ["--sheet", str(tmp_path / "sheet.png")]
+    assert evaluate.main([*data, "--methods", "blend,dis", *sheet]) == 2
+    assert "Is a directory" in capsys.readouterr().err
+    kept = results.read_text()
+    assert {score.method for score in read_csv(results)} == {"blend", "dis"}
+    assert evaluate.main([*data, "--methods", "blend,nothing"]) == 2
+    assert results.read_text() == kept
 
 
 def test_wrong_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,7 +56,7 @@ def test_a_recipe_written_as_toml_is_the_same_recipe(tmp_path: Path) -> None:
         ({"optim": {"milestones": [2, 1]}}, "optim.milestones must be a list of whole numbers, ascending, not [2, 1]."),
         ({"optim": {"milestones": [2]}}, 'optim.milestones are for optim.schedule = "multistep", not "cosine".'),
         ({"optim": {"warmup": 7}}, "optim.warmup must be at most optim.steps, 6, not 7."),
-        ({"model": {"name": "rife"}}, "model.name must be one of bmbc, cain, raft_rrin, rrin, rrin_lite, srrin"),
+        ({"model": {"name": "rife"}}, "model.name must be one of bmbc, cain, raft_rrin, rrin, rrin_lite, rrin_lite_quick"),
         ({"model": {"frozen": "correct"}}, "model.frozen must be a list of texts, not 'correct'."),
         ({"data": {"crop": 40}}, "data.crop must be a multiple of 16, not 40."),
         ({"data": {"margin": 3}}, "data.margin must be even, not 3."),
@@ -69,8 +69,10 @@ def test_a_recipe_written_as_toml_is_the_same_recipe(tmp_path: Path) -> None:
         ({"model": {"name": "cain"}}, 'cain makes the middle of a pair only: data.times must be "middle".'),
         (
             {"model": {"name": "cain"}, "data": {"times": "middle"}, "loss": {"flow": 1}},
-            "cain has no flow, so loss.flow and distil.flow must be 0.",
+            "cain finds no flow itself, so loss.flow and distil.flow must be 0.",
         ),
+        ({"loss": {"flow": 1}}, "rrin_lite finds no flow itself, so loss.flow and distil.flow must be 0."),
+        ({"distil": {"teacher": "runs/rrin.safetensors", "flow": 1}}, "rrin_lite finds no flow itself"),
     ],
 )
 def test_what_is_wrong_is_named_with_what_is_allowed(changes: dict[str, Any], expected: str) -> None:

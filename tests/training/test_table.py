@@ -71,4 +71,6 @@ def test_new_results_replace_old_ones_of_the_same_method() -> None:
 
 def test_results_of_other_triplets_do_not_compare() -> None:
     with pytest.raises(TrainingError, match=r"a and c were measured on different triplets \(3 and 1, 1 in common\)"):
-        table.merged(SCORES, [replace(SCORES[0], method="c")])
+        table.check_comparable([*SCORES, replace(SCORES[0], method="c")])
+    table.check_comparable(SCORES)
+    table.check_comparable([])

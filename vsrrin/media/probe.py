@@ -7,7 +7,7 @@ streams) is taken off and kept in `MediaInfo.start`.
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -90,8 +90,6 @@ class MediaInfo:
         sample_aspect: Width of a pixel over its height; 1 if not known.
         video_start: Time of the first picture.
         display_matrix: FFmpeg's nine integers behind `rotation`, which may also mirror; ``None`` without.
-        side_data: Further facts of the video by FFmpeg's name ("mastering_display_metadata",
-            "content_light_level"...), as raw bytes.
     """
 
     path: Path
@@ -107,7 +105,6 @@ class MediaInfo:
     sample_aspect: Fraction
     video_start: Fraction
     display_matrix: tuple[int, ...] | None = None
-    side_data: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def probe(path: Path) -> MediaInfo:
@@ -142,7 +139,7 @@ def _read(path: Path, container: av.container.InputContainer) -> MediaInfo:
     source = container.streams[video.index]
     assert isinstance(source, av.VideoStream)
     side_data = {str(name): data for name, data in source.codec_context.coded_side_data.items()}
-    matrix = side_data.pop("display_matrix", None)
+    matrix = side_data.get("display_matrix")
     numbers = struct.unpack("=9i", matrix) if matrix is not None and len(matrix) == 36 else None
     chapters = tuple(_chapter(chapter, beginning) for chapter in container.chapters())
     duration = container.duration
@@ -162,7 +159,6 @@ def _read(path: Path, container: av.container.InputContainer) -> MediaInfo:
         sample_aspect=aspect,
         video_start=first,
         display_matrix=numbers,
-        side_data=side_data,
     )
 
 

@@ -1,0 +1,63 @@
+"""What a conversion settles before its first frame, and what it writes down to be continued by."""
+
+from fractions import Fraction
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import vapoursynth as vs
+
+import vsrrin
+from vsrrin import memory
+from vsrrin.image_convert import Images, outline_folder
+from vsrrin.preparation import Settings, prepare
+from vsrrin.sources import ClipSource
+
+type Tiles = list[tuple[object, object]]
+
+
+@pytest.fixture
+def used(monkeypatch: pytest.MonkeyPatch) -> Tiles:
+    """Tile and overlap in every call of the filter; memory is short, and each time it is asked for there is less."""
+    found: Tiles = []
+    interpolate, asked = vsrrin.interpolate, count()
+
+    def noted(*arguments: Any, **options: Any) -> vs.VideoNode:
+        found.append((options["tile"], options["overlap"]))
+        return interpolate(*arguments, **options)
+
+    monkeypatch.setattr(vsrrin, "interpolate", noted)
+    monkeypatch.setattr(memory, "budget", lambda device: (32 - 4 * next(asked)) << 20)
+    return found
+
+
+def blank(kind: vs.PresetVideoFormat, **options: Any) -> vs.VideoNode:
+    clip = vs.core.std.BlankClip(width=640, height=480, format=kind, length=3, **options)
+    assert isinstance(clip, vs.VideoNode)
+    return clip
+
+
+def test_the_tiles_written_down_are_those_that_are_used(used: Tiles, tmp_path: Path) -> None:
+    source = ClipSource(lambda: blank(vs.YUV420P8), {})
+    tiles = prepare(Settings(Path("clip"), tmp_path / "out.mkv"), source).signature["tiles"]
+    assert isinstance(tiles, dict) and isinstance(tiles["tile"], tuple)
+    assert used == [(tiles["tile"], tiles["overlap"])]
+
+
+def test_colours_and_alpha_have_the_same_tiles(used: Tiles, tmp_path: Path) -> None:
+    source = ClipSource(lambda: blank(vs.RGB24).std.ClipToProp(blank(vs.GRAY8, color=99), "_Alpha"), {})
+    outline_folder(Settings(Path("clip"), tmp_path / "out"), Images(source, None, has_alpha=True))
+    assert len(used) > 1 and len(set(used)) == 1
+    assert isinstance(used[0][0], tuple)
+
+
+def test_what_decodes_and_finds_motion_is_part_of_the_signature(tmp_path: Path) -> None:
+    source = ClipSource(lambda: blank(vs.GRAY8), {})
+    versions = prepare(Settings(Path("clip"), tmp_path / "out.mkv", factor=Fraction(3)), source).signature["versions"]
+    assert isinstance(versions, dict)
+    assert versions["numpy"] == np.__version__
+    assert versions["opencv-python-headless"].startswith(cv2.__version__)
+    assert versions["vapoursynth"] and versions["vapoursynth-bestsource"]
