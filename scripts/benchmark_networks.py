@@ -12,7 +12,6 @@ with automatic precision and tiling; every figure has a process of its own.
 """
 
 import argparse
-import resource
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from scripts.benchmark_memory import own_peak
 from vsrrin.checkpoint import Model
 from vsrrin.engine import Interpolator
 from vsrrin.nets import NETS, NetSpec
@@ -32,8 +32,6 @@ from vsrrin.nets.registry import by_name
 PRECISIONS = ("fp32", "auto")
 FLOP_SIDE = 256
 SEED = 0
-# ru_maxrss is in kilobytes, on macOS in bytes.
-_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def random_model(spec: NetSpec) -> Model:
@@ -102,16 +100,6 @@ def child(spec: NetSpec, size: tuple[int, int]) -> int:
     model = random_model(spec)
     Interpolator(model, log=lambda text: print(text, file=sys.stderr, flush=True)).interpolate(*frames(*size), [0.5])
     return own_peak()
-
-
-def own_peak() -> int:
-    """Peak resident bytes of this process."""
-    try:
-        # Linux hands ru_maxrss down from the process that started this one, so that it would be the larger of both.
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
-    except (OSError, IndexError):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT
 
 
 def table(

@@ -20,6 +20,7 @@ import vapoursynth as vs
 from torch import Tensor
 
 import vsrrin
+from scripts.benchmark_source import in_memory
 from vsrrin import checkpoint, frames
 from vsrrin.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 from vsrrin.motion import DisFlow, brightness, half_flow
@@ -46,15 +47,6 @@ def main() -> None:
             width, height = map(int, size.split("x"))
             clip = in_memory(source.resize.Bicubic(width, height, format=vs.YUV420P8)[: options.frames])
             print(f"| {model} | {size} | {_compare(clip, model, options.rounds)} |", flush=True)
-
-
-def in_memory(clip: vs.VideoNode) -> vs.VideoNode:
-    """The clip with all its frames decoded and held, so that decoding is not timed."""
-    clip = clip.std.Trim()  # a node of its own, whose cache is ours to set
-    clip.std.SetVideoCache(mode=1, fixedsize=1, maxsize=clip.num_frames + 1, maxhistory=0)
-    for _ in clip.frames():
-        pass
-    return clip
 
 
 def _compare(clip: vs.VideoNode, model: str, rounds: int) -> str:

@@ -1,0 +1,70 @@
+"""A picture of the benchmark: quality against speed."""
+
+from pathlib import Path
+
+from scripts.benchmark_methods import parse
+from scripts.benchmark_report import is_own
+from scripts.benchmark_results import Results
+
+
+def draw(results: Results, path: Path, size: str, factor: int = 2) -> bool:
+    """Writes a PNG; says whether there was anything to show.
+
+    Args:
+        results: With times and quality.
+        path: The picture.
+        size: The size whose times are shown.
+        factor: The factor whose times are shown.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot, ticker
+
+    points = []
+    for method in results.methods:
+        cell, psnr = results.cell(method, size, factor), results.psnr(method)
+        if cell is not None and cell.seconds and psnr is not None:
+            points.append((1 / cell.seconds, psnr, method))
+    if not points:
+        return False
+    figure, axes = pyplot.subplots(figsize=(9, 5.5), layout="constrained")
+    for number, (speed, psnr, method) in enumerate(sorted(points, key=lambda point: point[1])):
+        colour, marker = _style(method)
+        axes.scatter(speed, psnr, c=colour, marker=marker, s=60, zorder=3)
+        # Neighbours by quality get their names on different sides, so that they do not cover each other.
+        right = number % 2 == 0
+        axes.annotate(
+            label(method),
+            (speed, psnr),
+            xytext=(7 if right else -7, 4),
+            textcoords="offset points",
+            ha="left" if right else "right",
+            fontsize=8,
+        )
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(ticker.LogLocator(subs=(2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.margins(x=0.3, y=0.12)
+    axes.set_xlabel(f"new frames per second, {size}, factor {factor}")
+    axes.set_ylabel("PSNR, dB")
+    axes.set_title("Up and to the right is better", fontsize=10)
+    axes.grid(visible=True, which="both", alpha=0.3)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+    return True
+
+
+def label(method: str) -> str:
+    """A method's name and the values of its options."""
+    name, options = parse(method)
+    if name == "minterpolate":
+        return f"ffmpeg {name}{', bidir' if options.get('me_mode') == 'bidir' else ''}"
+    return ", ".join([name, *options.values()])
+
+
+def _style(method: str) -> tuple[str, str]:
+    if is_own(method):
+        return "tab:blue", "o"
+    return ("tab:red", "s") if parse(method)[0].startswith("rife") else ("tab:grey", "^")

@@ -1,0 +1,90 @@
+"""The frames that benchmarks are given: decoded and scaled before, held in memory while the clock runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+# Imported where it is used: memory is measured of processes that need neither VapourSynth nor PyAV.
+if TYPE_CHECKING:
+    import vapoursynth as vs
+
+SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
+"""(width, height) by name."""
+RATE = 25
+"""Frames a second that the frames are said to have; no method's time depends on it."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of raw frames, 8-bit 4:2:0, plane after plane."""
+
+    path: str
+    width: int
+    height: int
+    frames: int
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """(width, height) of a name in `SIZES` or of a text like 640x360.
+
+    Raises:
+        ValueError: Neither, or sides that 4:2:0 cannot have.
+    """
+    width, height = SIZES[text] if text in SIZES else map(int, text.split("x"))
+    if min(width, height) < 2 or width % 2 or height % 2:
+        raise ValueError(text)
+    return width, height
+
+
+def write_source(clip: Path, target: Path, size: tuple[int, int], frames: int) -> Source:
+    """Decodes the first frames of a video, scales them and writes them to ``target``.
+
+    Raises:
+        ValueError: The video has fewer frames.
+    """
+    import av
+
+    count = 0
+    with av.open(str(clip)) as container, target.open("wb") as file:
+        for frame in container.decode(video=0):
+            if count == frames:
+                break
+            file.write(frame.reformat(*size, "yuv420p", interpolation="BICUBIC").to_ndarray().tobytes())
+            count += 1
+    if count < frames:
+        raise ValueError(f"{clip} has {count} frames; --frames {frames} needs as many")
+    return Source(str(target), *size, frames)
+
+
+def load_clip(source: Source) -> vs.VideoNode:
+    """The frames as a clip, held in memory, BT.709 in limited range."""
+    import numpy as np
+    import vapoursynth as vs
+
+    width, height = source.width, source.height
+    data = np.fromfile(source.path, np.uint8).reshape(source.frames, -1)
+    blank = vs.core.std.BlankClip(
+        format=vs.YUV420P8, width=width, height=height, length=source.frames, fpsnum=RATE, fpsden=1, keep=True
+    )
+
+    def write(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        frame, start = f.copy(), 0
+        for plane in range(3):
+            target = np.asarray(frame[plane])
+            np.copyto(target, data[n, start : start + target.size].reshape(target.shape))
+            start += target.size
+        return frame
+
+    clip = blank.std.ModifyFrame(blank, write)
+    return in_memory(clip.std.SetFrameProps(_Matrix=vs.MATRIX_BT709, _Range=0))
+
+
+def in_memory(clip: vs.VideoNode) -> vs.VideoNode:
+    """The clip with all its frames decoded and held, so that decoding is not timed."""
+    clip = clip.std.Trim()  # a node of its own, whose cache is ours to set
+    clip.std.SetVideoCache(mode=1, fixedsize=1, maxsize=clip.num_frames + 1, maxhistory=0)
+    for _ in clip.frames():
+        pass
+    return clip
