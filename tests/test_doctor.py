@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import torch
 
 import vsrrin
 from vsrrin import checkpoint, doctor, selftest
+from vsrrin.backends import openvino_backend
 from vsrrin.doctor import Check
 from vsrrin.errors import VsrrinError
 from vsrrin.media import library
@@ -63,6 +65,17 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProce
     done = run(home, "--json", variables=environment(home, with_programs()))
     assert not list(home.iterdir())
     return done
+
+
+def test_openvino_is_named_or_recommended(monkeypatch: pytest.MonkeyPatch) -> None:
+    if openvino_backend.installed():
+        check = only(doctor.openvino())
+        assert check.status == "ok"
+        assert check.text.startswith(f"{metadata.version('openvino')}, computes in fp32")
+    monkeypatch.setattr(openvino_backend, "installed", lambda: False)
+    check = only(doctor.openvino())
+    assert (check.status, check.text) == ("note", "not installed; nothing needs it")
+    assert "vsrrin[openvino]" in check.advice
 
 
 def test_a_sound_environment_has_no_problem(sound: subprocess.CompletedProcess[str]) -> None:

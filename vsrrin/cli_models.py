@@ -23,7 +23,7 @@ _FACTS = ("training_data", "metrics", "licence", "source", "created_with", "desc
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add ``models`` and its own commands to a parser."""
-    models = commands.add_parser("models", help="networks and weights: list, inspect, convert")
+    models = commands.add_parser("models", help="networks and weights: list, inspect, convert, export")
     models.add_argument("--json", action="store_true", help="the list as JSON")
     models.set_defaults(run=_list)
     actions = models.add_subparsers(title="commands", metavar="COMMAND", description="without one: list")
@@ -51,6 +51,23 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     ):
         convert.add_argument(f"--{fact}", metavar="TEXT", help=f"for the side-car: {text}")
     convert.set_defaults(run=_convert)
+    _add_export(actions)
+
+
+def _add_export(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    export = actions.add_parser("export", help="write a network as ONNX, for other programs; needs vsrrin[export]")
+    export.add_argument("model", metavar="MODEL", help=_MODEL)
+    export.add_argument("out", metavar="OUT", type=Path, help="the file to write, ending with .onnx")
+    export.add_argument("--size", metavar="WxH", type=_size, help="take pictures of this size only (default: any)")
+    export.add_argument("--opset", type=int, default=18, metavar="N", help="version of ONNX's operations (default: 18)")
+    export.add_argument("--arithmetic", help="the convention the weights were trained with")
+    export.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    export.set_defaults(run=_export)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    return int(width), int(height)
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -95,6 +112,22 @@ def _convert(options: argparse.Namespace) -> int:
         f"{done.size:,} bytes, sha256 {done.sha256}"
     )
     print(f"{done.sidecar}: side-car; licence: {done.licence}")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from vsrrin import catalogue, checkpoint, export
+
+    model = checkpoint.load(catalogue.locate(options.model), arithmetic=options.arithmetic)
+    done = export.export(model, options.out, size=options.size, opset=options.opset, overwrite=options.overwrite)
+    inputs = ", ".join(f"{name} {shape}" for name, shape in done.inputs)
+    print(f"{done.path}: {done.network}, opset {done.opset}, {done.size:,} bytes")
+    print(f"inputs: {inputs}; H and W multiples of {model.spec.size_multiple}; output: frame")
+    if done.difference is None:
+        print("not compared with PyTorch: ONNX Runtime is not installed (pip install onnxruntime)")
+    else:
+        mean, largest = done.difference
+        print(f"compared in ONNX Runtime: differs from PyTorch by {mean:.1e} on average, {largest:.1e} at most")
     return 0
 
 

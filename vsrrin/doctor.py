@@ -128,6 +128,19 @@ def cpu() -> Iterator[Check]:
     yield Check("CPU", "ok", f"{_cpu_name()}, {cores} cores, {torch.backends.cpu.get_cpu_capability()}, {bf16}")
 
 
+def openvino() -> Iterator[Check]:
+    """OpenVINO, which makes most networks faster on CPUs."""
+    from .backends import openvino_backend
+
+    if not openvino_backend.installed():
+        advice = "pip install 'vsrrin[openvino]' makes networks with many convolutions faster on the CPU"
+        yield Check("OpenVINO", "note", "not installed; nothing needs it", advice)
+        return
+    yield Check(
+        "OpenVINO", "ok", f"{openvino_backend.version()}, computes in {', '.join(openvino_backend.precisions())}"
+    )
+
+
 def _cpu_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
@@ -367,6 +380,7 @@ FINDERS: Mapping[str, Finder] = {
     "PyAV": encoders,
     "vspipe": vspipe,
     "CPU": cpu,
+    "OpenVINO": openvino,
     "devices": devices,
     "memory": memory,
     "temporary files": temporary,

@@ -8,7 +8,9 @@ from threading import Lock
 import torch
 
 from . import checkpoint
-from .backends.torch_backend import TorchBackend, resolve_device, resolve_precision
+from .backends import Backend
+from .backends.choice import make_backend, resolve_backend
+from .backends.torch_backend import resolve_device, resolve_precision
 from .checkpoint import Model
 from .errors import ArgumentError
 
@@ -21,7 +23,7 @@ class Shared:
     """A checkpoint and the backend that runs it. Holds no VapourSynth object and no frame."""
 
     model: Model
-    backend: TorchBackend
+    backend: Backend
 
 
 _lock = Lock()
@@ -34,6 +36,7 @@ def shared(
     device: str | torch.device | None = None,
     precision: str = "auto",
     arithmetic: str | None = None,
+    backend: str = "auto",
 ) -> Shared:
     """The network of a checkpoint on a device, loaded at the first call.
 
@@ -45,21 +48,22 @@ def shared(
         device: See :func:`vsrrin.backends.torch_backend.resolve_device`.
         precision: See :func:`vsrrin.backends.torch_backend.resolve_precision`.
         arithmetic: See :func:`vsrrin.checkpoint.load`.
+        backend: See :func:`vsrrin.backends.choice.make_backend`.
 
     Raises:
         VsrrinError: What the named functions raise.
     """
-    place = resolve_device(device)
+    place = resolve_device(resolve_backend(backend, device))
     for argument, value in (("precision", precision), ("arithmetic", arithmetic)):
         if not isinstance(value, str | None):
             raise ArgumentError(f"{argument} must be a text, not {value!r} ({type(value).__name__})")
     path, _ = checkpoint.locate(model)
-    key = (path.resolve(), checkpoint.versions(path), str(place), precision, arithmetic)
+    key = (path.resolve(), checkpoint.versions(path), str(place), precision, arithmetic, backend)
     with _lock:
         if key not in _kept:
             loaded = checkpoint.load(model, arithmetic=arithmetic)
             dtype = resolve_precision(precision, place, loaded.spec)
-            _kept[key] = Shared(loaded, TorchBackend(loaded.net, loaded.spec, place, dtype))
+            _kept[key] = Shared(loaded, make_backend(backend, loaded.net, loaded.spec, place, dtype))
             while len(_kept) > _LIMIT:
                 _kept.popitem(last=False)
         _kept.move_to_end(key)

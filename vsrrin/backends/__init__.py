@@ -9,6 +9,8 @@ from torch import Tensor
 class Backend(Protocol):
     """A network made ready on a device. Holds no frame after a call returns."""
 
+    name: str
+    """What results may depend on beside the device: ``torch``, or another library with its version."""
     device: torch.device
     """Where ``estimate`` and ``synthesize`` take and return their tensors."""
     bytes_per_pixel: int
@@ -18,13 +20,8 @@ class Backend(Protocol):
         """The net contract's ``estimate``; ``flow`` (N, 4, H/2, W/2) for nets with ``external_flow``."""
         ...
 
-    def synthesize(
-        self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor, *, out: Tensor | None = None
-    ) -> Tensor:
-        """The net contract's ``synthesize``: (N, 3, H, W) float32; t (N, 1, 1, 1) float32 in (0, 1).
-
-        ``out`` may be used for the result, to spare an allocation.
-        """
+    def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+        """The net contract's ``synthesize``: (N, 3, H, W) float32; t (N, 1, 1, 1) float32 in (0, 1)."""
         ...
 
     def close(self) -> None:

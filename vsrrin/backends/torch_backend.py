@@ -1,7 +1,6 @@
 """The default backend: PyTorch, on the CPU or any device it knows."""
 
 import copy
-from inspect import signature
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -29,16 +28,14 @@ class TorchBackend:
     """
 
     def __init__(self, net: nn.Module, spec: NetSpec, device: torch.device, dtype: torch.dtype) -> None:
+        self.name = "torch"
         self.device = device
         self._external_flow = spec.external_flow
         # Any: nets have methods of their own, which nn.Module's types do not know.
         self._net: Any = to_precision(copy.deepcopy(net).to(device), dtype).eval().requires_grad_(False)
-        self._writes_out = "out" in signature(cast(Any, self._net).synthesize).parameters
-        self.bytes_per_pixel = int(getattr(net, "bytes_per_pixel", spec.bytes_per_pixel))
-        if dtype != torch.float32 and self.bytes_per_pixel == spec.bytes_per_pixel:
-            # Hidden layers are where the memory goes; they shrink with the type (measured: to 0.5 to 0.75), images and
-            # flow do not.
-            self.bytes_per_pixel = int(self.bytes_per_pixel * 0.75)
+        # Hidden layers are where the memory goes; they shrink with the type (measured: to 0.5 to 0.75), images and flow
+        # do not.
+        self.bytes_per_pixel = spec.bytes_per_pixel if dtype == torch.float32 else int(spec.bytes_per_pixel * 0.75)
 
     def estimate(self, img0: Tensor, img1: Tensor, flow: Tensor | None) -> Tensor:
         """See :class:`vsrrin.backends.Backend`."""
@@ -46,13 +43,9 @@ class TorchBackend:
         with torch.inference_mode():
             return cast(Tensor, self._net.estimate(*arguments))
 
-    def synthesize(
-        self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor, *, out: Tensor | None = None
-    ) -> Tensor:
+    def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
         """See :class:`vsrrin.backends.Backend`."""
         with torch.inference_mode():
-            if self._writes_out:
-                return cast(Tensor, self._net.synthesize(img0, img1, estimate, t, out=out))
             return cast(Tensor, self._net.synthesize(img0, img1, estimate, t))
 
     def close(self) -> None:

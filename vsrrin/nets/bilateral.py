@@ -198,7 +198,7 @@ def cost_volume(feature0: Tensor, feature1: Tensor, motion: Tensor, t: Tensor | 
     offsets = torch.arange(-radius, radius + 1, dtype=torch.float32, device=motion.device)
     steps = torch.stack((offsets.repeat(len(offsets)), offsets.repeat_interleave(len(offsets))), 1)[..., None, None]
     # Two at least: torch shares a warp out to the cores by sample.
-    group = max(_GROUP_ELEMENTS // feature0[0].numel(), 2)
+    group = len(steps) if torch.compiler.is_compiling() else max(_GROUP_ELEMENTS // feature0[0].numel(), 2)
     volumes = []
     for i in range(motion.shape[0]):
         own, time = slice(i, i + 1), t[i : i + 1] if isinstance(t, Tensor) else t

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from vsrrin.nets.bilateral import BMNet, warp_inside
 from vsrrin.nets.spec import NetSpec, Part
+from vsrrin.nets.stacks import mark_stack
 from vsrrin.nets.unet import check_inputs, keep_fp32
 
 _MOTION_MULTIPLE = 32
@@ -84,6 +85,7 @@ class DFNet(nn.Module):
         )
         self.Conv_Output = nn.Conv2d(channels, _CANDIDATES * _FILTER_SIZE**2, 3, padding=1)
         keep_fp32(self.Conv_Output)
+        mark_stack(self, channels, method="features")
 
     def first(self, part: Tensor, start: int) -> Tensor:
         """What some of the input channels, (N, C, H, W) from channel ``start`` on, add to the first layer's result.
@@ -127,12 +129,14 @@ class DFNet(nn.Module):
             (N, 3, H, W) float32, within the range of the candidates and 0.
         """
         height, width = features.shape[-2:]
-        rows = max(_BAND_PIXELS // width, 1)
+        # A graph has to hold for other sizes, too, whose number of bands is another.
+        whole = torch.compiler.is_compiling()
+        rows = height if whole else max(_BAND_PIXELS // width, 1)
         layer = self.Conv_Output
         features = F.pad(features, (0, 0, 1, 1))
         candidates = with_border(candidates)
         bands = []
-        for top in range(0, height, rows):
+        for top in (0,) if whole else range(0, height, rows):
             bottom = min(top + rows, height)
             filters = F.conv2d(features[:, :, top : bottom + 2], layer.weight, layer.bias, padding=(0, 1))
             surroundings = candidates[..., top : bottom + _FILTER_SIZE - 1, :]
@@ -168,6 +172,9 @@ def with_border(picture: Tensor) -> Tensor:
 
 class BMBC(nn.Module):
     """Flow of the pair and bilateral motion make six candidates, which a dynamic filter blends."""
+
+    one_pair_in_graphs = True
+    """The cost volume goes through the samples one by one, and a graph has a fixed number of steps."""
 
     def __init__(
         self,
@@ -274,7 +281,10 @@ class BMBC(nn.Module):
 
     def _motion_features(self, image: Tensor) -> dict[int, Tensor]:
         """Features of a frame, stretched to multiples of 32."""
-        height, width = (-(-side // _MOTION_MULTIPLE) * _MOTION_MULTIPLE for side in image.shape[-2:])
+        # Nothing negative is divided, as ONNX rounds towards zero.
+        height, width = (
+            (side + _MOTION_MULTIPLE - 1) // _MOTION_MULTIPLE * _MOTION_MULTIPLE for side in image.shape[-2:]
+        )
         return self.BMNet.features(F.interpolate(image, (height, width), mode="bilinear", align_corners=False))
 
 

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsrrin.nets.spec import NetSpec
+from vsrrin.nets.stacks import mark_stack
 from vsrrin.nets.unet import check_inputs, keep_fp32, output_layer
 
 _SLOPE = 0.2
@@ -106,6 +107,7 @@ class Interpolation(nn.Module):
         self.body = nn.Sequential(*(Group(features, blocks) for _ in range(groups)))
         self.tailConv = nn.Conv2d(features, _CHANNELS, 3, padding=1)
         keep_fp32(self.tailConv)
+        mark_stack(self, 2 * _CHANNELS)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, 384, H, W) to (N, 192, H, W) float32; H and W at least 2."""
@@ -199,9 +201,11 @@ class CAIN(nn.Module):
     def _mirrored(self, side: int, device: torch.device) -> tuple[int, Tensor]:
         """Pixels to put before a side, and the positions that are read for it once it is padded."""
         multiple, least = (_SHUFFLE, _SMALLEST_MAP * _SHUFFLE) if self.training else (_PADDED_MULTIPLE, 0)
-        missing = max(-(-side // multiple) * multiple, least) - side
+        # Nothing negative is divided, as ONNX rounds towards zero.
+        missing = max((side + multiple - 1) // multiple * multiple, least) - side
         before = missing // 2
-        period = max(2 * (side - 1), 1)
+        # A tensor, as ONNX's remainder takes no size of a picture.
+        period = torch.full((), max(2 * (side - 1), 1), device=device)
         phase = torch.arange(-before, side + missing - before, device=device).remainder(period)
         return before, torch.minimum(phase, period - phase)
 

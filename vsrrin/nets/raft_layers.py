@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vsrrin.nets.stacks import mark_stack
 from vsrrin.nets.unet import keep_fp32, output_layer
 
 STRIDE = 8
@@ -130,6 +131,7 @@ class Encoder(nn.Module):
         self.layer3 = nn.Sequential(block(second, third, norm, 2), block(third, third, norm, 1))
         self.conv2 = nn.Conv2d(third, channels, 1)
         keep_fp32(self.conv2)
+        mark_stack(self, 3, multiple=STRIDE)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, 3, H, W) in [-1, 1] to (N, channels, H / 8, W / 8) float32; H and W multiples of 8."""

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsrrin.errors import ArgumentError, FrameSizeError
+from vsrrin.nets.stacks import mark_stack
 
 _SLOPE = 0.1
 
@@ -80,6 +81,7 @@ class UNet(nn.Module):
         )
         self.last = nn.Conv2d(width, out_channels, 3, padding=1)
         keep_fp32(self.last)
+        mark_stack(self, in_channels, multiple=self.size_multiple)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, in_channels, H, W) to (N, out_channels, H, W) float32.

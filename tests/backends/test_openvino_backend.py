@@ -1,0 +1,309 @@
+"""vsrrin.backends.openvino_backend, openvino_graph and choice; what all backends share is in test_contract.py."""
+
+import gc
+import os
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812  (the name the field uses)
+from torch import Tensor, nn
+
+from tests.backends.test_torch_backend import inputs, make_net
+from tests.conftest import texture
+from vsrrin import checkpoint, models
+from vsrrin.backends import choice, openvino_backend
+from vsrrin.backends.choice import make_backend, resolve_backend
+from vsrrin.backends.openvino_backend import OpenVinoBackend
+from vsrrin.backends.torch_backend import TorchBackend, cpu_multiplies_bf16
+from vsrrin.errors import ArgumentError, BackendError
+from vsrrin.nets import NETS, rrin, rrin_lite
+from vsrrin.nets.stacks import Stack, mark_stack, stacks_of
+from vsrrin.nets.unet import UNet, keep_fp32, output_layer
+
+ov = pytest.importorskip("openvino")
+from vsrrin.backends.openvino_graph import stack_graph  # noqa: E402  (needs the package)
+
+ROOT = Path(__file__).resolve().parents[2]
+CPU = torch.device("cpu")
+needs_bf16 = pytest.mark.skipif(not cpu_multiplies_bf16(), reason="this CPU does not multiply bf16")
+
+
+def run(graph: "ov.Model", x: Tensor, precision: str = "f32") -> Tensor:
+    """What a graph makes of a tensor."""
+    compiled = ov.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": precision})
+    return torch.from_numpy(next(iter(compiled.create_infer_request().infer([x.numpy()]).values())).copy())
+
+
+# Graphs
+
+
+class Layers(nn.Module):
+    """A stack of everything that stacks are made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Conv2d(3, 8, 3, stride=2, padding=1, padding_mode="reflect")
+        self.norms = nn.Sequential(nn.InstanceNorm2d(8), nn.BatchNorm2d(8), nn.ReLU(inplace=True))
+        self.wide = nn.Conv2d(8, 8, 3, padding=2, dilation=2, bias=False)
+        self.up = nn.ConvTranspose2d(8, 8, 4, stride=2, padding=1)
+        self.gain = nn.Parameter(torch.rand(1, 8, 1, 1))
+        self.last = nn.Conv2d(11, 4, 1)
+        for buffer in self.norms[1].buffers():
+            if buffer.is_floating_point():
+                buffer.data.uniform_(0.5, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, 3, H, W) to (N, 1, H, W)."""
+        y = F.leaky_relu(self.norms(self.first(x)), 0.2)
+        y = torch.addcmul(y, self.wide(y).float(), torch.sigmoid(y.mean((2, 3), keepdim=True)))
+        y = torch.cat(
+            (F.avg_pool2d(F.interpolate(self.up(y), scale_factor=2, mode="bilinear"), 2) * self.gain + 0.5, 2 * x), 1
+        )
+        y = F.conv2d(y, self.last.weight[:, :11], self.last.bias).relu_().add_(1)
+        return F.pixel_unshuffle(F.pixel_shuffle(y.contiguous(), 2), 2).mean((1,), keepdim=True)
+
+
+@pytest.mark.filterwarnings("ignore:.*align_corners.*")
+def test_every_operation_is_written_as_it_is() -> None:
+    net = Layers().eval().requires_grad_(False)
+    graph = stack_graph(net, "forward", Stack(3, 2))
+    assert (graph.channels, graph.scale) == (1, 1)
+    for shape in ((2, 3, 16, 24), (1, 3, 34, 10)):
+        x = torch.rand(shape)
+        torch.testing.assert_close(run(graph.model, x), net(x), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+def test_a_u_net_of_either_convention(align_corners: bool) -> None:
+    torch.manual_seed(0)
+    net = UNet(5, 2, 3, align_corners=align_corners, width=4).eval().requires_grad_(False)
+    graph = stack_graph(net, "forward", stacks_of(net)["forward"])
+    x = torch.rand(1, 5, 20, 36)
+    torch.testing.assert_close(run(graph.model, x), net(x), atol=1e-5, rtol=1e-5)
+
+
+class Foreign(nn.Module):
+    """A stack with an operation that nothing is known of."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map to the same shape."""
+        return torch.cumsum(x, 2)
+
+
+class Grouped(nn.Conv2d):
+    """A convolution in groups."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 4, 3, padding=1, groups=2)
+
+
+@pytest.mark.parametrize(("net", "text"), [(Foreign(), "uses cumsum"), (Grouped().requires_grad_(False), "in groups")])
+def test_what_has_no_counterpart_is_refused_by_name(net: nn.Module, text: str) -> None:
+    with pytest.raises(BackendError, match=text):
+        stack_graph(net.eval(), "forward", Stack(4, 2))
+
+
+@needs_bf16
+def test_output_layers_return_more_than_bf16_holds() -> None:
+    """Flow of 30 px is known to 0.125 px only in bf16."""
+
+    class Flow(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden, self.out = nn.Conv2d(2, 8, 3, padding=1), nn.Conv2d(8, 4, 3, padding=1)
+            keep_fp32(self.out)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.pixel_shuffle(output_layer(self.out, F.leaky_relu(self.hidden(x), 0.1)), 2)
+
+    torch.manual_seed(0)
+    net = Flow().eval().requires_grad_(False)
+    net.out.bias.fill_(30.0)
+    found = run(stack_graph(net, "forward", Stack(2, 1)).model, torch.rand(1, 2, 32, 32), "bf16")
+    assert not torch.equal(found, found.bfloat16().float())
+
+
+def test_every_net_with_layers_has_stacks_and_they_keep_their_marks_in_copies() -> None:
+    for spec in NETS:
+        with torch.device("meta"):
+            net = spec.default()
+        assert any(map(stacks_of, net.modules())) == any(True for _ in net.parameters()), spec.name
+    mark = nn.Module()
+    mark_stack(mark, 3)
+    mark_stack(mark, 5, multiple=4, method="other")
+    assert stacks_of(mark) == {"forward": Stack(3, 1), "other": Stack(5, 4)}
+
+
+# The backend
+
+
+def test_stacks_are_compiled_and_their_weights_let_go() -> None:
+    backend = OpenVinoBackend(make_net(rrin.SPEC), rrin.SPEC, CPU, torch.float32)
+    assert {parameter.device.type for parameter in backend._net.parameters()} == {"meta"}
+    assert backend.name == f"openvino {ov.get_version().partition('-')[0]}"
+    net = weakref.ref(backend._net)
+    backend.close()
+    gc.collect()
+    assert net() is None
+
+
+@pytest.mark.parametrize("name", ["fp16", "cuda"])
+def test_what_openvino_does_not_know_is_refused(name: str) -> None:
+    device, dtype = (torch.device("cuda"), torch.float32) if name == "cuda" else (CPU, torch.float16)
+    if name == "fp16" and "FP16" in openvino_backend._core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this CPU computes in fp16")
+    with pytest.raises(ArgumentError) as caught:
+        OpenVinoBackend(make_net(rrin_lite.SPEC), rrin_lite.SPEC, device, dtype)
+    assert {"fp16": "precision must be one of auto, fp32", "cuda": "runs on the CPU only, not on 'cuda'"}[name] in str(
+        caught.value
+    )
+
+
+# The folder of compiled stacks
+
+
+@pytest.fixture
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Tensor]:
+    """Makes a backend that keeps even the smallest stacks in a folder of its own, and a picture with it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(openvino_backend, "_WORTH_KEEPING", 0)
+    net = make_net(rrin.SPEC)
+
+    def make() -> Tensor:
+        backend = OpenVinoBackend(net, rrin.SPEC, CPU, torch.float32)
+        img0, img1, _ = inputs(rrin.SPEC)
+        return backend.synthesize(img0, img1, backend.estimate(img0, img1, None), torch.full((1, 1, 1, 1), 0.5))
+
+    return make
+
+
+def kept(folder: Path) -> list[Path]:
+    return sorted((folder / "vsrrin" / "openvino").iterdir())
+
+
+def test_compiled_stacks_are_kept_and_used_again(cached: Callable[[], Tensor], tmp_path: Path) -> None:
+    first = cached()
+    files = kept(tmp_path)
+    assert len(files) == 4
+    written = [file.stat().st_mtime_ns for file in files]
+    assert torch.equal(cached(), first)
+    assert kept(tmp_path) == files
+    assert [file.stat().st_mtime_ns for file in files] == written
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "noise", "folder"])
+def test_a_damaged_folder_does_no_harm(cached: Callable[[], Tensor], tmp_path: Path, damage: str) -> None:
+    first = cached()
+    for file in kept(tmp_path):
+        data = file.read_bytes()
+        if damage == "folder":
+            file.unlink()
+            file.mkdir()
+        else:
+            file.write_bytes({"empty": b"", "cut": data[: len(data) // 2], "noise": os.urandom(len(data))}[damage])
+    assert torch.equal(cached(), first)
+
+
+def test_a_folder_that_cannot_be_made_does_no_harm(cached: Callable[[], Tensor], tmp_path: Path) -> None:
+    (tmp_path / "vsrrin").write_text("in the way")
+    cached()
+    assert (tmp_path / "vsrrin").read_text() == "in the way"
+
+
+def test_the_folder_is_bounded(cached: Callable[[], Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "vsrrin" / "openvino"
+    folder.mkdir(parents=True)
+    for age in range(5):
+        (folder / f"{age}.blob").write_bytes(bytes(1000))
+        os.utime(folder / f"{age}.blob", ns=(10**9 * (100 - age),) * 2)
+    monkeypatch.setattr(openvino_backend, "_CACHE_BYTES", 3000)
+    openvino_backend._cache_folder()
+    assert [file.name for file in kept(tmp_path)] == ["0.blob", "1.blob", "2.blob"]
+
+
+# The choice
+
+
+@pytest.mark.parametrize("name", ["vulkan", "", None, 3, "OpenVINO"])
+def test_what_is_no_backend_is_refused(name: object) -> None:
+    with pytest.raises(ArgumentError, match="backend must be one of auto, torch, openvino, not"):
+        resolve_backend(name, None)  # type: ignore[arg-type]
+
+
+def test_openvino_means_the_cpu_unless_a_device_is_named() -> None:
+    assert resolve_backend("openvino", None) == "cpu"
+    assert resolve_backend("openvino", "cuda") == "cuda"
+    assert resolve_backend("torch", None) is None
+    assert resolve_backend("auto", None) is None
+
+
+def test_automatic_choice() -> None:
+    trained, draft = (checkpoint.load(name) for name in ("rrin_lite", "draft"))
+    assert isinstance(make_backend("auto", trained.net, trained.spec, CPU, torch.float32), OpenVinoBackend)
+    # No convolution of it does anything.
+    assert type(make_backend("auto", draft.net, draft.spec, CPU, torch.float32)) is TorchBackend
+    assert type(make_backend("torch", trained.net, trained.spec, CPU, torch.float32)) is TorchBackend
+    assert not choice.faster_in_openvino(trained.net, torch.device("cuda"))
+
+
+def test_automatic_choice_survives_an_installation_that_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise BackendError("libopenvino.so: cannot open shared object file")
+
+    monkeypatch.setattr(openvino_backend, "_core", broken)
+    model = checkpoint.load("rrin_lite")
+    assert type(make_backend("auto", model.net, model.spec, CPU, torch.float32)) is TorchBackend
+    with pytest.raises(BackendError, match="cannot open shared object"):
+        make_backend("openvino", model.net, model.spec, CPU, torch.float32)
+
+
+def test_networks_of_both_backends_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "_kept", type(models._kept)())
+    found = [models.shared("rrin_lite", device="cpu", backend=name) for name in ("torch", "openvino", "torch")]
+    assert found[0] is found[2]
+    assert [shared.backend.name.partition(" ")[0] for shared in found[:2]] == ["torch", "openvino"]
+
+
+_WITHOUT = """
+import sys
+sys.modules["openvino"] = None
+import vapoursynth as vs, vsrrin
+from vsrrin import models
+clip = vs.core.std.BlankClip(width=64, height=64, format=vs.RGB24, length=2)
+print(models.shared("rrin_lite", device="cpu").backend.name)
+vsrrin.interpolate(clip, device="cpu")
+try:
+    vsrrin.interpolate(clip, backend="openvino")
+except vs.Error as error:
+    print(error)
+"""
+
+
+def test_without_the_package(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", _WITHOUT], capture_output=True, text=True, cwd=ROOT, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    name, error = done.stdout.splitlines()
+    assert name == "torch"
+    assert error == (
+        "vsrrin.interpolate: backend 'openvino' is not available: the package openvino is not installed: "
+        "pip install 'vsrrin[openvino]'"
+    )
+
+
+def test_the_smallest_stacks_leave_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written by who uses the bundled weights alone."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    model = checkpoint.load("rrin_lite")
+    backend = OpenVinoBackend(model.net, model.spec, CPU, torch.float32)
+    img0, img1 = texture(48, 64), texture(48, 64, (2.0, 1.0))
+    flow = torch.zeros(1, 4, 24, 32)
+    backend.synthesize(img0, img1, backend.estimate(img0, img1, flow), torch.full((1, 1, 1, 1), 0.5))
+    assert not list(tmp_path.iterdir())

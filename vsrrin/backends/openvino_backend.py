@@ -1,0 +1,238 @@
+"""OpenVINO for the convolutions of a network on the CPU; everything else stays PyTorch's.
+
+A whole network in OpenVINO's bf16 is wrong, as coordinates become bf16 too. So the stacks of convolutions that a net
+marks (:mod:`vsrrin.nets.stacks`) are compiled, for any frame size at once, and its warps, flow and blending are the
+very code that the other backends run.
+"""
+
+import copy
+import ctypes
+import logging
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ArgumentError, BackendError
+from ..nets.spec import NetSpec
+from ..nets.stacks import stacks_of
+from .torch_backend import TorchBackend
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+    from .openvino_graph import StackGraph
+
+MISSING = "the package openvino is not installed: pip install 'vsrrin[openvino]'"
+_PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
+_CAPABILITIES = {torch.float32: "FP32", torch.bfloat16: "BF16", torch.float16: "FP16"}
+
+_WORTH_KEEPING = 2**23
+"""Bytes of weights from which a compiled stack is kept on disk; smaller ones are compiled as fast as they are read."""
+
+_CACHE_BYTES = 2**30
+"""Bytes that the folder of compiled stacks may take; those not used for longest go first."""
+
+
+class OpenVinoBackend(TorchBackend):
+    """Runs a net's convolutions in OpenVINO, and the rest in PyTorch. For the CPU.
+
+    Args:
+        net: The net; copied, so that the caller's stays as it is.
+        spec: Its description.
+        device: The CPU.
+        dtype: Type of the convolutions, from :func:`vsrrin.backends.torch_backend.resolve_precision`.
+
+    Raises:
+        ArgumentError: Another device, or a type that OpenVINO does not compute with on this CPU.
+        BackendError: OpenVINO is not installed, or cannot compile the net.
+    """
+
+    def __init__(self, net: nn.Module, spec: NetSpec, device: torch.device, dtype: torch.dtype) -> None:
+        check(device, dtype)
+        super().__init__(net, spec, device, dtype)
+        self.name = f"openvino {version()}"
+        originals = dict(copy.deepcopy(net).float().eval().requires_grad_(False).named_modules())
+        for path, module in self._net.named_modules():
+            for method, stack in stacks_of(module).items():
+                from .openvino_graph import stack_graph
+
+                setattr(module, method, _Compiled(stack_graph(originals[path], method, stack), dtype))
+                if method == "forward":
+                    # Only their type is still asked for.
+                    module.to("meta")
+
+
+class _Compiled:
+    """A stack in OpenVINO: (N, C, H, W) of any type on the CPU to float32. Thread safe; keeps nothing of a call."""
+
+    def __init__(self, graph: "StackGraph", dtype: torch.dtype) -> None:
+        self._channels, self._scale = graph.channels, graph.scale
+        # Pictures come in bf16 where the layers are: half the memory to read.
+        self._dtype = torch.bfloat16 if dtype == torch.bfloat16 else torch.float32
+        self._model = _compile(graph, dtype, self._dtype)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        x = x.to(self._dtype).contiguous()
+        height, width = (int(side * self._scale) for side in x.shape[2:])
+        out = torch.empty(x.shape[0], self._channels, height, width)
+        request = self._model.create_infer_request()
+        request.set_input_tensor(0, _shared(x))
+        request.set_output_tensor(0, _shared(out))
+        _end_idle_threads()
+        try:
+            request.infer()
+        except RuntimeError as error:
+            if "bad_alloc" in str(error):
+                raise MemoryError(f"OpenVINO: out of memory for {tuple(x.shape)}") from error
+            raise
+        return out
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "_Compiled":
+        return self
+
+
+def check(device: torch.device, dtype: torch.dtype) -> None:
+    """Whether OpenVINO can run here as asked.
+
+    Raises:
+        ArgumentError: Not the CPU, or a type that OpenVINO does not compute with on this CPU.
+        BackendError: OpenVINO is not installed.
+    """
+    if device.type != "cpu":
+        raise ArgumentError(f"backend 'openvino' runs on the CPU only, not on {str(device)!r}: use backend='torch'")
+    if not installed():
+        raise BackendError(f"backend 'openvino' is not available: {MISSING}")
+    wanted, known = _CAPABILITIES[dtype].lower(), precisions()
+    if wanted not in known:
+        allowed = ", ".join(("auto", *known))
+        raise ArgumentError(f"precision must be one of {allowed} for backend 'openvino' on this CPU, not {wanted!r}")
+
+
+@cache
+def installed() -> bool:
+    """Whether the package is there."""
+    try:
+        return find_spec("openvino") is not None
+    except ValueError:  # a module that says nothing of where it is from
+        return False
+
+
+def version() -> str:
+    """OpenVINO's version, without the build."""
+    import openvino as ov
+
+    return str(ov.get_version()).partition("-")[0]
+
+
+def precisions() -> list[str]:
+    """Types that OpenVINO computes with on this CPU.
+
+    Raises:
+        BackendError: It does not work.
+    """
+    capabilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return [name.lower() for name in _CAPABILITIES.values() if name in capabilities]
+
+
+@cache
+def _core() -> "ov.Core":
+    try:
+        import openvino as ov
+
+        return ov.Core()
+    except (ImportError, OSError, RuntimeError) as error:
+        raise BackendError(f"OpenVINO is installed but cannot be used: {error}") from error
+
+
+def _compile(graph: "StackGraph", dtype: torch.dtype, input_dtype: torch.dtype) -> "ov.CompiledModel":
+    import openvino as ov
+    from openvino.preprocess import PrePostProcessor
+
+    model = graph.model
+    if input_dtype == torch.bfloat16:
+        steps = PrePostProcessor(model)
+        steps.input().tensor().set_element_type(ov.Type.bf16)
+        model = steps.build()
+    # The names that OpenVINO gives count up within a process, and what is kept on disk goes by names too.
+    model.output().get_tensor().set_names({"y"})
+    for number, node in enumerate(model.get_ordered_ops()):
+        node.set_friendly_name(f"{node.get_type_name()}_{number}")
+    settings: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": _PRECISIONS[dtype],
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        # Pinned threads and PyTorch's would share some cores and leave others idle.
+        "ENABLE_CPU_PINNING": False,
+    }
+    folder = _cache_folder() if graph.weight_bytes >= _WORTH_KEEPING else None
+    if folder is not None:
+        try:
+            return _core().compile_model(model, "CPU", {**settings, "CACHE_DIR": str(folder)})
+        except RuntimeError as error:
+            logging.getLogger("vsrrin").info("%s is of no use to OpenVINO: %s", folder, error)
+    try:
+        return _core().compile_model(model, "CPU", settings)
+    except RuntimeError as error:
+        raise BackendError(f"OpenVINO cannot compile {model.get_friendly_name()}: {error}") from error
+
+
+def _cache_folder() -> Path | None:
+    """The folder for compiled stacks, made and tidied; ``None`` if it cannot be written."""
+    folder = user_cache() / "vsrrin" / "openvino"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            return None
+        files = sorted(((file.stat(), file) for file in folder.iterdir()), key=lambda found: found[0].st_atime)
+        excess = sum(found.st_size for found, _ in files) - _CACHE_BYTES
+        for found, file in files:
+            if excess > 0:
+                file.unlink()
+                excess -= found.st_size
+    except OSError:
+        return None
+    return folder
+
+
+def user_cache() -> Path:
+    """Where programs may keep what they can make again."""
+    if given := os.environ.get("XDG_CACHE_HOME"):
+        return Path(given)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+
+
+def _shared(x: Tensor) -> "ov.Tensor":
+    """A tensor of OpenVINO in the same memory."""
+    import openvino as ov
+
+    if x.dtype == torch.bfloat16:  # NumPy has no such type
+        return ov.Tensor(x.view(torch.int16).numpy(), list(x.shape), ov.Type.bf16)
+    return ov.Tensor(x.numpy(), shared_memory=True)
+
+
+def _end_idle_threads() -> None:
+    """Ends the calling thread's helpers in PyTorch, which would go on spinning and keep OpenVINO's from the cores.
+
+    They come back when they are needed, in some microseconds each; without this OpenVINO takes up to a third longer.
+    """
+    _pause()(1)  # omp_pause_soft
+
+
+@cache
+def _pause() -> Callable[[int], object]:
+    """OpenMP's function for it; one that does nothing where there is none."""
+    try:
+        found: Callable[[int], object] = ctypes.CDLL(None).omp_pause_resource_all
+    except (AttributeError, OSError, TypeError):
+        return lambda kind: None
+    return found
