@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vsrrin import checkpoint
 from vsrrin.errors import ArgumentError, CheckpointError, UnknownNetError, VsrrinError
-from vsrrin.nets import NETS, rrin, rrin_lite
+from vsrrin.nets import NETS, plain, rrin, rrin_lite
 
 SIDECAR = {"training_data": "d", "metrics": "m", "licence": "l", "source": "s", "created_with": "c"}
 
@@ -71,8 +71,8 @@ def test_bundled_model_is_ready_to_use():
 
 def test_draft_is_ready_to_use():
     model = checkpoint.load("draft")
-    assert model.spec is rrin_lite.SPEC
-    assert model.net.bytes_per_pixel < model.spec.bytes_per_pixel  # prepared: what is zero is left out
+    assert model.spec is plain.SPEC
+    assert (model.arithmetic, model.name, model.net.training) == ("exact", "draft", False)
 
 
 def under_module(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -181,7 +181,8 @@ def test_disagreeing_arithmetics_are_refused(saved):
 
 def test_unknown_name_lists_and_suggests():
     text = refused("rrin_lit", kind=UnknownNetError)
-    assert "no model is called 'rrin_lit'. Did you mean 'rrin_lite'? Bundled: draft, rrin_lite." in text
+    names = ", ".join(checkpoint.bundled())
+    assert f"no model is called 'rrin_lit'. Did you mean 'rrin_lite'? Bundled: {names}." in text
     assert "Did you mean" not in refused("zebra", kind=UnknownNetError)
 
 
@@ -205,7 +206,7 @@ def test_model_of_another_type(model):
 def test_missing_file_names_what_there_is(saved):
     text = refused(saved.with_name("mime.safetensors"))
     assert "there is no file" in text
-    assert "In the same folder: mine.safetensors. Bundled names: draft, rrin_lite." in text
+    assert f"In the same folder: mine.safetensors. Bundled names: {', '.join(checkpoint.bundled())}." in text
     text = refused(saved.parent / "no" / "folder.pth")
     assert "there is no file" in text and "In the same folder" not in text
 

@@ -1,4 +1,4 @@
-"""The command `vsrrin`, run as users run it: what it prints, where, and its exit status."""
+"""The command `vsrrin`: what it prints, where, and its exit status."""
 
 import importlib
 import json
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 import vsrrin
+from tests.commands import vsrrin_command
 from vsrrin import checkpoint
 from vsrrin.nets import NETS, rrin
 from vsrrin.nets.raft import RAFT
@@ -47,8 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(*arguments: str | Path) -> tuple[int, str, str]:
     """Exit status, stdout and stderr of one run."""
-    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=120, check=False)
-    return done.returncode, done.stdout, done.stderr
+    return vsrrin_command(arguments)
 
 
 def succeed(*arguments: str | Path) -> str:
@@ -86,7 +86,8 @@ def test_the_console_script_is_this_command() -> None:
 
 
 def test_version_and_help(folder: Path) -> None:
-    assert succeed("--version") == f"vsrrin {vsrrin.__version__}\n"
+    done = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"vsrrin {vsrrin.__version__}\n", "")
     assert "models" in succeed("--help")
     assert all(word in succeed("models", "--help") for word in ("list", "inspect", "convert"))
 
@@ -154,7 +155,8 @@ def test_the_list_names_every_network_in_lines_that_fit(folder: Path, monkeypatc
         assert ("  any" in rows[spec.name]) == spec.arbitrary_t
         assert ("middle only (factor 2, 4, 8)" in rows[spec.name]) == (not spec.arbitrary_t)
         assert spec.upstream in out
-    assert rows["rrin_lite"].endswith("draft (no training), rrin_lite")
+    assert rows["rrin_lite"].endswith(" rrin_lite")
+    assert rows["plain"].endswith("draft (no training)")
     assert rows["rrin"].endswith("none")
     assert "non-commercial research use" in out
     assert max(map(len, out.splitlines())) <= 120
@@ -176,7 +178,7 @@ def test_the_list_as_json(folder: Path) -> None:
         assert entries[spec.name]["factors"] == (None if spec.arbitrary_t else [2, 4, 8])
     assert entries["rrin"]["parameters"] == 19_194_445
     assert entries["rrin"]["bundled"] == []
-    bundled = entries["rrin_lite"]["bundled"]
+    bundled = [weights for name in ("plain", "rrin_lite") for weights in entries[name]["bundled"]]
     assert [(weights["name"], weights["trained"]) for weights in bundled] == [("draft", False), ("rrin_lite", True)]
     for weights in bundled:
         sidecar = json.loads(checkpoint.bundled()[weights["name"]].with_suffix(".json").read_text())

@@ -6,8 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.conftest import texture
-from vsrrin.coarse_motion import coarse_motion
-from vsrrin.motion import PRESETS, DisFlow, brightness
+from vsrrin.coarse_motion import _match, coarse_motion
+from vsrrin.motion import PRESETS, DisFlow, _dis, brightness
 
 
 def scene(height: int, width: int, shift: tuple[int, int] = (0, 0), *, seed: int = 4) -> NDArray[np.uint8]:
@@ -55,8 +55,8 @@ def test_small_frames_have_none(height: int, width: int, enough: bool) -> None:
 def test_dis_follows_a_jump_that_it_does_not_find_alone() -> None:
     shift = (88, -40)
     grey0, grey1 = scene(360, 640), scene(360, 640, shift)
-    alone = cv2.DISOpticalFlow.create(PRESETS["medium"]).calc(grey0, grey1, None)  # type: ignore[call-overload]
-    started = DisFlow("medium")(*(grey.astype(np.float32) / 255 for grey in (grey0, grey1)))[0]
+    alone = _dis(PRESETS["fine"]).calc(grey0, grey1, None)  # type: ignore[call-overload]
+    started = DisFlow("fine")(*(grey.astype(np.float32) / 255 for grey in (grey0, grey1)))[0]
     inner = slice(100, -100), slice(120, -120)
 
     def miss(flow: NDArray[np.float32]) -> float:
@@ -64,6 +64,38 @@ def test_dis_follows_a_jump_that_it_does_not_find_alone() -> None:
 
     assert miss(started) < 0.5
     assert miss(np.asarray(alone, np.float32)) > 10
+
+
+def shifts_by_trying_all(block_of: NDArray[np.float32], within: NDArray[np.float32]) -> NDArray[np.float32]:
+    """For each block of 8 x 8, 4 apart, the shift of the least squared difference and length, then the median of 5 x 5
+    blocks; the nearest pixel stands for what lies outside."""
+    area = np.pad(within, 16, mode="edge")
+    rows, columns = ((side - 8) // 4 + 1 for side in block_of.shape)
+    found = np.zeros((rows, columns, 2), np.float32)
+    for row in range(rows):
+        for column in range(columns):
+            block, least = block_of[4 * row : 4 * row + 8, 4 * column : 4 * column + 8], np.inf
+            for dy in range(-16, 17):
+                for dx in range(-16, 17):
+                    top, left = 4 * row + dy + 16, 4 * column + dx + 16
+                    missed = ((block - area[top : top + 8, left : left + 8]) ** 2).sum() + 128 * np.hypot(dx, dy)
+                    if missed < least:
+                        least, found[row, column] = missed, (dx, dy)
+    around = np.pad(found, ((2, 2), (2, 2), (0, 0)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(around, (5, 5), axis=(0, 1))
+    return np.asarray(np.median(windows, axis=(-2, -1)), np.float32)
+
+
+@pytest.mark.parametrize("kind", ["moved", "noise", "flat"])
+def test_blocks_are_matched_as_if_all_shifts_were_tried_one_by_one(kind: str) -> None:
+    if kind == "moved":
+        first, second = (np.float32(scene(27, 34, shift)) for shift in ((0, 0), (7, -5)))
+    elif kind == "noise":
+        first, second = np.random.default_rng(0).integers(0, 256, (2, 24, 20)).astype(np.float32)
+    else:
+        first, second = np.full((16, 20), 200, np.float32), np.full((16, 20), 90, np.float32)
+    for one, other in ((first, second), (second, first)):
+        assert np.array_equal(_match(one, other), shifts_by_trying_all(one, other))
 
 
 def test_the_same_pair_gives_the_same_flow_again() -> None:

@@ -58,6 +58,32 @@ def test_any_format_and_size_comes_out_as_it_went_in(
     assert min(low, high) - 1e-3 * abs(low) - 0.5 <= middle <= max(low, high) + 1e-3 * abs(high) + 0.5
 
 
+@pytest.mark.parametrize("model", ["draft", "rrin_lite"])
+@pytest.mark.parametrize("format_id", [vs.GRAYS, vs.RGBS], ids=["GRAYS", "RGBS"])
+def test_samples_that_are_no_numbers_spoil_only_what_is_around_them(
+    bunny: vs.VideoNode, format_id: int, model: str
+) -> None:
+    clip = bunny[:3].resize.Bicubic(426, 240, format=format_id)
+
+    def spoil(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        frame = f.copy()
+        if n < 2:
+            np.asarray(frame[clip.format.num_planes - 1])[(60, 190)[n], 60] = (np.nan, np.inf)[n]
+        return frame
+
+    spoiled = clip.std.ModifyFrame(clip, spoil)
+    output, clean = vsrrin.interpolate(spoiled, 2, model), vsrrin.interpolate(clip, 2, model)
+    assert kinds(output) == kinds(clean)
+    assert not np.isfinite(planes(output.get_frame(0))[-1][60, 60])
+    for n in (1, 3):
+        found, expected = (np.stack(planes(made.get_frame(n))) for made in (output, clean))
+        assert np.isfinite(found).all()
+        apart = np.abs(found - expected)
+        assert apart.max() > 0
+        assert apart[..., 260:].max() < 0.01  # a coarse motion goes by blocks of 64 pixels, and by a median of five
+        assert np.mean(apart > 0.01) < 0.02
+
+
 @pytest.mark.parametrize("format_id", [vs.RGB24, vs.YUV420P8, vs.YUV444P16])
 def test_new_frames_are_much_nearer_to_the_truth_than_a_blend(bunny: vs.VideoNode, format_id: int) -> None:
     clip = bunny.resize.Bicubic(426, 240, format=format_id)[:25]

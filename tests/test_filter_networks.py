@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 import vapoursynth as vs
 
 import vsrrin
-from tests.conftest import same_picture
+from tests.conftest import planes, same_picture
 from tests.nets.conftest import GAINS, SMALL, _keyed_state
 from tests.test_clips import with_durations
 from vsrrin import checkpoint
@@ -56,10 +57,23 @@ def test_every_network_makes_every_frame_the_same_in_any_order(
         assert all(pool.map(lambda n: same_picture(again.get_frame(n), straight[n]), order))
 
 
+def difference(first: vs.VideoFrame, second: vs.VideoFrame) -> float:
+    """Mean of the luma."""
+    return float(np.abs(planes(first)[0].astype(int) - planes(second)[0]).mean())
+
+
 @pytest.mark.parametrize("spec", NETS, ids=lambda spec: spec.name)
 def test_every_network_can_be_tiled(files: dict[str, str], clip: vs.VideoNode, spec: NetSpec) -> None:
-    output = vsrrin.interpolate(clip[:2], 2, files[spec.name], scene="off", tile=96, overlap=16)
-    assert output.get_frame(1).props["_VSRRIN_Kind"] == "new"
+    tiled, whole = (
+        vsrrin.interpolate(clip[:2], 2, files[spec.name], scene="off", tile=tile, overlap=16 if tile else None)
+        for tile in (96, 0)
+    )
+    assert tiled.get_frame(1).props["_VSRRIN_Kind"] == "new"
+    apart = difference(tiled.get_frame(1), whole.get_frame(1))
+    # It was cut up; but what is no network looks no further than its flow, which is found on the whole frame.
+    assert (apart > 0) == (spec.name != "plain")
+    # Weights of chance look further than trained ones; and CAIN's attention averages over all that it is given.
+    assert apart < (1 if spec.name == "cain" else 0.25) * difference(whole.get_frame(1), clip.get_frame(0))
 
 
 def test_a_network_that_knows_only_the_middle_says_so_when_the_graph_is_built(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from vsrrin.nets import NETS
+
 PACKAGE = Path(__file__).resolve().parents[1] / "vsrrin"
 
 # module: (modules of vsrrin, other packages) that it may import; the standard library is always allowed.
@@ -19,7 +21,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.scene": ("errors", "cv2 numpy"),
     "vsrrin.padding": ("", "torch"),
     "vsrrin.tiling": ("errors", "torch"),
-    "vsrrin.coarse_motion": ("", "cv2 numpy"),
+    "vsrrin.coarse_motion": ("", "cv2 numpy torch"),
     "vsrrin.motion": ("coarse_motion", "cv2 numpy torch"),
     "vsrrin.cache": ("", ""),
     "vsrrin.buffers": ("", "numpy torch"),
@@ -28,24 +30,28 @@ ALLOWED: dict[str, tuple[str, str]] = {
     # Networks: know nothing but each other's shared pieces.
     "vsrrin.nets": ("nets.registry nets.spec", ""),
     "vsrrin.nets.spec": ("", "torch"),
-    "vsrrin.nets.warp": ("", "torch"),
-    "vsrrin.nets.unet": ("errors", "torch"),
+    "vsrrin.nets.warp": ("", "cv2 numpy torch"),
+    "vsrrin.nets.stacks": ("", "torch"),
+    "vsrrin.nets.unet": ("errors nets.stacks", "torch"),
     "vsrrin.nets.softsplat": ("nets.warp", "torch"),
     "vsrrin.nets.residue": ("nets.unet nets.warp", "torch"),
     "vsrrin.nets.rrin": ("nets.residue nets.spec nets.unet nets.warp", "torch"),
-    "vsrrin.nets.lite": ("nets.warp", "torch"),
-    "vsrrin.nets.selection": ("nets.lite nets.unet nets.warp", "torch"),
-    "vsrrin.nets.rrin_lite": ("nets.lite nets.selection nets.spec nets.unet nets.warp", "torch"),
+    "vsrrin.nets.lite": ("errors nets.warp", "torch"),
+    "vsrrin.nets.candidates": ("nets.lite nets.unet nets.warp", "torch"),
+    "vsrrin.nets.rrin_lite": ("nets.candidates nets.lite nets.spec nets.stacks nets.unet nets.warp", "torch"),
+    "vsrrin.nets.rrin_lite_quick": ("nets.candidates nets.lite nets.spec nets.stacks nets.unet nets.warp", "torch"),
+    "vsrrin.nets.plain": ("nets.spec nets.unet nets.warp", "torch"),
     "vsrrin.nets.srrin": ("nets.residue nets.softsplat nets.spec nets.unet nets.warp", "torch"),
-    "vsrrin.nets.cain": ("nets.spec nets.unet", "torch"),
+    "vsrrin.nets.cain": ("nets.spec nets.stacks nets.unet", "torch"),
     "vsrrin.nets.raft_corr": ("nets.warp", "torch"),
-    "vsrrin.nets.raft_layers": ("nets.unet", "torch"),
+    "vsrrin.nets.raft_layers": ("nets.stacks nets.unet", "torch"),
     "vsrrin.nets.raft": ("nets.raft_corr nets.raft_layers", "torch"),
     "vsrrin.nets.raft_rrin": ("nets.raft nets.residue nets.spec nets.unet nets.warp", "torch"),
     "vsrrin.nets.bilateral": ("nets.unet nets.warp", "torch"),
-    "vsrrin.nets.bmbc": ("nets.bilateral nets.spec nets.unet", "torch"),
+    "vsrrin.nets.bmbc": ("nets.bilateral nets.spec nets.stacks nets.unet", "torch"),
     "vsrrin.nets.registry": (
-        "errors nets.bmbc nets.cain nets.raft_rrin nets.rrin nets.rrin_lite nets.spec nets.srrin",
+        "errors nets.bmbc nets.cain nets.plain nets.raft_rrin nets.rrin nets.rrin_lite nets.rrin_lite_quick nets.spec "
+        "nets.srrin",
         "torch",
     ),
     # What brings networks and devices together.
@@ -56,13 +62,23 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.catalogue": ("checkpoint checkpoint_files errors nets nets.registry", "torch"),
     "vsrrin.backends": ("nets.spec", "torch"),
     "vsrrin.backends.torch_backend": ("errors nets.spec nets.unet", "torch"),
+    "vsrrin.backends.openvino_backend": (
+        "backends.openvino_graph backends.torch_backend errors nets.spec nets.stacks",
+        "openvino torch",
+    ),
+    "vsrrin.backends.openvino_graph": ("errors nets.stacks", "numpy openvino torch"),
+    "vsrrin.backends.choice": (
+        "backends backends.openvino_backend backends.torch_backend errors nets.spec nets.stacks",
+        "torch",
+    ),
     "vsrrin.engine": (
         "backends backends.torch_backend buffers cache checkpoint errors memory motion nets.spec options planning "
         "tiling",
         "torch",
     ),
     "vsrrin.options": ("errors motion", ""),
-    "vsrrin.models": ("backends.torch_backend checkpoint errors", "torch"),
+    "vsrrin.export": ("checkpoint errors nets.spec", "onnx onnxruntime torch"),
+    "vsrrin.models": ("backends backends.choice backends.torch_backend checkpoint errors", "torch"),
     # The edges.
     "vsrrin.frames": ("errors", "cv2 numpy torch vapoursynth"),
     "vsrrin.cuts": ("frames props scene", "numpy vapoursynth"),
@@ -75,7 +91,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.segments": ("errors", ""),
     "vsrrin.sources": ("clips errors media.probe media.streams media.times segments", "vapoursynth"),
     "vsrrin.retiming": ("errors media.encode sources", ""),
-    "vsrrin.pipeline": ("errors media.encode media.encoders segments", "vapoursynth"),
+    "vsrrin.pipeline": ("errors media.encode media.encoders segments sources", "vapoursynth"),
     "vsrrin.preparation": (
         "checkpoint clips cuts engine errors frames media.encode media.encoders media.pixels media.streams models "
         "retiming segments sources vsrrin",
@@ -99,14 +115,17 @@ ALLOWED: dict[str, tuple[str, str]] = {
     # Pictures of single places, and the state of the machine.
     "vsrrin.positions": ("errors", ""),
     "vsrrin.strip": ("", "cv2 numpy"),
-    "vsrrin.maps": ("backends.torch_backend checkpoint engine nets.selection nets.warp", "numpy torch"),
+    "vsrrin.maps": (
+        "backends.torch_backend checkpoint engine nets.candidates nets.rrin_lite nets.rrin_lite_quick nets.warp",
+        "numpy torch",
+    ),
     "vsrrin.screen": ("frames", "numpy vapoursynth"),
     "vsrrin.preview": (
-        "checkpoint errors frames images maps positions props scene screen sources strip vsrrin",
+        "alpha checkpoint errors frames images maps positions props scene screen sources strip vsrrin",
         "numpy torch vapoursynth",
     ),
     "vsrrin.doctor": (
-        "backends.torch_backend checkpoint errors media.library selftest vsrrin",
+        "backends.openvino_backend backends.torch_backend checkpoint errors media.library selftest vsrrin",
         "psutil torch vapoursynth",
     ),
     "vsrrin.selftest": ("errors media.library vsrrin", "numpy torch vapoursynth"),
@@ -114,9 +133,9 @@ ALLOWED: dict[str, tuple[str, str]] = {
     # Folders of images.
     "vsrrin.image_headers": ("errors", ""),
     "vsrrin.alpha": ("cuts scene", "vapoursynth"),
-    "vsrrin.images": ("alpha errors image_headers", "av cv2 numpy vapoursynth"),
+    "vsrrin.images": ("errors image_headers", "av cv2 numpy vapoursynth"),
     "vsrrin.image_convert": (
-        "alpha convert errors frames image_headers images pipeline preparation retiming segments sources",
+        "alpha convert errors frames image_headers images preparation retiming segments sources",
         "vapoursynth",
     ),
     # The command; `vsrrin` is the package itself, for its version.
@@ -129,7 +148,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
         "vapoursynth",
     ),
     "vsrrin.cli_progress": ("errors", ""),
-    "vsrrin.cli_models": ("vsrrin catalogue checkpoint_conversion checkpoint_files", ""),
+    "vsrrin.cli_models": ("vsrrin catalogue checkpoint checkpoint_conversion checkpoint_files export", ""),
 }
 
 
@@ -206,8 +225,18 @@ def test_the_table_keeps_the_layers() -> None:
         "selftest",
         "sources",
     }
-    assert may_import("cv2") == {"coarse_motion", "frames", "images", "media.encoders", "motion", "scene", "strip"}
+    assert may_import("cv2") == {
+        "coarse_motion",
+        "frames",
+        "images",
+        "media.encoders",
+        "motion",
+        "nets.warp",
+        "scene",
+        "strip",
+    }
     assert may_import("safetensors") == {"checkpoint_files"}
+    assert may_import("openvino") == {"backends.openvino_backend", "backends.openvino_graph"}
     assert may_import("psutil") == {"doctor", "memory"}
     assert may_import("av") == {
         "images",
@@ -225,6 +254,7 @@ def test_the_table_keeps_the_layers() -> None:
     }
     assert not may_import("torch") & {"errors", "timing", "props", "scene", "cache", "cuts"}
     everything = {"av", "cv2", "numpy", "psutil", "safetensors", "torch", "vapoursynth"}
+    everything |= {"onnx", "onnxruntime", "openvino"}  # extras: imported where they are used
     assert {name for _, others in ALLOWED.values() for name in others.split()} == everything
 
 
@@ -232,21 +262,24 @@ def test_the_table_keeps_networks_apart() -> None:
     nets = {module for module in ALLOWED if module.startswith("vsrrin.nets.")}
     shared = {
         "nets.bilateral",
+        "nets.candidates",
         "nets.lite",
         "nets.raft",
         "nets.raft_corr",
         "nets.raft_layers",
         "nets.residue",
-        "nets.selection",
         "nets.softsplat",
         "nets.spec",
+        "nets.stacks",
         "nets.unet",
         "nets.warp",
     }
     for module in nets - {"vsrrin.nets.registry"}:
         assert set(ALLOWED[module][0].split()) <= shared | {"errors"}, module
-    named = {"nets.bmbc", "nets.cain", "nets.raft_rrin", "nets.rrin", "nets.rrin_lite", "nets.srrin"}
-    assert [module for module, (ours, _) in ALLOWED.items() if named & set(ours.split())] == ["vsrrin.nets.registry"]
+    named = {module.removeprefix("vsrrin.") for module in nets} - shared - {"nets.registry"}
+    assert named == {f"nets.{spec.name}" for spec in NETS}
+    users = [module for module, (ours, _) in ALLOWED.items() if named & set(ours.split())]
+    assert users == ["vsrrin.nets.registry", "vsrrin.maps"]  # the latter shows what is inside of some
 
 
 def test_only_the_package_itself_imports_the_filter() -> None:

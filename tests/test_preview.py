@@ -1,4 +1,4 @@
-"""`vsrrin preview`, run as users run it on real clips: what is in the picture, what is said, what is refused."""
+"""`vsrrin preview` on real clips: what is in the picture, what is said, what is refused."""
 
 import math
 import os
@@ -17,42 +17,42 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 import vsrrin
+from tests import image_files
+from tests.commands import vsrrin_command
 from tests.conftest import BUNNY, texture
 from vsrrin import checkpoint, frames, preview, screen, strip
 from vsrrin.errors import ArgumentError
+from vsrrin.image_convert import convert_to_folder, open_images
 from vsrrin.maps import maps_of
-from vsrrin.nets import cain, rrin, rrin_lite, selection
+from vsrrin.nets import NetSpec, cain, rrin, rrin_lite, rrin_lite_quick
 from vsrrin.positions import parse_position, written
+from vsrrin.preparation import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 Picture = NDArray[np.uint8]
 SIDECAR = {"training_data": "d", "metrics": "m", "licence": "ours", "source": "s", "created_with": "c"}
 
 
-def run(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-m", "vsrrin", "preview", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=folder, env=environment, timeout=120, check=False
-    )
-
-
 def succeed(folder: Path, *arguments: str | Path) -> dict[str, str]:
     """What a run that must succeed says, by subject; the first line by "file"."""
-    done = run(folder, *arguments)
-    assert (done.returncode, done.stderr) == (0, "")
-    first, *others = done.stdout.splitlines()
+    status, out, err = vsrrin_command(["preview", *arguments], folder)
+    assert (status, err) == (0, "")
+    return subjects(out)
+
+
+def subjects(out: str) -> dict[str, str]:
+    """What a run printed, as `succeed` returns it."""
+    first, *others = out.splitlines()
     return {"file": first, **{line[:9].strip(): line[9:] for line in others}}
 
 
 def fail(folder: Path, *arguments: str | Path, status: int = 1) -> str:
     """What a run that must fail says; nothing is left behind."""
     before = sorted(folder.iterdir())
-    done = run(folder, *arguments)
-    assert (done.returncode, done.stdout) == (status, ""), done.stderr
-    assert "Traceback" not in done.stderr
+    code, out, err = vsrrin_command(["preview", *arguments], folder)
+    assert (code, out) == (status, ""), err
     assert sorted(folder.iterdir()) == before
-    return done.stderr
+    return err
 
 
 def encode(target: Path, *options: str) -> Path:
@@ -96,7 +96,11 @@ def source(path: Path) -> vs.VideoNode:
 
 
 def test_cells_are_the_source_frames_and_the_frames_of_the_filter(lossless: Path, tmp_path: Path) -> None:
-    said = succeed(tmp_path, lossless, "--at", "0.2", "--factor", "3")
+    command = [sys.executable, "-W", "error", "-m", "vsrrin", "preview", lossless, "--at", "0.2", "--factor", "3"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    said = subjects(done.stdout)
     assert [path.name for path in tmp_path.iterdir()] == ["film_0.2.png"]
     assert [path.name for path in lossless.parent.iterdir()] == ["film.mkv"]  # no index beside it
     sheet = read_png(tmp_path / "film_0.2.png")
@@ -169,6 +173,21 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
     assert np.array_equal(cell(read_png(tmp_path / "a.png"), 0, 0, vs.core.std.BlankClip(None, 320, 180)), one)
 
 
+def test_images_with_alpha_are_shown_as_a_conversion_interpolates_them(tmp_path: Path) -> None:
+    folder = image_files.write_sequence(tmp_path / "in", 3, channels=4)
+    made = preview.preview(preview.Wanted(folder, 1, model="draft"))
+    assert ("note", "transparent parts are shown in black") in made.facts
+    blank = vs.core.std.BlankClip(None, image_files.WIDTH, image_files.HEIGHT)
+    shown = [cell(made.picture, 0, column, blank, 5).astype(int) for column in range(3)]
+    for n, column in ((1, 0), (2, 2)):
+        image = image_files.picture(n, channels=4).astype(float)
+        assert np.abs(shown[column] - (image[..., :3] * image[..., 3:] / 255)[..., ::-1]).max() <= 1
+    settings = Settings(folder, tmp_path / "out", model="draft")
+    convert_to_folder(settings, open_images(folder, Fraction(24)))
+    image = image_files.read(tmp_path / "out" / "000004.png").astype(float)
+    assert np.abs(shown[1] - (image[..., :3] * image[..., 3:] / 255)[..., ::-1]).max() <= 2
+
+
 # Places
 
 
@@ -236,30 +255,26 @@ def test_tiles_give_the_same_maps() -> None:
     assert np.abs(whole.forward - parts.forward).max() < 0.1
 
 
-@pytest.mark.parametrize("kind", ["rrin", "first rrin_lite", "rrin_lite"])
-def test_the_mask_is_the_one_that_the_network_blends_with(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [(rrin.SPEC, "Mask.last"), (rrin_lite.SPEC, "choose.out"), (rrin_lite_quick.SPEC, "weigher.weigh")],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_the_mask_is_the_one_that_the_network_blends_with(spec: NetSpec, name: str, tmp_path: Path) -> None:
     """Logits are made constant, so that the share of frame 1 is known."""
-    net: Any
-    if kind == "rrin":
-        net = rrin.RRIN(width=4)
-    elif kind == "first rrin_lite":
-        net = rrin_lite.RRINLite(refine_width=8, refine_blocks=1)
-    else:
-        net = selection.SelectionLite()
-    layer = {"rrin": "Mask.last", "first rrin_lite": "refine.out", "rrin_lite": "choose.out"}[kind]
-    layer = net.get_submodule(layer)
+    net: Any = rrin.RRIN(width=4) if spec is rrin.SPEC else spec.default()
+    layer = net.get_submodule(name)
     mask0, mask1 = 1 / (1 + math.exp(-1)), 1 / (1 + math.exp(1))
     with torch.no_grad():
         layer.weight.zero_()
         layer.bias.zero_()
-        if kind == "rrin":
+        if spec is rrin.SPEC:
             layer.bias[0], layer.bias[1] = 1.0, -1.0
-        elif kind == "first rrin_lite":  # four pixels' values behind each other for each of the six maps
-            layer.bias[16:20], layer.bias[20:24] = 1.0, -1.0
-        else:  # as if by two sigmoids: weights in the same proportion
-            layer.bias[0:24] = torch.tensor((math.log(mask0), math.log(mask1))).repeat(3).repeat_interleave(4)
+        else:  # as if by two sigmoids: weights in the same proportion, for all pixels that a channel each is for
+            logits = torch.tensor((math.log(mask0), math.log(mask1))).repeat(3)
+            pixels = 4 if spec is rrin_lite.SPEC else 16
+            layer.bias[: 6 * pixels] = logits.repeat_interleave(pixels)
     path = tmp_path / "x.safetensors"
-    spec = rrin.SPEC if kind == "rrin" else rrin_lite.SPEC
     checkpoint.save(net, spec, path, arithmetic=spec.arithmetics[0], sidecar=SIDECAR)
     maps = maps_of(checkpoint.load(path), *moving((4, 0)), Fraction(1, 4), device="cpu", precision="fp32")
     assert maps.share is not None

@@ -180,8 +180,8 @@ def _begin(folder: Path, samples: int, settings: BankSettings, maker: BankMaker)
     old = read_manifest(folder)
     if old is None:
         return {"format": FORMAT, "samples": samples, "done": 0, "settings": given, "sources": sources}
-    known = old["settings"]
-    differing = [f"{name} = {known.get(name)}, not {given[name]}" for name in given if given[name] != known.get(name)]
+    known = asdict(BankSettings()) | old["settings"]
+    differing = [f"{name} = {known[name]}, not {given[name]}" for name in given if given[name] != known[name]]
     if old.get("sources") != sources:
         differing.append("other shots or photos")
     if differing:
@@ -248,6 +248,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--hard", type=_share, default=known.hard, help="how often the hardest is taken (%(default)s)")
     add("--per-pair", type=_whole(1), default=known.per_pair, help="windows of a pair (%(default)s)")
     add("--flow-preset", choices=tuple(PRESETS), default=known.flow_preset, help="of DIS flow (%(default)s)")
+    add("--flow-scale", type=_scale, default=known.flow_scale, help="size of its pictures (%(default)s)")
     add("--seed", type=_whole(0), default=known.seed, help="%(default)s")
     add("--processes", type=_whole(1), default=1, help="that work at the same time (%(default)s)")
     options = parser.parse_args(arguments)
@@ -284,6 +285,13 @@ def _share(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"must be from 0 to 1, not {value}")
+    return value
+
+
+def _scale(text: str) -> float:
+    value = float(text)
+    if not 0.25 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be from 0.25 to 1, not {value}")
     return value
 
 

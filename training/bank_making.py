@@ -46,8 +46,10 @@ class BankSettings:
     """How often the hardest pair and window is taken, rather than the first."""
     per_pair: int = 2
     """Windows of a pair."""
-    flow_preset: Preset = "medium"
+    flow_preset: Preset = "fine"
     """Of the DIS flow."""
+    flow_scale: float = 1.0
+    """Size of the pictures that it is found on, relative to the frames."""
     seed: int = 1
 
 
@@ -66,14 +68,19 @@ class BankMaker:
     def __init__(self, settings: BankSettings, shots: Sequence[Shot], photos: Sequence[Picture]) -> None:
         self.settings = settings
         self._turns = Turns((1 - settings.synthetic, settings.synthetic))
-        self._flow, self._quick = PairFlow(settings.flow_preset), PairFlow("fast")
+        self._flow, self._quick = PairFlow(settings.flow_preset, settings.flow_scale), PairFlow("fast")
         self.shots = shots
         self.photos = photos
         if settings.synthetic < 1:
             side = min(settings.crop, settings.window)
             self._places = Places(shots, largest_gap=settings.largest_gap, times=settings.times, side=side)
         if settings.synthetic > 0:
-            sampling = Sampling(crop=settings.window, times=settings.times, flow_preset=settings.flow_preset)
+            sampling = Sampling(
+                crop=settings.window,
+                times=settings.times,
+                flow_preset=settings.flow_preset,
+                flow_scale=settings.flow_scale,
+            )
             self._scenes = SyntheticSource(photos, sampling, settings.seed)
 
     def job(self, number: int) -> list[Entry]:

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from vsrrin.motion import Brightness, DisFlow, Preset, half_flow
+from vsrrin.motion import brightness as shrunk
 
 type Picture = NDArray[np.uint8]
 """(H, W, 3), RGB."""
@@ -32,14 +33,16 @@ class PairFlow:
 
     Args:
         preset: As in :class:`vsrrin.motion.DisFlow`.
+        scale: Size of the pictures it is found on, relative to the frames, in (0, 1].
     """
 
-    def __init__(self, preset: Preset = "medium") -> None:
-        self.preset = preset
+    def __init__(self, preset: Preset = "fine", scale: float = 1.0) -> None:
+        self.preset: Preset = preset
+        self.scale = scale
         self._dis = DisFlow(preset)
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Preset]]:
-        return type(self), (self.preset,)  # OpenCV's objects cannot be copied
+    def __reduce__(self) -> tuple[type[Self], tuple[Preset, float]]:
+        return type(self), (self.preset, self.scale)  # OpenCV's objects cannot be copied
 
     def __call__(self, first: Picture, second: Picture) -> NDArray[np.float32]:
         """Flow of two frames of one size.
@@ -50,7 +53,7 @@ class PairFlow:
         """
         height, width = first.shape[:2]
         out = torch.empty(1, 4, -(-height // 2), -(-width // 2))
-        half_flow(self._dis(brightness(first), brightness(second)), height, width, out)
+        half_flow(self._dis(brightness(first, self.scale), brightness(second, self.scale)), height, width, out)
         return np.ascontiguousarray(out[0].numpy().transpose(1, 2, 0))
 
     def at_own_size(self, first: Brightness, second: Brightness) -> NDArray[np.float32]:
@@ -58,8 +61,10 @@ class PairFlow:
         return np.concatenate(self._dis(first, second), axis=-1)
 
 
-def brightness(picture: Picture) -> Brightness:
-    """What flow is estimated on, (H, W) float32 in [0, 1]: `vsrrin.motion.brightness` for frames of 8 bit."""
+def brightness(picture: Picture, scale: float = 1.0) -> Brightness:
+    """What flow is estimated on, float32 in [0, 1]: `vsrrin.motion.brightness` for frames of 8 bit."""
+    if scale < 1:
+        return shrunk(torch.from_numpy(picture).permute(2, 0, 1)[None] / 255, scale)
     red, green, blue = cv2.split(picture)
     total = np.add(red, green, dtype=np.uint16)
     total += blue

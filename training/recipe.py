@@ -37,7 +37,7 @@ from vsrrin.nets.registry import by_name
 class ModelTable:
     """What is trained, and from where it starts."""
 
-    name: str = key(choice(*sorted(spec.name for spec in NETS)))
+    name: str = key(choice(*sorted(spec.name for spec in NETS if spec.name != "plain")))  # which has nothing to learn
     start: str | None = key(TEXT, None, name="from")
     """Bundled name or path of weights to start from, of this network or of one that shares keys with it."""
     settings: Mapping[str, Any] = key(TABLE, {})
@@ -76,8 +76,10 @@ class DataTable:
     """Pixels around a sample, where there are so many, on which its flow is estimated too; even."""
     times: Literal["any", "middle"] = key(choice("any", "middle"), "any")
     """Whether the true frame is any between the two, or the middle one."""
-    flow_preset: Literal["ultrafast", "fast", "medium"] = key(choice(*PRESETS), "medium")
+    flow_preset: Literal["fast", "fine"] = key(choice(*PRESETS), "fine")
     """Of the DIS flow that networks with flow from outside are given."""
+    flow_scale: float = key(number(0.25, 1), 1.0)
+    """Size of the pictures that it is found on, relative to the frames."""
     workers: int = key(whole(0), 1)
     """Processes that make samples; 0 makes them in the trainer's own."""
 
@@ -317,8 +319,8 @@ def _check_loss(recipe: Recipe) -> str | None:
         return "no loss has a weight above 0; give [loss] one, such as laplacian = 1.0"
     if (distil.frame or distil.flow) and distil.teacher is None:
         return "distil.frame and distil.flow need distil.teacher, a bundled name or the path of weights"
-    if (recipe.loss.get("flow") or distil.flow) and not (net.external_flow or net.estimates_flow):
-        return f"{net.name} has no flow, so loss.flow and distil.flow must be 0"
+    if (recipe.loss.get("flow") or distil.flow) and not net.estimates_flow:
+        return f"{net.name} finds no flow itself, so loss.flow and distil.flow must be 0"
     return None
 
 

@@ -33,8 +33,10 @@ class Sampling:
     """How often the hardest of them is taken, rather than the first."""
     times: Times = "any"
     """Whether the true frame is any between the two, or the middle one."""
-    flow_preset: Preset = "medium"
+    flow_preset: Preset = "fine"
     """Of the DIS flow in the samples."""
+    flow_scale: float = 1.0
+    """Size of the pictures that it is found on, relative to the frames."""
     margin: int = 48
     """Pixels around the crop, where there are so many, on which flow is estimated too, even: what comes into the crop
     is seen there, as it is in whole frames."""
@@ -57,7 +59,7 @@ class RealSource:
         self.sampling = sampling
         self.seed = seed
         self._places = Places(shots, largest_gap=sampling.largest_gap, times=sampling.times, side=sampling.crop)
-        self._flow = PairFlow(sampling.flow_preset)
+        self._flow = PairFlow(sampling.flow_preset, sampling.flow_scale)
         self._quick = PairFlow("fast")
 
     def sample(self, index: int) -> Sample:

@@ -36,6 +36,7 @@ def open_source(data: DataTable, seed: int) -> Source:
         hard=data.hard,
         times=data.times,
         flow_preset=data.flow_preset,
+        flow_scale=data.flow_scale,
         margin=data.margin,
     )
     parts: list[tuple[Source, float]] = []

@@ -105,7 +105,7 @@ class SyntheticSource:
         self.sampling = sampling
         self.seed = seed
         self.plain = plain
-        self._flow = PairFlow(sampling.flow_preset)
+        self._flow = PairFlow(sampling.flow_preset, sampling.flow_scale)
 
     def sample(self, index: int) -> Sample:
         """The sample of a number; see :class:`training.batch.Source`."""

@@ -19,7 +19,7 @@ from training.triplets import BUCKETS, Picture, Triplet, triplets
 from vsrrin.backends.torch_backend import TorchBackend, resolve_precision
 from vsrrin.motion import DisFlow, brightness, half_flow
 from vsrrin.nets.spec import NetSpec
-from vsrrin.options import automatic_scale
+from vsrrin.options import automatic_scale, check_preset
 from vsrrin.padding import Padder
 
 
@@ -56,7 +56,7 @@ class Validation:
         if not usable:
             raise DatasetError(f"{folder} has no triplet with a true frame in the middle, which {spec.name} needs")
         self._spec, self._device = spec, device
-        motion = DisFlow() if spec.external_flow else None
+        motion = DisFlow(check_preset(spec.flow_preset)) if spec.external_flow else None
         self._cases = [_case(triplet, spec, motion) for triplet in usable]
 
     def __call__(self, net: nn.Module) -> dict[str, float]:

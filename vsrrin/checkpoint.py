@@ -28,7 +28,7 @@ from vsrrin.checkpoint_files import (
     read_file,
     serialise,
     versions,
-    write,
+    write_weights,
 )
 from vsrrin.checkpoint_parts import as_part, join
 from vsrrin.errors import ArgumentError, CheckpointError, UnknownNetError
@@ -53,11 +53,13 @@ __all__ = [
 ]
 
 _WEIGHTS = Path(__file__).parent / "weights"
+_OTHER_NAMES = {"best": "rrin_lite"}
+"""Of bundled weights: draft, balanced, best."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A network with its weights: evaluation mode, no gradients, float32, prepared."""
+    """A network with its weights: evaluation mode, no gradients, float32."""
 
     net: nn.Module
     spec: NetSpec
@@ -109,9 +111,6 @@ def load(model: str | os.PathLike[str], *, arithmetic: str | None = None) -> Mod
     path, is_bundled = locate(model)
     found = assemble(path, read_files(path, bundled=is_bundled), arithmetic)
     net = build(found)
-    prepare = getattr(net, "prepare", None)
-    if prepare is not None:
-        prepare()
     name = path.stem if is_bundled else path.name or path.resolve().name
     return Model(net, found.spec, found.arithmetic, name, path, MappingProxyType(_metadata(found)))
 
@@ -204,7 +203,8 @@ def save(
 ) -> None:
     """Write a network's weights and their side-car; equal weights give equal bytes.
 
-    Both files appear whole or not at all.
+    Each file appears whole or not at all. What is killed between the two leaves weights without a side-car, which load;
+    never a side-car of other weights.
 
     Args:
         net: The network.
@@ -235,8 +235,7 @@ def save(
     data = serialise(state, {"vsrrin.net": spec.name, "vsrrin.arithmetic": arithmetic})
     facts = {"architecture": spec.name, "arithmetic": arithmetic, "sha256": hashlib.sha256(data).hexdigest()}
     text = json.dumps({**sidecar, **facts}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    write(path, data)
-    write(path.with_suffix(".json"), text.encode())
+    write_weights(path, data, text.encode())
 
 
 def locate(model: str | os.PathLike[str]) -> tuple[Path, bool]:
@@ -254,8 +253,9 @@ def locate(model: str | os.PathLike[str]) -> tuple[Path, bool]:
     if model.endswith(SUFFIXES) or any(separator in model for separator in separators):
         return Path(model), False
     names = bundled()
-    if model in names:
-        return names[model], True
+    known = _OTHER_NAMES.get(model, model)
+    if known in names:
+        return names[known], True
     available = f"Bundled: {', '.join(names) or 'none'}."
     folder = f" To mean the folder of that name, write {os.path.join('.', model)!r}." if os.path.isdir(model) else ""
     if any(model == spec.name for spec in NETS):

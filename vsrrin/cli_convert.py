@@ -75,13 +75,14 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
     frames.add_argument("--start", metavar="T", help="83.5 (seconds), 1:23.5, 0:01:23.5, or 2004f (frame number)")
     frames.add_argument("--end", metavar="T", help="the first moment that is left out, in the same way")
     frames.add_argument("--input-fps", metavar="RATE", help="rate of a folder of images (default: 24)")
-    frames.add_argument("--model", default="rrin_lite", help="a bundled name or a checkpoint (default: rrin_lite)")
+    frames.add_argument("--model", default="rrin_lite", help="a checkpoint, or rrin_lite (default), balanced, draft")
     tiles = frames.add_mutually_exclusive_group()
     tiles.add_argument("--tile", metavar="N|WxH", type=_tile, help="size of tiles, 0 for none (default: if needed)")
     tiles.add_argument("--chop_forward", action="store_true", help="tiles if memory demands it, which is the default")
     frames.add_argument("--scale", metavar="S", type=float, help="size of the picture for motion, 0.25 to 1")
     frames.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, xpu or mps (default: the best one)")
     frames.add_argument("--precision", metavar="P", default="auto", help="fp32, fp16, bf16 or auto (default)")
+    frames.add_argument("--backend", metavar="B", default="auto", help="torch, openvino or auto (default)")
     frames.add_argument(
         "--scene", default="auto", choices=("auto", "props", "detect", "off"), help="how cuts are found (default: auto)"
     )
@@ -157,6 +158,7 @@ _SAME = (
     "scale",
     "device",
     "precision",
+    "backend",
     "scene",
     "scene_threshold",
     "at_cut",

@@ -32,13 +32,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "--out", type=Path, metavar="FILE", help="the .png to write (default: IN_TIME.png in the current folder)"
     )
     parser.add_argument("--factor", type=int, default=2, metavar="N", help="output frames per source frame (default 2)")
-    parser.add_argument(
-        "--model", default="rrin_lite", help="a bundled name, or the path of a checkpoint (default rrin_lite)"
-    )
+    parser.add_argument("--model", default="rrin_lite", help="a checkpoint, or rrin_lite (default), balanced or draft")
     parser.add_argument("--tile", metavar="N|WxH", type=_tile, help="size of tiles, 0 for none (default: if needed)")
     parser.add_argument("--scale", type=float, metavar="S", help="size of the picture for motion, 0.25 to 1")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, xpu or mps (default: the best one)")
     parser.add_argument("--precision", default="auto", help="fp32, fp16, bf16 or auto (default)")
+    parser.add_argument("--backend", default="auto", help="torch, openvino or auto (default)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     parser.set_defaults(run=_run)
 
@@ -59,6 +58,7 @@ def _run(options: argparse.Namespace) -> int:
         model=catalogue.locate(options.model),
         device=options.device,
         precision=options.precision,
+        backend=options.backend,
         tile=options.tile,
         scale=options.scale,
     )

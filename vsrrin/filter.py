@@ -47,6 +47,7 @@ def interpolate(
     overlap: int | None = None,
     device: str | torch.device | None = None,
     precision: str = "auto",
+    backend: str = "auto",
     arithmetic: str | None = None,
     timecodes: str | os.PathLike[str] | None = None,
 ) -> vs.VideoNode:
@@ -62,7 +63,8 @@ def interpolate(
             rate is fine.
         factor: Output frames per source frame, at least 1: an int, a Fraction or a text such as "5/2". 1 returns the
             clip. With a varying frame rate it must be whole; each frame's duration is then divided by it.
-        model: A bundled name, or the path of a checkpoint.
+        model: The path of a checkpoint, or a bundled name: "best" is "rrin_lite", "balanced" is several times as fast
+            and "draft" again twice as fast.
         fps: Output frame rate instead of ``factor``: an int, a Fraction or a text such as "60000/1001". With a varying
             frame rate it maps by the frames' durations, which are read from the whole clip at once unless
             ``timecodes`` gives them.
@@ -76,6 +78,8 @@ def interpolate(
         overlap: Pixels that neighbouring tiles share.
         device: "cpu", "cuda", "cuda:1", "xpu" or "mps"; ``None`` for the best one here.
         precision: "fp32", "fp16", "bf16" or "auto" (what the device is good at). Motion is float32 always.
+        backend: "torch", "openvino" (on the CPU; needs the extra ``vsrrin[openvino]``), or "auto": OpenVINO where it is
+            installed and faster.
         arithmetic: Convention that a published checkpoint was trained with, where its file does not say; see the
             network's module.
         timecodes: A timecode file (v2) of the clip, for ``fps`` with a varying frame rate.
@@ -101,6 +105,7 @@ def interpolate(
                 model,
                 device=device,
                 precision=precision,
+                backend=backend,
                 arithmetic=arithmetic,
                 options={"scale": scale, "tile": tile, "overlap": overlap},
             ),
@@ -283,11 +288,12 @@ def _make_engine(
     *,
     device: str | torch.device | None,
     precision: str,
+    backend: str,
     arithmetic: str | None,
     options: dict[str, Any],
 ) -> Interpolator:
     """The engine of one filter; ``several`` says that a pair gives more than one new frame, so that caching pays."""
-    network = shared(model, device=device, precision=precision, arithmetic=arithmetic)
+    network = shared(model, device=device, precision=precision, backend=backend, arithmetic=arithmetic)
     cache_bytes = CACHE_BYTES if several else 0
     engine = Interpolator(network.model, backend=network.backend, log=say, cache_bytes=cache_bytes, **options)
     vs.register_on_destroy(_closing(weakref.ref(engine)))

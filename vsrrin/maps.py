@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812  (the name the field uses)
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 from .checkpoint import Model
 from .engine import Interpolator, Pair
-from .nets.selection import SelectionLite, frame_weights
-from .nets.warp import backward_warp
+from .nets import rrin_lite, rrin_lite_quick
+from .nets.candidates import frame_weights
+from .nets.warp import backward_warp, double
 
 type Map = NDArray[np.float32]
 
@@ -31,7 +31,8 @@ _MASKS: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
     "rrin": _LOGITS,
     "srrin": _LOGITS,
     "raft_rrin": _LOGITS,
-    "rrin_lite": ("refine", _from_logits(slice(4, 6))),
+    "rrin_lite": ("choose", lambda out: frame_weights(rrin_lite.frame_logits(out))),
+    "rrin_lite_quick": ("weigher", lambda out: frame_weights(rrin_lite_quick.frame_logits(out))),
 }
 
 
@@ -44,8 +45,7 @@ class Maps:
         backward: Flow from frame 1 to frame 0, likewise.
         doubt: By how many pixels a point of frame 0 is missed on the way to frame 1 and back, (H, W): large where it
             is hidden in frame 1, or where flow is wrong.
-        share: Share of frame 1 in the blend, (H, W), 0 to 1; ``None`` if the network has no mask, or one that its
-            weights do not use.
+        share: Share of frame 1 in the blend, (H, W), 0 to 1; ``None`` if the network has no mask.
         tiles: Number of tiles.
     """
 
@@ -102,7 +102,7 @@ def maps_of(
 def _watched(model: Model) -> tuple[nn.Module, list[Tensor]]:
     """A copy of the net that writes the weights of both frames into the list; the net itself if it has no mask."""
     seen: list[Tensor] = []
-    found = ("choose", frame_weights) if isinstance(model.net, SelectionLite) else _MASKS.get(model.spec.name)
+    found = _MASKS.get(model.spec.name)
     if found is None:
         return model.net, seen
     layer, to_weights = found
@@ -119,7 +119,7 @@ def _flow(engine: Interpolator, pair: Pair) -> Tensor | None:
     """Both flows of the padded frame, (1, 4, H, W) in its pixels."""
     if engine.spec.external_flow:
         # At half the size.
-        parts = [_double(estimate[:, :4].float()) * 2 for estimate in pair.estimates]
+        parts = [double(estimate[:, :4].float()) * 2 for estimate in pair.estimates]
     elif engine.spec.estimates_flow:
         parts = [estimate[:, :4].float() for estimate in pair.estimates]
     else:
@@ -138,14 +138,10 @@ def _share(pair: Pair, seen: Sequence[Tensor], t: float) -> Tensor | None:
     tiles = pair.plan.grid.tiles
     if not seen:
         return None
-    masks = [x if x.shape[-2:] == (tiles[0].height, tiles[0].width) else _double(x) for x in seen[-len(tiles) :]]
+    masks = [x if x.shape[-2:] == (tiles[0].height, tiles[0].width) else double(x) for x in seen[-len(tiles) :]]
     mask = pair.plan.grid.join(masks)
     weight0, weight1 = (1 - t) * mask[:, :1], t * mask[:, 1:]
     return weight1 / (weight0 + weight1).clamp_min(1e-6)
-
-
-def _double(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def _interleaved(flow: Tensor) -> Map:

@@ -55,13 +55,14 @@ def check_batch(batch: object) -> int:
     return batch
 
 
-def check_preset(preset: Preset) -> Preset:
+def check_preset(preset: str) -> Preset:
     """Raises:
-    ArgumentError: Not the name of one of OpenCV's presets.
+    ArgumentError: Not the name of settings of DIS.
     """
-    if preset not in PRESETS:
-        raise ArgumentError(f"preset must be one of {', '.join(PRESETS)}, not {preset!r}")
-    return preset
+    for known in PRESETS:
+        if preset == known:
+            return known
+    raise ArgumentError(f"preset must be one of {', '.join(PRESETS)}, not {preset!r}")
 
 
 def check_overlap(overlap: object) -> int | None:

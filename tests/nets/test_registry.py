@@ -10,7 +10,8 @@ NAMES = ", ".join(spec.name for spec in NETS)
 
 
 def test_nets_in_order():
-    assert [spec.name for spec in NETS] == ["srrin", "rrin", "raft_rrin", "rrin_lite", "cain", "bmbc"]
+    names = ["srrin", "rrin", "raft_rrin", "rrin_lite", "rrin_lite_quick", "cain", "bmbc", "plain"]
+    assert [spec.name for spec in NETS] == names
 
 
 def test_each_net_is_found_by_its_keys_and_by_no_other(spec, live_net):

@@ -5,10 +5,22 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 import vsrrin
-from vsrrin.nets.warp import EXACT, FORK, PUBLISHED, WarpArithmetic, backward_warp, pixel_grid, project_flow
+from vsrrin.nets.warp import (
+    EXACT,
+    FORK,
+    PUBLISHED,
+    SHARP,
+    WarpArithmetic,
+    backward_warp,
+    double,
+    halve,
+    pixel_grid,
+    project_flow,
+)
 
 
 def ramp(height: int, width: int) -> Tensor:
@@ -72,6 +84,137 @@ def test_flow_points_to_where_the_picture_is_read():
     out = backward_warp(image, flow)
     assert torch.allclose(out[0, 0, :, :17], image[0, 0, :, :17] + 2.5, atol=1e-5)
     assert torch.allclose(out[0, 1, 1:], image[0, 1, 1:] - 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("along", [0, 1], ids=["x", "y"])
+@pytest.mark.parametrize(
+    ("shift", "weights"),
+    [  # Keys' kernel with a = -3/4 at the four pixels around
+        (0.5, (-3 / 32, 19 / 32, 19 / 32, -3 / 32)),
+        (0.25, (-27 / 256, 225 / 256, 67 / 256, -9 / 256)),
+        (0.0, (0, 1, 0, 0)),
+    ],
+)
+def test_sharp_sampling_weighs_four_pixels(shift, weights, along):
+    image = torch.rand(1, 2, 12, 12, generator=torch.Generator().manual_seed(2))
+    flow = torch.zeros(1, 2, 12, 12)
+    flow[:, along] = shift
+    expected = sum(w * image.roll(-step, 3 - along) for step, w in zip((-1, 0, 1, 2), weights, strict=True))
+    inside = (..., slice(2, -3), slice(2, -3))
+    assert torch.allclose(backward_warp(image, flow, SHARP)[inside], expected[inside], atol=1e-5)
+    assert (backward_warp(image, flow, SHARP) - backward_warp(image, flow, EXACT)).abs().max() > (0.02 if shift else -1)
+
+
+KERNELS = pytest.mark.parametrize("arithmetic", [EXACT, SHARP], ids=["bilinear", "bicubic"])
+
+
+def both_ways(image: Tensor, flow: Tensor, arithmetic: WarpArithmetic) -> tuple[Tensor, Tensor]:
+    """By OpenCV, as without gradients, and by grid_sample."""
+    quick = backward_warp(image, flow, arithmetic)
+    with torch.enable_grad():
+        slow = backward_warp(image, flow, arithmetic)
+    if image.shape[1] > 1:
+        assert (quick.stride(1), slow.stride(1)) == (1, image.shape[2] * image.shape[3])  # it went both ways
+    return quick, slow
+
+
+def scattered(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@KERNELS
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 6, 7, 8])
+def test_both_ways_of_sampling_give_the_same(channels, samples, arithmetic):
+    """Flow that ends between pixels, and leaves the picture on every side. With two channels OpenCV rounds positions
+    to 1/32 pixel, which makes 0.02 of such noise."""
+    image = scattered(samples, channels, 19, 26)
+    flow = (scattered(samples, 2, 19, 26, seed=1) - 0.5) * 24
+    quick, slow = both_ways(image, flow, arithmetic)
+    assert quick.shape == slow.shape == image.shape
+    assert (quick - slow).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("shift", [1 / 100, 1 / 64, 0.3, -0.7])
+def test_two_channels_are_sampled_between_thirty_seconds_of_a_pixel(shift):
+    """On a slope of 1 per pixel, what is off by a hundredth of a pixel shows."""
+    image, flow = ramp(20, 30), torch.full((1, 2, 20, 30), shift)
+    inside = (..., slice(3, -3), slice(3, -3))
+    assert torch.allclose(backward_warp(image, flow)[inside], (image + shift)[inside], atol=1e-4)
+
+
+@KERNELS
+def test_what_lies_beyond_the_border_is_the_border(arithmetic):
+    image = scattered(1, 3, 9, 11)
+    for dx, dy, at in ((40.0, 0.0, (slice(None), -1)), (0.0, -40.0, (0, slice(None))), (-1e4, 1e4, (-1, 0))):
+        flow = torch.tensor([dx, dy]).view(1, 2, 1, 1).expand(1, 2, 9, 11)
+        quick, slow = both_ways(image, flow, arithmetic)
+        line = image[(0, slice(None), *at)]
+        expected = line[:, None, None] if line.dim() == 1 else line[:, :, None] if dx else line[:, None]
+        assert torch.allclose(quick[0], expected.expand(3, 9, 11), atol=1e-5)
+        assert torch.allclose(slow, quick, atol=1e-4)
+
+
+@KERNELS
+def test_order_in_memory_does_not_matter(arithmetic):
+    image, flow = scattered(2, 3, 16, 20), scattered(2, 2, 16, 20, seed=1) * 5
+    expected = backward_warp(image, flow, arithmetic)
+    wide = torch.cat((image, image), 3).flip(3)
+    for same in (image.to(memory_format=torch.channels_last), image.mT.contiguous().mT, wide.flip(3)[..., :20]):
+        assert torch.equal(same, image)
+        assert torch.equal(backward_warp(same, flow, arithmetic), expected)
+    for same in (
+        flow.to(memory_format=torch.channels_last),
+        torch.cat((flow, flow), 1)[:, :2],
+        flow.mT.contiguous().mT,
+    ):
+        assert torch.equal(backward_warp(image, same, arithmetic), expected)
+    constant = torch.tensor([1.3, -0.6]).view(1, 2, 1, 1)
+    stretched = backward_warp(image, constant.expand(2, 2, 16, 20), arithmetic)
+    assert torch.equal(stretched, backward_warp(image, constant.repeat(2, 1, 16, 20), arithmetic))
+
+
+@KERNELS
+def test_what_is_sampled_has_memory_of_its_own(arithmetic):
+    """Nothing that is done to the result comes back to the picture or to the next result."""
+    image, flow = scattered(1, 4, 8, 10).to(memory_format=torch.channels_last), torch.zeros(1, 2, 8, 10)
+    before = image.clone()
+    first = backward_warp(image, flow, arithmetic)
+    kept = first.clone()
+    first.fill_(7)
+    assert torch.equal(image, before)
+    assert torch.equal(backward_warp(image, flow, arithmetic), kept)
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (15, 22)])
+def test_doubling_is_that_of_torch(size, channels, samples):
+    x = scattered(samples, channels, *size) * 20 - 10
+    expected = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    for same in (x, x.to(memory_format=torch.channels_last), torch.cat((x, x), 1)[:, :channels]):
+        assert torch.allclose(double(same), expected, atol=1e-4)
+    with torch.enable_grad():
+        assert torch.equal(double(x), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_features_in_half_precision_are_doubled_in_it(dtype):
+    x = scattered(1, 3, 6, 8).to(dtype)
+    assert double(x).dtype == dtype
+    assert torch.equal(double(x), F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False))
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 6])
+def test_halving_is_the_mean_of_two_by_two(channels, samples):
+    x = scattered(samples, channels, 14, 22) * 20 - 10
+    expected = x.view(samples, channels, 7, 2, 11, 2).mean((3, 5))
+    for same in (x, x.to(memory_format=torch.channels_last), torch.cat((x, x), 1)[:, :channels]):
+        assert torch.allclose(halve(same), expected, atol=1e-5)
+    with torch.enable_grad():
+        assert torch.allclose(halve(x), expected, atol=1e-5)
+    assert halve(x.half()).dtype == torch.float32
 
 
 def test_outside_is_the_border_or_zero():

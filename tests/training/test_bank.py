@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from fractions import Fraction
@@ -123,6 +124,16 @@ def test_a_bank_of_other_settings_or_data_is_not_gone_on_with(bank: Path, data: 
     with pytest.raises(DatasetError, match="begun with other shots or photos"):
         list(make_bank(bank, 20, SETTINGS, replace(data, shots=data.shots * 2)))
     assert contents(bank) == before
+
+
+def test_a_setting_that_was_not_known_yet_counts_as_the_usual_one(bank: Path, data: Data, tmp_path: Path) -> None:
+    shutil.copytree(bank, tmp_path / "bank")
+    manifest = json.loads((bank / "manifest.json").read_text())
+    del manifest["settings"]["flow_scale"]
+    (tmp_path / "bank/manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DatasetError, match=r"begun with flow_scale = 1.0, not 0.5; give what it was"):
+        list(make_bank(tmp_path / "bank", 15, replace(SETTINGS, flow_scale=0.5), data))
+    assert list(make_bank(tmp_path / "bank", 15, SETTINGS, data)) == [15]
 
 
 def test_the_manifest_says_what_it_was_made_of(bank: Path) -> None:
@@ -259,6 +270,7 @@ def test_the_command_says_what_is_wrong_in_a_line(
         ("--out x --samples 5 --shots y --window 128", "--window must be at least --crop, 192, not 128"),
         ("--out x --samples 5 --shots y --crop 33", "must be even and at least 16, not 33"),
         ("--out x --samples 5 --shots y --hard 2", "must be from 0 to 1, not 2.0"),
+        ("--out x --samples 5 --shots y --flow-scale 0.1", "must be from 0.25 to 1, not 0.1"),
         ("--out x --samples many --shots y", "invalid whole number value: 'many'"),
     ],
 )

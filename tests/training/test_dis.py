@@ -33,8 +33,20 @@ def test_flow_is_what_the_engine_gives_to_networks(size: tuple[int, int]) -> Non
     assert abs(float(np.median(found[..., 0])) - 1.5) < 0.1
 
 
+@pytest.mark.parametrize("size", [(64, 96), (61, 75)])
+def test_flow_may_be_found_on_smaller_pictures_as_in_the_engine(size: tuple[int, int]) -> None:
+    first, second = picture(*size), picture(*size, (3.0, 2.0))
+    images = [torch.from_numpy(each.transpose(2, 0, 1).copy())[None].float() / 255 for each in (first, second)]
+    wanted = torch.empty(1, 4, -(-size[0] // 2), -(-size[1] // 2))
+    half_flow(DisFlow("fine")(*(engine_brightness(image, 0.5) for image in images)), *size, wanted)
+    found = PairFlow("fine", 0.5)(first, second)
+    np.testing.assert_array_equal(found, wanted[0].permute(1, 2, 0).numpy())
+    assert abs(float(np.median(found[..., 0])) - 1.5) < 0.2
+    assert not np.array_equal(found, PairFlow("fine")(first, second))
+
+
 def test_flow_can_go_to_other_processes() -> None:
-    flow = PairFlow("fast")
+    flow = PairFlow("fast", 0.5)
     pair = picture(48, 64), picture(48, 64, (2.0, 0.0))
     expected = flow(*pair)
     assert np.array_equal(pickle.loads(pickle.dumps(flow))(*pair), expected)

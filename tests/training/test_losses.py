@@ -13,7 +13,7 @@ from training import vgg
 from training.batch import Batch
 from training.errors import RecipeError
 from training.fused import census_distance, enlarge, pyramid_l1, shrink, window_means
-from training.losses import PICTURE_LOSSES, census, charbonnier, flow, gradient, l1, laplacian, make_loss, ssim
+from training.losses import PICTURE_LOSSES, census, charbonnier, flow, gradient, l1, laplacian, log_mse, make_loss, ssim
 
 from ..conftest import texture
 
@@ -89,6 +89,7 @@ def test_differences_of_known_size() -> None:
     assert float(charbonnier(target + 0.5, target)) == pytest.approx(math.hypot(0.5, 1e-3))
     assert float(charbonnier(target, target)) == pytest.approx(1e-3)
     assert float(laplacian(target + 0.5, target)) == pytest.approx(0.5)  # all of it in the last level
+    assert float(log_mse(target + 0.5, target)) == pytest.approx(math.log1p(0.25 / 2e-5))
     assert float(gradient(target + 0.5, target)) == 0
     step = torch.zeros(1, 3, 32, 32)
     step[..., 16:] = 0.31
@@ -248,7 +249,7 @@ def test_losses_are_float32_also_in_autocast() -> None:
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({"lapacian": 1.0}, r"loss\.lapacian: there is no loss of this name; there are l1, charbonnier, laplacian"),
+        ({"lapacian": 1.0}, r"loss\.lapacian: there is no loss of this name; there are l1, charbonnier, log_mse"),
         ({"l1": -1.0}, r"loss\.l1: the weight is -1\.0; give a number from 0 on"),
         ({"l1": math.nan}, r"loss\.l1: the weight is nan"),
         ({}, "no loss has a weight above 0"),

@@ -45,7 +45,8 @@ def test_shares_decide_what_a_source_is_made_of(folders: Path) -> None:
 
 
 def test_settings_reach_the_source(folders: Path) -> None:
-    changes = {"largest_gap": 2, "candidates": 2, "hard": 0.25, "margin": 8, "times": "middle", "flow_preset": "fast"}
+    changes = {"largest_gap": 2, "candidates": 2, "hard": 0.25, "margin": 8, "times": "middle", "flow_scale": 0.5}
+    changes["flow_preset"] = "fast"
     source = open_source(table(folders, **changes), 1)
     assert isinstance(source, RealSource)
     assert {name: getattr(source.sampling, name) for name in changes} == changes

@@ -20,18 +20,20 @@ from vsrrin.nets import cain
 CPU = torch.device("cpu")
 
 
-def test_the_figures_are_those_of_the_filter_s_engine(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["draft", "rrin_lite"])
+def test_the_figures_are_those_of_the_filter_s_engine(tmp_path: Path, name: str) -> None:
+    """With the flow that the network has learned to live with."""
     write_video(tmp_path / "a.mp4", 8, 2.0)
     write_video(tmp_path / "b.mp4", 8, 0.5)
-    model = checkpoint.load("rrin_lite")
+    model = checkpoint.load(name)
     found = Validation(tmp_path, None, model.spec, CPU)(model.net)
     engine, scores = Interpolator(model, device="cpu"), dict[str, list[float]]()
     for triplet in triplets(tmp_path):
         made = engine.interpolate(to_tensor(triplet.left), to_tensor(triplet.right), [triplet.span.t])[0]
-        for name in ("psnr", f"psnr_{triplet.bucket}"):
-            scores.setdefault(name, []).append(psnr(from_tensor(made), triplet.truth))
+        for measure in ("psnr", f"psnr_{triplet.bucket}"):
+            scores.setdefault(measure, []).append(psnr(from_tensor(made), triplet.truth))
     assert len(scores) == 3
-    assert found == {name: pytest.approx(fmean(values), abs=1e-3) for name, values in scores.items()}
+    assert found == {measure: pytest.approx(fmean(values), abs=1e-3) for measure, values in scores.items()}
 
 
 def test_a_network_that_knows_only_the_middle_is_measured_there(tmp_path: Path) -> None:

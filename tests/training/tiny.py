@@ -15,6 +15,7 @@ SETTINGS = {"refine_width": 8, "refine_blocks": 1, "choose_widths": [8, 8], "cho
 """Of rrin_lite."""
 SMALL: dict[str, dict[str, Any]] = {
     "rrin_lite": SETTINGS,
+    "rrin_lite_quick": {"widths": [8, 8], "blocks": [1, 1]},
     "rrin": {"width": 4},
     "srrin": {"width": 4},
     "raft_rrin": {"width": 4, "small": True, "iterations": 2},
@@ -30,7 +31,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "layers": 1,
     },
 }
-"""Settings of a small network of every kind."""
+"""Settings of a small network of every kind that can be trained."""
 SIDE = 32
 ALONE = Team(rank=0, world=1, local=0, local_world=1, device=torch.device("cpu"))
 

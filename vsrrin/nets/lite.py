@@ -1,18 +1,22 @@
-"""What both generations of RRIN-lite are built from."""
+"""What the networks of RRIN-lite are built from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vsrrin.errors import ArgumentError
 from vsrrin.nets.warp import backward_warp
 
-SLOPE = 0.2
-FLOW_SCALE = 0.1
-"""Flow enters the networks in tens of pixels, so that it is of the size of the other channels."""
-_OVERBRIGHT, _DIM, _LEAST_PEAK = 1.5, 1 / 16, 1e-6
+_SLOPE, _RESIDUAL_SLOPE = 0.1, 0.2
+
+
+def leaky_conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
+    """A 3x3 convolution and a leaky ReLU."""
+    layer = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1)
+    return nn.Sequential(layer, nn.LeakyReLU(_SLOPE, inplace=True))
 
 
 class ResidualConv(nn.Module):
@@ -22,7 +26,7 @@ class ResidualConv(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
         self.beta = nn.Parameter(torch.full((1, channels, 1, 1), 0.5))
-        self.act = nn.LeakyReLU(SLOPE, inplace=True)
+        self.act = nn.LeakyReLU(_RESIDUAL_SLOPE, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, channels, H, W) to the same shape."""
@@ -31,13 +35,15 @@ class ResidualConv(nn.Module):
 
 def stack(images: Sequence[Tensor], maps: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     """Input of a stack of convolutions: pictures (N, C, H, W), their pixels moved into channels, and maps of half the
-    size (or maps alone), side by side in the convolutions' type."""
+    size, side by side in the convolutions' type."""
     if torch.is_grad_enabled():
         return torch.cat((*(F.pixel_unshuffle(image, 2) for image in images), *maps), 1).to(dtype)
     # Straight into place, without the copies in between.
-    samples, _, height, width = maps[0].shape
+    samples, _, height, width = images[0].shape if images else maps[0].shape
+    if images:
+        height, width = height // 2, width // 2
     channels = sum(4 * image.shape[1] for image in images) + sum(part.shape[1] for part in maps)
-    x = maps[0].new_empty((samples, channels, height, width), dtype=dtype)
+    x = (*images, *maps)[0].new_empty((samples, channels, height, width), dtype=dtype)
     at = 0
     for image in images:
         colours = image.shape[1]
@@ -50,39 +56,23 @@ def stack(images: Sequence[Tensor], maps: Sequence[Tensor], dtype: torch.dtype) 
     return x
 
 
-def double(x: Tensor) -> Tensor:
-    """Twice the height and width, bilinear; values as they are."""
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-
-
 def disagreement(flow: Tensor, back: Tensor) -> Tensor:
     """log(1 + distance) between where a pixel is and where it ends up after going there and back, (N, 1, H, W)."""
     distance = (flow + backward_warp(back, flow)).square().sum(1, keepdim=True).add(1e-6).sqrt()
     return torch.log1p(distance)
 
 
-def value_range(img0: Tensor, img1: Tensor) -> tuple[Tensor, Tensor]:
-    """Least and greatest value of each sample's frames, both (N, 1, 1, 1)."""
-    # Row by row first: the reduction of one long row uses one core.
-    (low0, high0), (low1, high1) = img0.aminmax(dim=3), img1.aminmax(dim=3)
-    low = torch.minimum(low0, low1).flatten(1).amin(1).view(-1, 1, 1, 1)
-    return low, torch.maximum(high0, high1).flatten(1).amax(1).view(-1, 1, 1, 1)
-
-
-def clamp_to_range(image: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Clamp each sample to [0, 1] or the range of its frames, whichever is wider.
-
-    Video has values beyond nominal white and outside the RGB gamut on purpose.
+def check_levels(name: str, widths: Sequence[int], most: int) -> None:
+    """Raises:
+    ArgumentError: More levels than the sides of a padded frame can be halved for.
     """
-    low, high = low.clamp(max=0), high.clamp(min=1)
-    return torch.clamp(image, low, high) if torch.is_grad_enabled() else image.clamp_(low, high)
+    if not 1 <= len(widths) <= most:
+        raise ArgumentError(f"{name}: widths must be those of 1 to {most} levels, got {tuple(widths)}")
 
 
-def usual_gain(low: Tensor, high: Tensor) -> Tensor:
-    """What frames are multiplied by so that a network trained on [0, 1] sees such values, (N, 1, 1, 1).
-
-    1 but for frames far beyond white (linear HDR), or far below it throughout, whose peak becomes 1.
-    """
-    peak = torch.maximum(high, -low)
-    unusual = (peak > _OVERBRIGHT) | ((peak > 0) & (peak < _DIM))
-    return torch.where(unusual, 1 / peak.clamp(min=_LEAST_PEAK), torch.ones_like(peak))
+def count_of(state: Mapping[str, Tensor], pattern: str) -> int:
+    """How many keys a state has of a pattern with a number in it, from 0 on."""
+    found = 0
+    while pattern.format(found) in state:
+        found += 1
+    return found

@@ -7,10 +7,19 @@ import torch
 from torch import Tensor
 
 from vsrrin.errors import UnknownNetError
-from vsrrin.nets import bmbc, cain, raft_rrin, rrin, rrin_lite, srrin
+from vsrrin.nets import bmbc, cain, plain, raft_rrin, rrin, rrin_lite, rrin_lite_quick, srrin
 from vsrrin.nets.spec import NetSpec
 
-NETS: tuple[NetSpec, ...] = (srrin.SPEC, rrin.SPEC, raft_rrin.SPEC, rrin_lite.SPEC, cain.SPEC, bmbc.SPEC)
+NETS: tuple[NetSpec, ...] = (
+    srrin.SPEC,
+    rrin.SPEC,
+    raft_rrin.SPEC,
+    rrin_lite.SPEC,
+    rrin_lite_quick.SPEC,
+    cain.SPEC,
+    bmbc.SPEC,
+    plain.SPEC,
+)
 """In order of detection: a net whose keys contain another's comes before it."""
 
 _NAMED = 4

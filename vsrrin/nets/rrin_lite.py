@@ -1,294 +1,172 @@
-"""RRIN-lite: RRIN's residues, learned on top of DIS optical flow.
+"""RRIN-lite, the default: motion from DIS optical flow, RRIN's residues learned on top.
 
-Papers: Li et al., "Video frame interpolation via residue refinement", ICASSP 2020 (the residues); Kroeger et al.,
-"Fast optical flow using dense inverse search", ECCV 2016 (the flow, an argument of this net); Jiang et al.,
-"Super SloMo", CVPR 2018 (projection).
-Upstream: none, the architecture is vsrrin's own.
-Code and weights licence: vsrrin's.
+Papers: those of :mod:`vsrrin.nets.candidates`.
+Code: vsrrin, MIT. Weights: trained by vsrrin, MIT.
 
-The flow comes from outside and is already good. The net learns a correction of it (once per pair), and for every t a
-refinement of the projected flow with the blending mask, and a residue on the blended picture. All three output layers
-are zero at first, so an untrained net returns what flow, linear projection and a blend return.
-
-This is the first generation, which the weights "draft" are of; the second, which new weights are of, is
-:mod:`vsrrin.nets.selection`. Both are the network "rrin_lite" to users.
+One network corrects the flow, another weighs six candidates made with it. Like RRIN it learns a residue of the flow
+before, and one of the picture after; both and the weights' change are zero at first.
 """
 
+import itertools
 from collections.abc import Mapping
-from typing import Literal, Self, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsrrin.nets import selection
-from vsrrin.nets.lite import FLOW_SCALE, SLOPE, ResidualConv, clamp_to_range, disagreement, double, stack, value_range
+from vsrrin.nets.candidates import (
+    KINDS,
+    PLANES,
+    SIZE_MULTIPLE,
+    CandidateNet,
+    Flows,
+    Motion,
+    candidates,
+    enlarged,
+    mixed,
+    prior,
+)
+from vsrrin.nets.lite import ResidualConv, check_levels, count_of, leaky_conv, stack
 from vsrrin.nets.spec import NetSpec
-from vsrrin.nets.unet import UNet, check_inputs, keep_fp32, output_layer
-from vsrrin.nets.warp import backward_warp, project_flow
+from vsrrin.nets.stacks import mark_stack
+from vsrrin.nets.unet import keep_fp32, output_layer
+from vsrrin.nets.warp import backward_warp, double, halve
 
-_EPSILON = 1e-6
-# Rows worked on at a time where no layer is at work; even.
-_BAND = 64
-# Measured at 512x512 and 1024x1024: all parts at most 491; with no part at work 60, whatever the precision.
-_BYTES_PER_PIXEL, _PLAIN_BYTES_PER_PIXEL = 512, 64
+LEVELS = 4
+"""At most: the network's sides are multiples of 8."""
+_SPREAD, _OFFSET = 0.2, 0.05
+"""Scales of differences between velocities and between flow to both frames, pixels of half size, as network input."""
+_REFINE_IN, _REFINE_OUT = 4 * 13, 4 * 4
+_CHOOSE_IN, _CHOOSE_OUT = 12 * PLANES + 2 * KINDS + 3, 4 * PLANES + 12
 
-Part = Literal["correct", "refine", "synth"]
 
+class FlowResidue(nn.Module):
+    """Changes of the flow to both frames; works at a quarter of the frames' size."""
 
-class Stage(nn.Module):
-    """Works at 1/4 of the resolution of its input."""
-
-    def __init__(self, in_channels: int, out_channels: int, channels: int, blocks: int) -> None:
+    def __init__(self, width: int, blocks: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, channels // 2, 3, stride=2, padding=1),
-            nn.LeakyReLU(SLOPE, inplace=True),
-            nn.Conv2d(channels // 2, channels, 3, stride=2, padding=1),
-            nn.LeakyReLU(SLOPE, inplace=True),
-        )
-        self.body = nn.Sequential(*(ResidualConv(channels) for _ in range(blocks)))
-        self.head = nn.Sequential(
-            nn.ConvTranspose2d(channels, 4 * (out_channels + 2), 4, stride=2, padding=1), nn.PixelShuffle(2)
-        )
-        self.out = nn.Conv2d(out_channels + 2, out_channels, 3, padding=1)
+        self.stem = leaky_conv(_REFINE_IN, width)
+        self.body = nn.Sequential(*(ResidualConv(width) for _ in range(blocks)))
+        self.out = nn.Conv2d(width, _REFINE_OUT, 3, padding=1)
         keep_fp32(self.out)
+        mark_stack(self, _REFINE_IN // 4, multiple=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, in_channels, H, W) to (N, out_channels, H, W) float32; H and W multiples of 4."""
-        x = x.to(cast(nn.Conv2d, self.stem[0]).weight.dtype)
-        return output_layer(self.out, self.head(self.body(self.stem(x))))
+        """Map (N, 13, H, W), of the layers' type, to (N, 4, H, W) float32."""
+        return F.pixel_shuffle(output_layer(self.out, self.body(self.stem(F.pixel_unshuffle(x, 2)))), 2)
 
 
-class Refine(nn.Module):
-    """Works at 1/2 of the resolution of its input, without loss: pixels become channels."""
+class Choice(nn.Module):
+    """A small U-Net of residual convolutions, at half of the frames' size."""
 
-    def __init__(self, in_channels: int, out_channels: int, channels: int, blocks: int) -> None:
+    def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(4 * in_channels, channels, 3, padding=1), nn.LeakyReLU(SLOPE, inplace=True))
-        self.body = nn.Sequential(*(ResidualConv(channels) for _ in range(blocks)))
-        self.out = nn.Conv2d(channels, 4 * out_channels, 3, padding=1)
+        steps = list(itertools.pairwise(widths))
+        self.first = leaky_conv(_CHOOSE_IN, widths[0])
+        self.down = nn.ModuleList(leaky_conv(fine, coarse, 2) for fine, coarse in steps)
+        self.level = nn.ModuleList(
+            nn.Sequential(*(ResidualConv(width) for _ in range(count)))
+            for width, count in zip(widths, blocks, strict=True)
+        )
+        self.up = nn.ModuleList(leaky_conv(coarse + fine, fine) for fine, coarse in steps)
+        self.out = nn.Conv2d(widths[0], _CHOOSE_OUT, 3, padding=1)
         keep_fp32(self.out)
+        mark_stack(self, _CHOOSE_IN, multiple=2 ** len(steps))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, in_channels, H, W), of the layers' type, to (N, out_channels, H, W) float32; H, W multiples of 2."""
-        x = F.pixel_unshuffle(x, 2)
-        return F.pixel_shuffle(output_layer(self.out, self.body(self.stem(x))), 2)
+        """Map (N, 81, H, W), of the layers' type, to (N, 36, H, W) float32."""
+        x = self.level[0](self.first(x))
+        skips: list[Tensor] = []
+        for down, level in zip(self.down, self.level[1:], strict=True):
+            skips.append(x)
+            x = level(down(x))
+        for up in reversed(self.up):
+            x = up(torch.cat((double(x), skips.pop()), 1))
+        return output_layer(self.out, x)
 
 
-class RRINLite(nn.Module):
-    """Residues on flow from outside: ``correct`` per pair, ``refine`` and ``synth`` per t."""
+class RRINLite(CandidateNet):
+    """Flow from outside, six candidates a pixel; ``refine`` and ``choose`` per t."""
 
     def __init__(
         self,
         *,
-        correct_width: int = 64,
-        correct_blocks: int = 4,
-        refine_width: int = 64,
+        refine_width: int = 48,
         refine_blocks: int = 3,
-        synth_width: int = 32,
-        synth_depth: int = 3,
+        choose_widths: tuple[int, ...] = (32, 48, 64),
+        choose_blocks: tuple[int, ...] = (1, 1, 2),
     ) -> None:
-        """Make the layers, the output layers zero."""
+        """Make the layers, the output layers zero.
+
+        Args:
+            refine_width: Channels of the flow's residue.
+            refine_blocks: Residual convolutions of it.
+            choose_widths: Channels of the U-Net's levels, the finest first; at most `LEVELS`.
+            choose_blocks: Residual convolutions of each.
+
+        Raises:
+            ArgumentError: Too many levels.
+        """
         super().__init__()
-        self.correct = Stage(18, 4, correct_width, correct_blocks)
-        self.refine = Refine(20, 6, refine_width, refine_blocks)
-        self.synth = UNet(4 * 3 * 5 + 6, 12, synth_depth, align_corners=False, width=synth_width)
-        for layer in self._output_layers().values():
+        check_levels("RRINLite", choose_widths, LEVELS)
+        self.refine = FlowResidue(refine_width, refine_blocks)
+        self.choose = Choice(tuple(choose_widths), tuple(choose_blocks))
+        for layer in (self.refine.out, self.choose.out):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(cast(Tensor, layer.bias))
-        self.bytes_per_pixel: int = _BYTES_PER_PIXEL
-        self._idle: frozenset[Part] = frozenset()
-        self.register_load_state_dict_post_hook(_forget)  # type: ignore[no-untyped-call]
 
-    def _output_layers(self) -> dict[Part, nn.Conv2d]:
-        return {"correct": self.correct.out, "refine": self.refine.out, "synth": self.synth.last}
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the hidden layers."""
+        return cast(nn.Conv2d, self.choose.first[0]).weight.dtype
 
-    def prepare(self) -> Self:
-        """Find the parts whose output layer is all zeros, and leave them out from now on, except in training.
+    def picture(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+        """See `CandidateNet.synthesize`."""
+        flows = self.flows(img0, img1, estimate, t)
+        planes = candidates(img0, img1, flows)
+        maps = [(to_0 - to_1) * _OFFSET for to_0, to_1 in flows]
+        maps += [backward_warp(estimate[:, 4 + k : 5 + k], flows[0][k]) for k in (0, 1)]
+        maps.append(t.expand(-1, 1, *estimate.shape[2:]))
+        out = self.choose(stack(planes, maps, self.dtype))
+        weights = torch.softmax(frame_logits(out) + prior(t), 1)
+        return mixed(planes, weights) + enlarged(out[:, 4 * PLANES :], 2)
 
-        They only add zero, so the result has the same values. To be called after loading, and again after the weights
-        were changed by hand; ``train`` and ``load_state_dict`` undo it.
-
-        Returns:
-            The net.
-        """
-        self._idle = frozenset(
-            part
-            for part, layer in self._output_layers().items()
-            if not (torch.any(layer.weight) or torch.any(cast(Tensor, layer.bias)))
+    def flows(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Flows:
+        """Flow from t to both frames, the projected one refined."""
+        motion = Motion.of(estimate, t)
+        small0, small1 = (
+            torch.cat((halve(image), doubt), 1) for image, doubt in ((img0, estimate[:, 4:5]), (img1, estimate[:, 5:6]))
         )
-        self.bytes_per_pixel = _PLAIN_BYTES_PER_PIXEL if len(self._idle) == 3 else _BYTES_PER_PIXEL
-        return self
-
-    def train(self, mode: bool = True) -> Self:
-        """Set training mode, in which no part is left out, or evaluation mode."""
-        if mode:
-            _forget(self)
-        return super().train(mode)
-
-    def _runs(self, part: Part) -> bool:
-        return self.training or part not in self._idle
-
-    def estimate(self, img0: Tensor, img1: Tensor, flow: Tensor) -> Tensor:
-        """Corrected flow of the pair; independent of t.
-
-        Args:
-            img0: Frame 0, (N, 3, H, W) float32, nominally in [0, 1].
-            img1: Frame 1, likewise.
-            flow: (N, 4, H/2, W/2) float32, (dx, dy) in pixels of that size of 0 -> 1, then of 1 -> 0.
-
-        Returns:
-            (N, 6, H/2, W/2) float32: the flow likewise, then log(1 + disagreement) of both flows at
-            frame 0 and at frame 1, which is high where a point has no partner in the other frame. Only the first
-            4 channels if ``refine``, the reader of the others, is left out.
-
-        Raises:
-            FrameSizeError: The shapes do not fit.
-        """
-        check_inputs("RRINLite.estimate", SPEC.size_multiple, img0, img1, flow=flow)
-        half = flow.float()
-        if not (self._runs("correct") or self._runs("refine")):
-            return half
-        flow_0_1, flow_1_0 = half[:, :2], half[:, 2:]
-        doubt = torch.cat((disagreement(flow_0_1, flow_1_0), disagreement(flow_1_0, flow_0_1)), 1)
-        if self._runs("correct"):
-            small0, small1 = F.avg_pool2d(img0, 2), F.avg_pool2d(img1, 2)
-            warped1, warped0 = backward_warp(small1, flow_0_1), backward_warp(small0, flow_1_0)
-            half = half + self.correct(torch.cat((small0, small1, warped1, warped0, half * FLOW_SCALE, doubt), 1))
-        return torch.cat((half, doubt), 1) if self._runs("refine") else half
-
-    def synthesize(
-        self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor, *, out: Tensor | None = None
-    ) -> Tensor:
-        """The picture at time t.
-
-        Args:
-            img0: Frame 0, (N, 3, H, W) float32, nominally in [0, 1].
-            img1: Frame 1, likewise.
-            estimate: What :meth:`estimate` returned for them.
-            t: (N, 1, 1, 1) float32 in (0, 1).
-            out: Memory for the result, contiguous; used where no layer is at work.
-
-        Returns:
-            (N, 3, H, W) float32, within the range of the sample's two frames and [0, 1].
-
-        Raises:
-            FrameSizeError: The shapes do not fit.
-            ArgumentError: t has another shape.
-        """
-        check_inputs("RRINLite.synthesize", SPEC.size_multiple, img0, img1, t=t)
-        if not (self._runs("refine") or self._runs("synth")):
-            return _plain(img0, img1, estimate, t, torch.empty_like(img0) if out is None else out)
-        flow_t_0, flow_t_1 = project_flow(estimate[:, :2], estimate[:, 2:4], t)
-        if self._runs("refine"):
-            delta = self._refinement(img0, img1, estimate, flow_t_0, flow_t_1, t)
-            flow_t_0, flow_t_1 = flow_t_0 + delta[:, :2], flow_t_1 + delta[:, 2:4]
-            logits = delta[:, 4:]
-            mask = torch.sigmoid(double(logits))
-            weight0, weight1 = (1 - t) * mask[:, :1], t * mask[:, 1:]
-        else:
-            logits = None
-            weight0, weight1 = (1 - t) * 0.5, t * 0.5  # as in `_plain`
-        warped0 = backward_warp(img0, double(flow_t_0 * 2))
-        warped1 = backward_warp(img1, double(flow_t_1 * 2))
-        total = weight0 + weight1 + _EPSILON
-        if not self._runs("synth"):
-            # A weighted mean of pixels of the frames, drawn towards zero by the epsilon: in range without a clamp.
-            return warped0.mul_(weight0).add_(warped1.mul_(weight1)).div_(total)
-        # Freed or overwritten as soon as may be: fresh memory of a frame's size costs more than the arithmetic.
-        merged = (warped0 * weight0).add_(warped1 * weight1).div_(total)
-        del weight0, weight1, total
-        if logits is None:
-            logits = torch.zeros_like(flow_t_0)
-        maps = (flow_t_0 * FLOW_SCALE, flow_t_1 * FLOW_SCALE, logits)
-        x = stack((img0, img1, warped0, warped1, merged), maps, self.synth.midconv.weight.dtype)
-        del warped0, warped1, flow_t_0, flow_t_1, maps
-        return clamp_to_range(merged + F.pixel_shuffle(self.synth(x), 2), *value_range(img0, img1))
-
-    def _refinement(
-        self, img0: Tensor, img1: Tensor, estimate: Tensor, flow_t_0: Tensor, flow_t_1: Tensor, t: Tensor
-    ) -> Tensor:
-        """Changes of both flows and the two mask logits at half size, (N, 6, H/2, W/2)."""
-        small0, small1 = F.avg_pool2d(img0, 2), F.avg_pool2d(img1, 2)
-        warped0 = backward_warp(torch.cat((small0, estimate[:, 4:5]), 1), flow_t_0)
-        warped1 = backward_warp(torch.cat((small1, estimate[:, 5:6]), 1), flow_t_1)
-        time = t.expand(-1, 1, *small0.shape[2:])
-        parts = (small0, small1, warped0, warped1, flow_t_0 * FLOW_SCALE, flow_t_1 * FLOW_SCALE, time, 1 - time)
-        return cast(Tensor, self.refine(stack((), parts, cast(nn.Conv2d, self.refine.stem[0]).weight.dtype)))
-
-    def forward(self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor) -> Tensor:
-        """`estimate` and `synthesize` in a row."""
-        return self.synthesize(img0, img1, self.estimate(img0, img1, flow), t)
+        warped0, warped1 = backward_warp(small0, motion.to_0), backward_warp(small1, motion.to_1)
+        mean = motion.mean
+        spread = (motion.by_0 - mean) * _SPREAD, (motion.by_1 - mean) * _SPREAD
+        doubts = warped0[:, 3:], warped1[:, 3:]
+        parts = (warped0[:, :3], warped1[:, :3], *spread, *doubts, t.expand_as(doubts[0]))
+        return motion.flows(t, self.refine(stack((), parts, self.dtype)))
 
 
-def _plain(img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor, out: Tensor) -> Tensor:
-    """What `synthesize` returns if neither ``refine`` nor ``synth`` adds anything, written into ``out``.
-
-    On the CPU in bands of rows, whose intermediate values stay in the cache: all of them at once are several times as
-    large as the frames, and take longer to fetch and to store than to compute.
-    """
-    height = img0.shape[-2]
-    rows = _BAND if img0.device.type == "cpu" else height
-    weight0, weight1 = (1 - t) * 0.5, t * 0.5  # the sigmoid of zero, and the same for every pixel
-    total = weight0 + weight1 + _EPSILON
-    for top in range(0, height, rows):
-        bottom = min(top + rows, height)
-        # With a row more on each side, which the enlargement mixes in.
-        above, below = max(top // 2 - 1, 0), min(bottom // 2 + 1, height // 2)
-        part = estimate[:, :, above:below]
-        flow_t_0, flow_t_1 = (
-            double(flow * 2)[:, :, top - 2 * above : bottom - 2 * above]
-            for flow in project_flow(part[:, :2], part[:, 2:4], t)
-        )
-        band = out[:, :, top:bottom]
-        torch.mul(backward_warp(img0, flow_t_0, top=top), weight0, out=band)
-        # A weighted mean of pixels of the frames, drawn towards zero by the epsilon: in range without a clamp.
-        band.add_(backward_warp(img1, flow_t_1, top=top).mul_(weight1)).div_(total)
-    return out
-
-
-def _forget(net: RRINLite, _: object = None) -> None:
-    net._idle = frozenset()
-    net.bytes_per_pixel = _BYTES_PER_PIXEL
-
-
-# Keys that `_build` reads sizes from, and the input channels that tell this net from others.
-_FIRST_LAYERS = {
-    "correct.stem.0.weight": 18,
-    "correct.stem.2.weight": None,
-    "refine.stem.0.weight": 4 * 20,
-    "synth.down_path.0.block.0.weight": 4 * 3 * 5 + 6,
-}
+def frame_logits(out: Tensor) -> Tensor:
+    """What `Choice` returned, as logits of the candidates, (N, PLANES, H, W)."""
+    return enlarged(out[:, : 4 * PLANES], 2)
 
 
 def _detect(state: Mapping[str, Tensor]) -> bool:
-    if selection.detect(state):
-        return True
-    for key, channels in _FIRST_LAYERS.items():
-        layer = state.get(key)
-        if layer is None or layer.dim() != 4 or channels not in (None, layer.shape[1]):
-            return False
-    return True
+    channels = {"refine.stem.0.weight": _REFINE_IN, "choose.first.0.weight": _CHOOSE_IN}
+    layers = {key: state.get(key) for key in channels}
+    return all(
+        layer is not None and layer.dim() == 4 and layer.shape[1] == channels[key] for key, layer in layers.items()
+    )
 
 
 def _build(state: Mapping[str, Tensor], arithmetic: str) -> nn.Module:
-    if selection.detect(state):
-        return selection.build(state)
-
-    def count(pattern: str) -> int:
-        found = 0
-        while pattern.format(found) in state:
-            found += 1
-        return found
-
+    levels = 1 + count_of(state, "choose.down.{}.0.weight")
+    coarser = (state[f"choose.down.{step}.0.weight"].shape[0] for step in range(levels - 1))
     return RRINLite(
-        correct_width=state["correct.stem.2.weight"].shape[0],
-        correct_blocks=count("correct.body.{}.beta"),
         refine_width=state["refine.stem.0.weight"].shape[0],
-        refine_blocks=count("refine.body.{}.beta"),
-        synth_width=state["synth.down_path.0.block.0.weight"].shape[0],
-        synth_depth=count("synth.down_path.{}.block.0.weight"),
+        refine_blocks=count_of(state, "refine.body.{}.beta"),
+        choose_widths=(state["choose.first.0.weight"].shape[0], *coarser),
+        choose_blocks=tuple(count_of(state, f"choose.level.{level}.{{}}.beta") for level in range(levels)),
     )
 
 
@@ -299,14 +177,14 @@ SPEC = NetSpec(
     code_licence="MIT",
     weights_licence="MIT",
     weights_from="It comes with vsrrin, under the name rrin_lite.",
-    size_multiple=16,
+    size_multiple=SIZE_MULTIPLE,
     arbitrary_t=True,
     supports_half=True,
     external_flow=True,
     estimates_flow=False,
-    bytes_per_pixel=_BYTES_PER_PIXEL,
+    bytes_per_pixel=512,
     arithmetics=("exact",),
     detect=_detect,
     build=_build,
-    default=selection.SelectionLite,
+    default=RRINLite,
 )

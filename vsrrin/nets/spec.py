@@ -47,10 +47,7 @@ class NetSpec:
     """Whether ``estimate`` returns the flow of the pair, (N, 4, H, W) in pixels of its arguments, 0 -> 1 then 1 -> 0,
     so that it can be estimated on smaller pictures and enlarged."""
     bytes_per_pixel: int
-    """Peak working memory of ``estimate`` and ``synthesize`` per input pixel in float32, measured on a CPU.
-
-    A net that needs less with the weights it holds says so in an attribute of the same name.
-    """
+    """Peak working memory of ``estimate`` and ``synthesize`` per input pixel in float32, measured on a CPU."""
     arithmetics: tuple[str, ...]
     """Accepted arithmetic conventions; the first is that of a checkpoint that does not say."""
     detect: Callable[[Mapping[str, Tensor]], bool]
@@ -59,5 +56,8 @@ class NetSpec:
     """(canonical state dict, arithmetic) to a net of the sizes found in the shapes; the weights are not loaded."""
     default: Callable[[], nn.Module]
     """A net with the usual sizes and fresh weights, e.g. to compare the keys of an unknown file with."""
+    flow_preset: str = "fine"
+    """Settings of DIS that find the flow for ``external_flow``, a name of :data:`vsrrin.motion.PRESETS`: weights have
+    learned to live with the errors of one of them."""
     parts: tuple[Part, ...] = ()
     """The files its weights are put together from, where they are published in several."""

@@ -1,0 +1,164 @@
+"""Candidates for the pixels of a new frame: what flow from outside says about a time between two frames.
+
+Papers: Jiang et al., "Super SloMo", CVPR 2018 (projection); Kroeger et al., "Fast optical flow using dense
+inverse search", ECCV 2016 (the flow); Li et al., "Video frame interpolation via residue refinement", ICASSP 2020 (the
+residues).
+
+What flow says depends on where it is read: at the pixel itself (Super SloMo's projection, wrong beside a moving edge),
+or at the point that passes the pixel at that time by the flow of frame 0, or by that of frame 1. Near edges and
+occlusions one of the three is right as a rule, so each of them brings its pixel of each frame: six candidates.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vsrrin.nets.lite import disagreement
+from vsrrin.nets.unet import check_inputs
+from vsrrin.nets.warp import SHARP, backward_warp, double, project_flow
+
+SIZE_MULTIPLE = 16
+KINDS = 3
+PLANES = 2 * KINDS
+"""Candidates: from frame 0 and frame 1, by each kind of flow."""
+_LATE = -2.0
+"""Logit, at first, of the candidates from flow read elsewhere."""
+_TINY = 1e-4
+
+type Flows = list[tuple[Tensor, Tensor]]
+"""By kind: flow from t to frame 0 and to frame 1, (N, 2, H/2, W/2) in pixels of that size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """Motion at a time between two frames, (N, 2, H/2, W/2) in pixels of that size.
+
+    Attributes:
+        to_0: Flow from t to frame 0, projected.
+        to_1: Likewise to frame 1.
+        by_0: Motion from frame 0 to frame 1 of the point that passes here by the flow of frame 0.
+        by_1: Likewise by that of frame 1.
+    """
+
+    to_0: Tensor
+    to_1: Tensor
+    by_0: Tensor
+    by_1: Tensor
+
+    @classmethod
+    def of(cls, estimate: Tensor, t: Tensor) -> "Motion":
+        """From what `CandidateNet.estimate` returned."""
+        forth, back = estimate[:, :2], estimate[:, 2:4]
+        by_0, by_1 = backward_warp(forth, -t * forth), -backward_warp(back, (t - 1) * back)
+        return cls(*project_flow(forth, back, t), by_0, by_1)
+
+    @property
+    def mean(self) -> Tensor:
+        """From frame 0 to frame 1, by the projected flow."""
+        return self.to_1 - self.to_0
+
+    def flows(self, t: Tensor, delta: Tensor | None = None) -> Flows:
+        """All kinds; ``delta`` (N, 4, H/2, W/2) is added to the projected one, to frame 0 and to frame 1."""
+        to_0, to_1 = self.to_0, self.to_1
+        if delta is not None:
+            to_0, to_1 = to_0 + delta[:, :2], to_1 + delta[:, 2:]
+        return [(to_0, to_1), (-t * self.by_0, (1 - t) * self.by_0), (-t * self.by_1, (1 - t) * self.by_1)]
+
+
+class CandidateNet(nn.Module):
+    """What networks that weigh candidates have in common."""
+
+    def estimate(self, img0: Tensor, img1: Tensor, flow: Tensor) -> Tensor:
+        """The flow, and how far both directions disagree; independent of t.
+
+        Args:
+            img0: Frame 0, (N, 3, H, W) float32, nominally in [0, 1].
+            img1: Frame 1, likewise.
+            flow: (N, 4, H/2, W/2) float32, (dx, dy) in pixels of that size of 0 -> 1, then of 1 -> 0.
+
+        Returns:
+            (N, 6, H/2, W/2) float32: the flow, then log(1 + disagreement) at frame 0 and at frame 1, which is high
+            where a point has no partner in the other frame.
+
+        Raises:
+            FrameSizeError: The shapes do not fit.
+        """
+        check_inputs(f"{type(self).__name__}.estimate", SIZE_MULTIPLE, img0, img1, flow=flow)
+        flow = flow.float()
+        forth, back = flow[:, :2], flow[:, 2:]
+        return torch.cat((flow, disagreement(forth, back), disagreement(back, forth)), 1)
+
+    def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+        """The frame at t.
+
+        Args:
+            img0: Frame 0, (N, 3, H, W) float32, nominally in [0, 1].
+            img1: Frame 1, likewise.
+            estimate: What `estimate` returned for them.
+            t: (N, 1, 1, 1) float32 in (0, 1).
+
+        Returns:
+            (N, 3, H, W) float32, in the range of the frames but for the overshoot of sharp sampling at edges.
+
+        Raises:
+            FrameSizeError: The shapes do not fit.
+            ArgumentError: t has another shape.
+        """
+        check_inputs(f"{type(self).__name__}.synthesize", SIZE_MULTIPLE, img0, img1, t=t)
+        return self.picture(img0, img1, estimate, t)
+
+    def picture(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+        """`synthesize`, of arguments that fit."""
+        raise NotImplementedError
+
+    def forward(self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor) -> Tensor:
+        """`estimate` and `synthesize` in a row."""
+        return self.synthesize(img0, img1, self.estimate(img0, img1, flow), t)
+
+
+def candidates(img0: Tensor, img1: Tensor, flows: Flows) -> list[Tensor]:
+    """The candidates, `PLANES` of (N, 3, H, W): of frame 0, of frame 1, kind by kind."""
+    planes: list[Tensor] = []
+    for kind, (to_0, to_1) in enumerate(flows):
+        # The first kind is what most pixels are made of: only there is the sharper sampling worth its time.
+        kernel = (SHARP,) if kind == 0 else ()
+        planes += [backward_warp(img0, double(to_0 * 2), *kernel), backward_warp(img1, double(to_1 * 2), *kernel)]
+    return planes
+
+
+def prior(t: Tensor) -> Tensor:
+    """Logits of the candidates before anything is learned, (N, PLANES, 1, 1): the projected ones, by time."""
+    start = torch.log(torch.cat((1 - t, t), 1) + _TINY)
+    return torch.cat((start, start + _LATE, start + _LATE), 1)
+
+
+def mixed(planes: list[Tensor], weights: Tensor) -> Tensor:
+    """The candidates (N, 3, H, W) by their weights, (N, PLANES, H, W)."""
+    if torch.is_grad_enabled():
+        return torch.stack([weights[:, k : k + 1] * plane for k, plane in enumerate(planes)]).sum(0)
+    picture = planes[0].contiguous() * weights[:, :1]
+    for k, plane in enumerate(planes[1:], 1):
+        picture.addcmul_(plane, weights[:, k : k + 1])
+    return picture
+
+
+def frame_weights(logits: Tensor) -> Tensor:
+    """The weight of each frame apart from t, (N, 2, H, W), from what a network adds to `prior`, (N, PLANES, H, W).
+
+    The share of frame 1 is t w1 / ((1 - t) w0 + t w1).
+    """
+    half = prior(torch.full((1, 1, 1, 1), 0.5, device=logits.device))
+    weights = torch.softmax(logits + half, 1)
+    return torch.stack((weights[:, 0::2].sum(1), weights[:, 1::2].sum(1)), 1)
+
+
+def enlarged(x: Tensor, factor: int) -> Tensor:
+    """Pixels that lie in channels in their places: (N, C f f, H, W) to (N, C, H f, W f)."""
+    if torch.is_grad_enabled():
+        return F.pixel_shuffle(x, factor)
+    samples, channels, height, width = x.shape
+    # As copies of rows of pixels: a third of the time of pixel_shuffle on a CPU.
+    apart = x.view(samples, channels // factor**2, factor, factor, height, width)
+    return apart.permute(0, 1, 4, 2, 5, 3).reshape(samples, -1, height * factor, width * factor)

@@ -1,0 +1,95 @@
+"""No network: flow from outside, linear projection, a blend of both frames by time. The fastest there is.
+
+Papers: Jiang et al., "Super SloMo", CVPR 2018, eq. 4 (projection); Kroeger et al., "Fast optical flow using dense
+inverse search", ECCV 2016 (the flow, an argument of this net). What :mod:`vsrrin.nets.rrin_lite` begins with.
+Code: vsrrin, MIT. Weights: none; a file of it holds one number.
+
+Weighing the frames by how far both directions of flow disagree was tried and made no difference (0.005 dB).
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from vsrrin.nets.spec import NetSpec
+from vsrrin.nets.unet import check_inputs
+from vsrrin.nets.warp import SHARP, backward_warp, double, project_flow
+
+SIZE_MULTIPLE = 2
+_KEY = "plain"
+
+
+class Plain(nn.Module):
+    """Projects, warps, blends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # A checkpoint without a tensor is none; this one says which network it is of.
+        self.register_buffer(_KEY, torch.ones(1))
+
+    def estimate(self, img0: Tensor, img1: Tensor, flow: Tensor) -> Tensor:
+        """The flow, as it is.
+
+        Args:
+            img0: Frame 0, (N, 3, H, W) float32, nominally in [0, 1].
+            img1: Frame 1, likewise.
+            flow: (N, 4, H/2, W/2) float32, (dx, dy) in pixels of that size of 0 -> 1, then of 1 -> 0.
+
+        Raises:
+            FrameSizeError: The shapes do not fit.
+        """
+        check_inputs("Plain.estimate", SIZE_MULTIPLE, img0, img1, flow=flow)
+        return flow.float()
+
+    def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+        """The frame at t, (N, 3, H, W) float32, in the range of the frames but for the overshoot of sharp sampling.
+
+        Args:
+            img0: Frame 0, (N, 3, H, W) float32, nominally in [0, 1].
+            img1: Frame 1, likewise.
+            estimate: What `estimate` returned for them.
+            t: (N, 1, 1, 1) float32 in (0, 1).
+
+        Raises:
+            FrameSizeError: The shapes do not fit.
+            ArgumentError: t has another shape.
+        """
+        check_inputs("Plain.synthesize", SIZE_MULTIPLE, img0, img1, t=t)
+        to_0, to_1 = project_flow(estimate[:, :2], estimate[:, 2:], t)
+        warped0 = backward_warp(img0, double(to_0 * 2), SHARP)
+        warped1 = backward_warp(img1, double(to_1 * 2), SHARP)
+        return torch.lerp(warped0, warped1, t)
+
+    def forward(self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor) -> Tensor:
+        """`estimate` and `synthesize` in a row."""
+        return self.synthesize(img0, img1, self.estimate(img0, img1, flow), t)
+
+
+def _detect(state: Mapping[str, Tensor]) -> bool:
+    return set(state) == {_KEY}
+
+
+def _build(state: Mapping[str, Tensor], arithmetic: str) -> nn.Module:
+    return Plain()
+
+
+SPEC = NetSpec(
+    name="plain",
+    paper="none of its own; flow of Kroeger et al., ECCV 2016, projection of Jiang et al., CVPR 2018",
+    upstream="vsrrin",
+    code_licence="MIT",
+    weights_licence="MIT",
+    weights_from="It comes with vsrrin, under the name draft.",
+    size_multiple=SIZE_MULTIPLE,
+    arbitrary_t=True,
+    supports_half=False,
+    external_flow=True,
+    estimates_flow=False,
+    bytes_per_pixel=120,
+    arithmetics=("exact",),
+    detect=_detect,
+    build=_build,
+    default=Plain,
+    flow_preset="fast",
+)

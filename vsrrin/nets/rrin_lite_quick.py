@@ -1,0 +1,151 @@
+"""RRIN-lite, quick: one small network weighs six candidates.
+
+Papers: those of :mod:`vsrrin.nets.candidates`.
+Code: vsrrin, MIT. Weights: trained by vsrrin, MIT.
+
+In RRIN-lite a network corrects the flow and another one, at half of the frames' size, weighs the candidates made with
+it. Here a single one does both at a quarter of the size, looking at candidates made at half of it: full size is left
+for the candidates themselves and their mixing.
+"""
+
+import itertools
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from vsrrin.nets.candidates import PLANES, SIZE_MULTIPLE, CandidateNet, Motion, candidates, enlarged, mixed, prior
+from vsrrin.nets.lite import ResidualConv, check_levels, count_of, leaky_conv, stack
+from vsrrin.nets.spec import NetSpec
+from vsrrin.nets.stacks import mark_stack
+from vsrrin.nets.unet import keep_fp32, output_layer
+from vsrrin.nets.warp import backward_warp, double, halve
+
+LEVELS = 3
+"""At most: the network's sides are multiples of 4."""
+_MAPS = 3 * PLANES + 11
+"""Maps of half size that the network looks at."""
+_SCALE = 0.05
+_SPREAD = 0.2
+"""Scales of motion, and of differences of motion, pixels of half size, as network input."""
+
+
+class Weigher(nn.Module):
+    """A small U-Net of residual convolutions, at a quarter of the frames' size."""
+
+    def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
+        super().__init__()
+        steps = list(itertools.pairwise(widths))
+        self.first = leaky_conv(4 * _MAPS, widths[0])
+        self.down = nn.ModuleList(leaky_conv(fine, coarse, 2) for fine, coarse in steps)
+        self.level = nn.ModuleList(
+            nn.Sequential(*(ResidualConv(width) for _ in range(count)))
+            for width, count in zip(widths, blocks, strict=True)
+        )
+        self.up = nn.ModuleList(leaky_conv(coarse + fine, fine) for fine, coarse in steps)
+        self.weigh = nn.Conv2d(widths[0], PLANES * 16, 3, padding=1)
+        self.move = nn.Conv2d(widths[0], 4 * 4, 3, padding=1)
+        keep_fp32(self.move)
+        mark_stack(self, 4 * _MAPS, multiple=2 ** len(steps))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, 116, H, W), of the layers' type, to (N, 112, H, W) float32: changes of the candidates' logits with
+        16 pixels in channels, then those of the flow with 4."""
+        x = self.level[0](self.first(x))
+        skips: list[Tensor] = []
+        for down, level in zip(self.down, self.level[1:], strict=True):
+            skips.append(x)
+            x = level(down(x))
+        for up in reversed(self.up):
+            x = up(torch.cat((double(x), skips.pop()), 1))
+        return torch.cat((output_layer(self.weigh, x), output_layer(self.move, x)), 1)
+
+
+class QuickLite(CandidateNet):
+    """Flow from outside, six candidates a pixel; ``weigher`` per t."""
+
+    def __init__(self, *, widths: tuple[int, ...] = (40, 56, 64), blocks: tuple[int, ...] = (1, 1, 2)) -> None:
+        """Make the layers, the output layers zero.
+
+        Args:
+            widths: Channels of the U-Net's levels, the finest first; at most `LEVELS`.
+            blocks: Residual convolutions of each.
+
+        Raises:
+            ArgumentError: Too many levels.
+        """
+        super().__init__()
+        check_levels("QuickLite", widths, LEVELS)
+        self.weigher = Weigher(tuple(widths), tuple(blocks))
+        for layer in (self.weigher.weigh, self.weigher.move):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(cast(Tensor, layer.bias))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the hidden layers."""
+        return cast(nn.Conv2d, self.weigher.first[0]).weight.dtype
+
+    def picture(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+        """See `CandidateNet.synthesize`."""
+        motion = Motion.of(estimate, t)
+        out = self.weigher(self._seen(img0, img1, estimate, motion, t))
+        flows = motion.flows(t, enlarged(out[:, 16 * PLANES :], 2))
+        weights = torch.softmax(enlarged(out[:, : 16 * PLANES], 4) + prior(t), 1)
+        return mixed(candidates(img0, img1, flows), weights)
+
+    def _seen(self, img0: Tensor, img1: Tensor, estimate: Tensor, motion: Motion, t: Tensor) -> Tensor:
+        """What the network looks at, (N, 116, H/4, W/4)."""
+        small0, small1 = (
+            torch.cat((halve(image), doubt), 1) for image, doubt in ((img0, estimate[:, 4:5]), (img1, estimate[:, 5:6]))
+        )
+        warped: list[Tensor] = []
+        for to_0, to_1 in motion.flows(t):
+            warped += [backward_warp(small0, to_0), backward_warp(small1, to_1)]
+        # Doubt of both frames by the projected flow, and of each frame where its own flow leads.
+        doubts = [warped[plane][:, 3:] for plane in (0, 1, 2, 5)]
+        mean = motion.mean
+        moves = [mean * _SCALE, (motion.by_0 - mean) * _SPREAD, (motion.by_1 - mean) * _SPREAD]
+        parts = [*(plane[:, :3] for plane in warped), *moves, *doubts, t.expand(-1, 1, *estimate.shape[2:])]
+        return stack(parts, (), self.dtype)
+
+
+def frame_logits(out: Tensor) -> Tensor:
+    """What `Weigher` returned, as logits of the candidates, (N, PLANES, H, W)."""
+    return enlarged(out[:, : 16 * PLANES], 4)
+
+
+def _detect(state: Mapping[str, Tensor]) -> bool:
+    layer = state.get("weigher.first.0.weight")
+    return layer is not None and layer.dim() == 4 and layer.shape[1] == 4 * _MAPS
+
+
+def _build(state: Mapping[str, Tensor], arithmetic: str) -> nn.Module:
+    levels = 1 + count_of(state, "weigher.down.{}.0.weight")
+    coarser = (state[f"weigher.down.{step}.0.weight"].shape[0] for step in range(levels - 1))
+    return QuickLite(
+        widths=(state["weigher.first.0.weight"].shape[0], *coarser),
+        blocks=tuple(count_of(state, f"weigher.level.{level}.{{}}.beta") for level in range(levels)),
+    )
+
+
+SPEC = NetSpec(
+    name="rrin_lite_quick",
+    paper="none of its own; residues of Li et al., ICASSP 2020, on flow of Kroeger et al., ECCV 2016",
+    upstream="vsrrin",
+    code_licence="MIT",
+    weights_licence="MIT",
+    weights_from="It comes with vsrrin, under the name balanced.",
+    size_multiple=SIZE_MULTIPLE,
+    arbitrary_t=True,
+    supports_half=True,
+    external_flow=True,
+    estimates_flow=False,
+    bytes_per_pixel=400,
+    arithmetics=("exact",),
+    detect=_detect,
+    build=_build,
+    default=QuickLite,
+    flow_preset="fast",
+)
