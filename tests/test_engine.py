@@ -306,7 +306,7 @@ def greatest(*images: Tensor) -> float:
     return max(float(image.max()) for image in images)
 
 
-@pytest.mark.parametrize("name", ["draft", "rrin_lite"])
+@pytest.mark.parametrize("name", ["draft", "balanced", "rrin_lite"])
 def test_wide_range_video_is_not_clipped(name: str) -> None:
     wide = [texture(64, 80, shift) * 4 - 1.5 for shift in ((0.0, 0.0), MOTION)]
     (frame,) = Interpolator(checkpoint.load(name), precision="fp32").interpolate(*wide, [0.3])
@@ -352,7 +352,7 @@ def test_networks_see_the_range_that_they_know(lite: Model) -> None:
     assert not Interpolator(checkpoint.load("draft")).interpolate(black, black, [0.5])[0].any()
 
 
-@pytest.mark.parametrize("name", ["draft", "rrin_lite"])
+@pytest.mark.parametrize("name", ["draft", "balanced", "rrin_lite"])
 def test_a_dark_picture_has_the_same_gain_in_all_tiles(name: str) -> None:
     """The left half is a tenth as bright as the right one, where the greatest value is."""
     shade = torch.cat((torch.full((160,), 0.004), torch.full((160,), 0.04)))
@@ -386,7 +386,7 @@ def test_samples_that_are_no_numbers_are_replaced(lite: Model) -> None:
     assert not Interpolator(checkpoint.load("draft")).interpolate(*nothing, [0.5])[0].any()
 
 
-@pytest.mark.parametrize("name", ["draft", "rrin", "rrin_lite", "cain"])
+@pytest.mark.parametrize("name", ["draft", "balanced", "rrin", "rrin_lite", "cain"])
 def test_samples_that_are_no_numbers_stay_where_they_are(name: str, middle_only: Model) -> None:
     model = middle_only if name == "cain" else untrained(name) if name == "rrin" else checkpoint.load(name)
     images = texture(64, 320), texture(64, 320, MOTION)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tests.nets.conftest import GAINS, SMALL, Pair, _keyed_state
 from vsrrin import checkpoint
+from vsrrin.backends import openvino_backend
 from vsrrin.checkpoint import Model
 from vsrrin.errors import ArgumentError, BackendError, ConvertError
 from vsrrin.export import Exported, export
@@ -20,7 +21,9 @@ from vsrrin.nets.registry import by_name
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
-ov = pytest.importorskip("openvino")
+if not openvino_backend.installed():
+    pytest.skip("OpenVINO is not installed", allow_module_level=True)
+from vsrrin.backends.openvino_package import ov  # noqa: E402  (needs the package)
 
 ROOT = Path(__file__).resolve().parents[1]
 CONVENTIONS = ("img0", "img1", "t", "flow")
@@ -91,16 +94,6 @@ def test_a_file_says_what_it_is(fixed: Exported) -> None:
     assert facts["weights_licence"] == "of the test"
     assert "(dx, dy) in pixels of that size" in facts["convention"]
     assert "RGB in [0, 1]" in facts["convention"]
-
-
-def test_bright_frames_are_scaled_in_a_graph_too(fixed: Exported) -> None:
-    """What a net asks of its frames' values must not be settled when the file is made."""
-    given = inputs("rrin_lite", 64, 96)
-    given |= {"img0": given["img0"] * 20, "img1": given["img1"] * 20}
-    with torch.no_grad():
-        expected = model("rrin_lite").net(*given.values())
-    assert expected.max() > 5
-    assert (in_onnx_runtime(fixed.path, given) - expected).abs().mean() < 1e-3
 
 
 # What is refused

@@ -63,10 +63,11 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.backends": ("nets.spec", "torch"),
     "vsrrin.backends.torch_backend": ("errors nets.spec nets.unet", "torch"),
     "vsrrin.backends.openvino_backend": (
-        "backends.openvino_graph backends.torch_backend errors nets.spec nets.stacks",
-        "openvino torch",
+        "backends.openvino_graph backends.openvino_package backends.torch_backend errors nets.spec nets.stacks",
+        "torch",
     ),
-    "vsrrin.backends.openvino_graph": ("errors nets.stacks", "numpy openvino torch"),
+    "vsrrin.backends.openvino_graph": ("backends.openvino_package errors nets.stacks", "numpy torch"),
+    "vsrrin.backends.openvino_package": ("", "openvino"),
     "vsrrin.backends.choice": (
         "backends backends.openvino_backend backends.torch_backend errors nets.spec nets.stacks",
         "torch",
@@ -236,7 +237,7 @@ def test_the_table_keeps_the_layers() -> None:
         "strip",
     }
     assert may_import("safetensors") == {"checkpoint_files"}
-    assert may_import("openvino") == {"backends.openvino_backend", "backends.openvino_graph"}
+    assert may_import("openvino") == {"backends.openvino_package"}
     assert may_import("psutil") == {"doctor", "memory"}
     assert may_import("av") == {
         "images",

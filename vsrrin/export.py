@@ -110,7 +110,7 @@ class _Whole(nn.Module):
         self.net: Any = copy.deepcopy(model.net).float().cpu().eval().requires_grad_(False)
         for part in self.net.modules():
             if hasattr(part, "volume_bytes"):  # RAFT: its other way depends on the pictures
-                part.volume_bytes = math.inf
+                part.volume_bytes = math.inf  # type: ignore[assignment]  # as in keep_fp32
 
     @property
     def one_pair(self) -> bool:

@@ -25,8 +25,10 @@ from vsrrin.nets import NETS, rrin, rrin_lite
 from vsrrin.nets.stacks import Stack, mark_stack, stacks_of
 from vsrrin.nets.unet import UNet, keep_fp32, output_layer
 
-ov = pytest.importorskip("openvino")
-from vsrrin.backends.openvino_graph import stack_graph  # noqa: E402  (needs the package)
+if not openvino_backend.installed():
+    pytest.skip("OpenVINO is not installed", allow_module_level=True)
+from vsrrin.backends.openvino_graph import stack_graph
+from vsrrin.backends.openvino_package import ov
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
@@ -96,6 +98,14 @@ class Foreign(nn.Module):
         return torch.cumsum(x, 2)
 
 
+class Outside(nn.Module):
+    """A stack that another library has a part in."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map to the same shape."""
+        return torch.from_numpy(x.numpy() * 2)
+
+
 class Grouped(nn.Conv2d):
     """A convolution in groups."""
 
@@ -103,8 +113,12 @@ class Grouped(nn.Conv2d):
         super().__init__(4, 4, 3, padding=1, groups=2)
 
 
-@pytest.mark.parametrize(("net", "text"), [(Foreign(), "uses cumsum"), (Grouped().requires_grad_(False), "in groups")])
+@pytest.mark.parametrize(
+    ("net", "text"),
+    [(Foreign(), "uses cumsum"), (Outside(), "uses numpy"), (Grouped().requires_grad_(False), "in groups")],
+)
 def test_what_has_no_counterpart_is_refused_by_name(net: nn.Module, text: str) -> None:
+    """And so is what would take values out of the computation and settle them."""
     with pytest.raises(BackendError, match=text):
         stack_graph(net.eval(), "forward", Stack(4, 2))
 
@@ -268,6 +282,31 @@ def test_networks_of_both_backends_are_kept_apart(monkeypatch: pytest.MonkeyPatc
     found = [models.shared("rrin_lite", device="cpu", backend=name) for name in ("torch", "openvino", "torch")]
     assert found[0] is found[2]
     assert [shared.backend.name.partition(" ")[0] for shared in found[:2]] == ["torch", "openvino"]
+
+
+_QUIET = """
+import socket, sys
+def refuse(*_):
+    raise AssertionError("something is sent over the network")
+socket.socket.connect = socket.getaddrinfo = refuse
+import torch
+from vsrrin import models
+print(models.shared("rrin_lite", device="cpu", backend="openvino").backend.name)
+print("openvino_telemetry" in sys.modules)
+"""
+
+
+def test_nothing_is_reported_and_nothing_is_left_at_home(tmp_path: Path) -> None:
+    """OpenVINO itself does both when it is imported."""
+    variables = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    variables.pop("XDG_CACHE_HOME", None)
+    done = subprocess.run(
+        [sys.executable, "-c", _QUIET], capture_output=True, text=True, env=variables, cwd=tmp_path, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].startswith("openvino ")
+    assert done.stdout.splitlines()[1] == "False"
+    assert not list(tmp_path.iterdir())
 
 
 _WITHOUT = """

@@ -133,7 +133,7 @@ def test_a_setting_that_was_not_known_yet_counts_as_the_usual_one(bank: Path, da
     (tmp_path / "bank/manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(DatasetError, match=r"begun with flow_scale = 1.0, not 0.5; give what it was"):
         list(make_bank(tmp_path / "bank", 15, replace(SETTINGS, flow_scale=0.5), data))
-    assert list(make_bank(tmp_path / "bank", 15, SETTINGS, data)) == [15]
+    assert set(make_bank(tmp_path / "bank", 15, SETTINGS, data)) == {15}  # none was to be made
 
 
 def test_the_manifest_says_what_it_was_made_of(bank: Path) -> None:

@@ -56,7 +56,7 @@ def test_a_recipe_written_as_toml_is_the_same_recipe(tmp_path: Path) -> None:
         ({"optim": {"milestones": [2, 1]}}, "optim.milestones must be a list of whole numbers, ascending, not [2, 1]."),
         ({"optim": {"milestones": [2]}}, 'optim.milestones are for optim.schedule = "multistep", not "cosine".'),
         ({"optim": {"warmup": 7}}, "optim.warmup must be at most optim.steps, 6, not 7."),
-        ({"model": {"name": "rife"}}, "model.name must be one of bmbc, cain, raft_rrin, rrin, rrin_lite, rrin_lite_quick"),
+        ({"model": {"name": "rife"}}, "must be one of bmbc, cain, raft_rrin, rrin, rrin_lite, rrin_lite_quick, srrin"),
         ({"model": {"frozen": "correct"}}, "model.frozen must be a list of texts, not 'correct'."),
         ({"data": {"crop": 40}}, "data.crop must be a multiple of 16, not 40."),
         ({"data": {"margin": 3}}, "data.margin must be even, not 3."),

@@ -23,7 +23,7 @@ def build(name: str) -> nn.Module:
     torch.manual_seed(1)
     net: nn.Module = by_name(name).default(**SMALL[name])  # type: ignore[call-arg]
     for key, value in net.named_parameters():
-        if value.dim() == 4 and not value.any():  # output layers of rrin_lite and its like, which let no gradient through
+        if value.dim() == 4 and not value.any():  # output layers of rrin_lite: they let no gradient through
             nn.init.normal_(value, std=0.01)
         assert value.numel(), key
     return net.train()

@@ -25,9 +25,8 @@ from ..nets.stacks import stacks_of
 from .torch_backend import TorchBackend
 
 if TYPE_CHECKING:
-    import openvino as ov
-
     from .openvino_graph import StackGraph
+    from .openvino_package import ov
 
 MISSING = "the package openvino is not installed: pip install 'vsrrin[openvino]'"
 _PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
@@ -126,7 +125,7 @@ def installed() -> bool:
 
 def version() -> str:
     """OpenVINO's version, without the build."""
-    import openvino as ov
+    from .openvino_package import ov
 
     return str(ov.get_version()).partition("-")[0]
 
@@ -144,7 +143,7 @@ def precisions() -> list[str]:
 @cache
 def _core() -> "ov.Core":
     try:
-        import openvino as ov
+        from .openvino_package import ov
 
         return ov.Core()
     except (ImportError, OSError, RuntimeError) as error:
@@ -152,8 +151,7 @@ def _core() -> "ov.Core":
 
 
 def _compile(graph: "StackGraph", dtype: torch.dtype, input_dtype: torch.dtype) -> "ov.CompiledModel":
-    import openvino as ov
-    from openvino.preprocess import PrePostProcessor
+    from .openvino_package import PrePostProcessor, ov
 
     model = graph.model
     if input_dtype == torch.bfloat16:
@@ -213,7 +211,7 @@ def user_cache() -> Path:
 
 def _shared(x: Tensor) -> "ov.Tensor":
     """A tensor of OpenVINO in the same memory."""
-    import openvino as ov
+    from .openvino_package import ov
 
     if x.dtype == torch.bfloat16:  # NumPy has no such type
         return ov.Tensor(x.view(torch.int16).numpy(), list(x.shape), ov.Type.bf16)

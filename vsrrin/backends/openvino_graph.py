@@ -10,19 +10,21 @@ from fractions import Fraction
 from typing import Any, cast
 
 import numpy as np
-import openvino as ov
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name the field uses)
-from openvino import opset13 as op
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ..errors import BackendError
 from ..nets.stacks import Stack
+from .openvino_package import op, ov
 
 # In bf16 OpenVINO rounds what a convolution returns, unless an operation follows at the graph's end that takes float32:
 # flow of 30 px would be known to 0.125 px only. This one changes nothing else.
 _UNBOUNDED = -3.0e38, 3.0e38
+
+# Of a tensor that is followed these do not tell what is in it. "__get__" reads an attribute, such as the shape.
+_HARMLESS = frozenset(("__get__", "size", "dim", "stride", "is_floating_point", "is_contiguous", "numel"))
 
 type _Node = Any
 """A node or an output of one; OpenVINO takes either."""
@@ -60,7 +62,8 @@ def stack_graph(module: nn.Module, method: str, stack: Stack) -> StackGraph:
     parameter = op.parameter(ov.PartialShape([-1, stack.channels, -1, -1]), np.float32, name="x")
     side = 2 * stack.multiple
     example = torch.zeros(1, stack.channels, side, side)
-    with torch.inference_mode(), _Notes(example, parameter, exact) as notes:
+    # With gradients in principle, nets take the way without tricks for speed, which only PyTorch understands.
+    with torch.enable_grad(), _Notes(example, parameter, exact) as notes:
         result = getattr(module, method)(example)
     model = ov.Model([notes.node(result)], [parameter], type(module).__name__)
     weights = sum(node.get_byte_size() for node in model.get_ops() if node.get_type_name() == "Constant")
@@ -106,9 +109,9 @@ class _Notes(TorchFunctionMode):
         write = _WRITERS.get(func)
         node = None if write is None else write(self, *args, **given)
         result = func(*args, **given)
-        if not isinstance(result, Tensor):
-            return result  # a size, a type
-        if node is None:
+        if not isinstance(result, Tensor) and _name(func) in _HARMLESS:
+            return result
+        if node is None or not isinstance(result, Tensor):
             raise BackendError(f"a stack of convolutions uses {_name(func)}, which vsrrin cannot give to OpenVINO")
         self._nodes[id(result)] = node
         self._alive.append(result)
