@@ -1,10 +1,18 @@
 """A picture of the benchmark: quality against speed."""
 
+import itertools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scripts.benchmark_methods import parse
 from scripts.benchmark_report import is_own
 from scripts.benchmark_results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MARKER = 5
+"""Pixels from the middle of a point to its border."""
 
 
 def draw(results: Results, path: Path, size: str, factor: int = 2) -> bool:
@@ -29,19 +37,9 @@ def draw(results: Results, path: Path, size: str, factor: int = 2) -> bool:
     if not points:
         return False
     figure, axes = pyplot.subplots(figsize=(9, 5.5), layout="constrained")
-    for number, (speed, psnr, method) in enumerate(sorted(points, key=lambda point: point[1])):
+    for speed, psnr, method in points:
         colour, marker = _style(method)
         axes.scatter(speed, psnr, c=colour, marker=marker, s=60, zorder=3)
-        # Neighbours by quality get their names on different sides, so that they do not cover each other.
-        right = number % 2 == 0
-        axes.annotate(
-            label(method),
-            (speed, psnr),
-            xytext=(7 if right else -7, 4),
-            textcoords="offset points",
-            ha="left" if right else "right",
-            fontsize=8,
-        )
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(ticker.LogLocator(subs=(2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
@@ -51,9 +49,38 @@ def draw(results: Results, path: Path, size: str, factor: int = 2) -> bool:
     axes.set_ylabel("PSNR, dB")
     axes.set_title("Up and to the right is better", fontsize=10)
     axes.grid(visible=True, which="both", alpha=0.3)
+    figure.canvas.draw()  # now it is known where everything lies
+    _name(axes, points)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
     return True
+
+
+def _name(axes: "Axes", points: list[tuple[float, float, str]]) -> None:
+    """Writes the name of each point where it covers neither another point nor another name."""
+    from matplotlib.transforms import Bbox
+
+    taken = [
+        Bbox.from_bounds(*(axes.transData.transform((speed, psnr)) - _MARKER), 2 * _MARKER, 2 * _MARKER)
+        for speed, psnr, _ in points
+    ]
+    for speed, psnr, method in sorted(points):
+        for distance, side in itertools.product((4, -13, 18, -27, 32, -41), (1, -1)):
+            name = axes.annotate(
+                label(method),
+                (speed, psnr),
+                xytext=(8 * side, distance),
+                textcoords="offset points",
+                ha="left" if side > 0 else "right",
+                fontsize=8,
+            )
+            box = name.get_window_extent()
+            if not any(box.overlaps(other) for other in taken):
+                break
+            name.remove()
+        else:
+            continue  # no room: the table has its name
+        taken.append(box)
 
 
 def label(method: str) -> str:
