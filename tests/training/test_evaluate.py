@@ -40,7 +40,7 @@ def test_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [f"{float(row['psnr']):.2f}" for row in rows] == [line[1] for line in summary[2:]]
     psnr = {row["method"]: float(row["psnr"]) for row in rows}
     assert psnr["dis"] > psnr["blend"] + 3
-    assert psnr["vsrrin rrin_lite"] == pytest.approx(psnr["dis"], abs=0.5)
+    assert psnr["vsrrin rrin_lite"] > psnr["dis"]
     tof = {row["method"]: float(row["motion_error"]) for row in rows}
     assert tof["dis"] < tof["blend"]
     sheet = cv2.imread(str(picture))
