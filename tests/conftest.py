@@ -11,6 +11,11 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vsrrin import checkpoint
+from vsrrin.checkpoint import Model
+from vsrrin.nets.cain import CAIN
+from vsrrin.nets.registry import by_name
+
 MEDIA = Path(__file__).parents[1] / "media"
 BUNNY = MEDIA / "bunny_stretch.mp4"
 
@@ -93,3 +98,17 @@ def counted() -> Callable[[vs.VideoNode], tuple[vs.VideoNode, list[int]]]:
         return clip.std.ModifyFrame(clip, note), asked
 
     return wrap
+
+
+@pytest.fixture(scope="module")
+def lite() -> Model:
+    """The bundled network."""
+    return checkpoint.load("rrin_lite")
+
+
+@pytest.fixture(scope="module")
+def middle_only() -> Model:
+    """A network that knows only t = 1/2, with weights of chance."""
+    torch.manual_seed(0)
+    net = CAIN(groups=1, blocks=1, features=16).eval().requires_grad_(False)
+    return Model(net, by_name("cain"), "published", "cain", Path("none"), {})

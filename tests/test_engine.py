@@ -3,47 +3,18 @@
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
 from tests.conftest import psnr, texture
+from tests.engines import MOTION, inner, middle, recorder, untrained
 from vsrrin import checkpoint, memory
-from vsrrin.backends.torch_backend import TorchBackend
 from vsrrin.checkpoint import Model
 from vsrrin.engine import Interpolator
 from vsrrin.errors import ArgumentError, BackendError, FrameSizeError
-from vsrrin.nets import NETS
-from vsrrin.nets.cain import CAIN
-from vsrrin.nets.registry import by_name
-
-MOTION = (6.0, -4.0)
-
-
-def middle(height: int, width: int, t: float = 0.5) -> Tensor:
-    return texture(height, width, (MOTION[0] * t, MOTION[1] * t))
-
-
-def inner(image: Tensor) -> Tensor:
-    return image[..., 12:-12, 12:-12]
-
-
-@pytest.fixture(scope="module")
-def lite() -> Model:
-    """The bundled network."""
-    return checkpoint.load("rrin_lite")
-
-
-def untrained(name: str) -> Model:
-    """A network of the registry with seeded random weights."""
-    spec = next(spec for spec in NETS if spec.name == name)
-    torch.manual_seed(1)
-    net = spec.default().eval().requires_grad_(False)
-    return Model(net, spec, spec.arithmetics[0], name, checkpoint.bundled()["rrin_lite"], {})
 
 
 @pytest.mark.parametrize("t", [Fraction(1, 4), Fraction(1, 2), Fraction(3, 4)])
@@ -71,41 +42,6 @@ def test_the_frames_given_are_not_changed(lite: Model) -> None:
     Interpolator(lite).interpolate(img0, img1, [0.5])
     assert torch.equal(img0, before[0])
     assert torch.equal(img1, before[1])
-
-
-@dataclass
-class Recorder:
-    """A backend that notes what is asked of the real one, and runs out of memory above a number of pixels."""
-
-    inner: TorchBackend
-    limit: float = float("inf")
-    estimates: list[torch.Size] = field(default_factory=list)
-    syntheses: list[torch.Size] = field(default_factory=list)
-    peaks: list[float] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.name, self.device, self.bytes_per_pixel = self.inner.name, self.inner.device, self.inner.bytes_per_pixel
-
-    def _check(self, image: Tensor) -> None:
-        if image.shape[-1] * image.shape[-2] > self.limit:
-            torch.empty(2**50)  # the allocator's own way of saying no
-
-    def estimate(self, img0: Tensor, img1: Tensor, flow: Tensor | None) -> Tensor:
-        self.estimates.append(img0.shape)
-        return self.inner.estimate(img0, img1, flow)
-
-    def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
-        self.syntheses.append(img0.shape)
-        self.peaks.append(float(torch.maximum(img0, img1).max()))
-        self._check(img0)
-        return self.inner.synthesize(img0, img1, estimate, t)
-
-    def close(self) -> None:
-        self.inner.close()
-
-
-def recorder(model: Model, limit: float = float("inf")) -> Recorder:
-    return Recorder(TorchBackend(model.net, model.spec, torch.device("cpu"), torch.float32), limit)
 
 
 def test_motion_is_estimated_once_for_all_time_steps(lite: Model) -> None:
@@ -295,109 +231,6 @@ def test_an_automatic_tile_never_contradicts_the_overlap(lite: Model, monkeypatc
     assert len(grid.tiles) > 1
 
 
-@pytest.mark.parametrize("peak", [100.0, 10.0, 1.0, 0.002])
-def test_motion_is_found_in_linear_hdr_and_in_dim_pictures(peak: float) -> None:
-    engine = Interpolator(checkpoint.load("rrin_lite"), precision="fp32")
-    (frame,) = engine.interpolate(texture(96, 128) * peak, texture(96, 128, MOTION) * peak, [0.5])
-    assert psnr(inner(frame).numpy(), inner(middle(96, 128) * peak).numpy(), peak) > 38
-
-
-def greatest(*images: Tensor) -> float:
-    return max(float(image.max()) for image in images)
-
-
-@pytest.mark.parametrize("name", ["draft", "balanced", "rrin_lite"])
-def test_wide_range_video_is_not_clipped(name: str) -> None:
-    wide = [texture(64, 80, shift) * 4 - 1.5 for shift in ((0.0, 0.0), MOTION)]
-    (frame,) = Interpolator(checkpoint.load(name), precision="fp32").interpolate(*wide, [0.3])
-    assert frame.min() < -0.8 and frame.max() > 1.8
-    assert frame.min() >= min(float(image.min()) for image in wide) and frame.max() <= greatest(*wide)
-
-
-@pytest.mark.parametrize("bias", [500.0, -500.0])
-@pytest.mark.parametrize(("gain", "offset"), [(1.0, 0.0), (1.3, -0.1), (40.0, -8.0), (0.02, 0.0)])
-def test_new_frames_stay_in_the_range_of_their_source_frames(bias: float, gain: float, offset: float) -> None:
-    """A residue far out of range is cut off at the frames' range or [0, 1], whichever is wider."""
-    spec = by_name("rrin_lite")
-    net = spec.default().eval().requires_grad_(False)
-    net.get_submodule("choose.out").bias[24:] = bias
-    images = [texture(64, 80, shift) * gain + offset for shift in ((0.0, 0.0), MOTION)]
-    (frame,) = Interpolator(Model(net, spec, "exact", "x", Path("x"), {}), precision="fp32").interpolate(*images, [0.5])
-    expected = max(greatest(*images), 1.0) if bias > 0 else min(*(float(image.min()) for image in images), 0.0)
-    assert torch.equal(frame, torch.full_like(frame, expected))
-
-
-@pytest.mark.parametrize("peak", [100.0, 4.0, 0.01])
-@pytest.mark.parametrize("name", ["rrin", "cain"])
-def test_unusual_ranges_are_treated_as_the_usual_one(name: str, peak: float, middle_only: Model) -> None:
-    """Linear HDR and dim pictures give the same picture, brighter or darker."""
-    engine = Interpolator(untrained(name) if name == "rrin" else middle_only, precision="fp32")
-    images = texture(48, 64), texture(48, 64, MOTION)
-    images = images[0] / greatest(*images), images[1] / greatest(*images)
-    times = [Fraction(1, 4), Fraction(1, 2)]
-    usual = engine.interpolate(*images, times)
-    unusual = engine.interpolate(images[0] * peak, images[1] * peak, times)
-    for frame, expected in zip(unusual, usual, strict=True):
-        assert (frame.clamp(0, peak) / peak - expected.clamp(0, 1)).abs().max() < 1e-4
-
-
-def test_networks_see_the_range_that_they_know(lite: Model) -> None:
-    for low, high, seen in ((0.0, 1.0, 1.0), (-0.2, 1.4, 1.4), (0.0, 9.0, 1.0), (-4.0, 2.0, 0.5), (0.0, 0.01, 1.0)):
-        backend = recorder(lite)
-        image = torch.linspace(low, high, 3 * 48 * 64).view(1, 3, 48, 64)
-        (frame,) = Interpolator(lite, backend=backend).interpolate(image, image.flip(3), [0.5])
-        assert backend.peaks == [pytest.approx(seen)]
-        assert low <= frame.min() < frame.max() <= max(high, 1.0)
-    black = torch.zeros(1, 3, 48, 64)
-    assert not Interpolator(checkpoint.load("draft")).interpolate(black, black, [0.5])[0].any()
-
-
-@pytest.mark.parametrize("name", ["draft", "balanced", "rrin_lite"])
-def test_a_dark_picture_has_the_same_gain_in_all_tiles(name: str) -> None:
-    """The left half is a tenth as bright as the right one, where the greatest value is."""
-    shade = torch.cat((torch.full((160,), 0.004), torch.full((160,), 0.04)))
-    images = [texture(128, 320, shift) * shade for shift in ((0.0, 0.0), MOTION)]
-    model = checkpoint.load(name)
-    backend = recorder(model)
-    (tiled,) = Interpolator(model, tile=128, overlap=48, backend=backend).interpolate(*images, [0.5])
-    (whole,) = Interpolator(model, tile=0, precision="fp32").interpolate(*images, [0.5])
-    assert len(backend.peaks) > 3
-    assert backend.peaks[0] == pytest.approx(greatest(*(image[..., :128] for image in images)) / greatest(*images))
-    assert max(backend.peaks) == pytest.approx(1)
-    assert psnr(tiled.numpy(), whole.numpy(), 0.04) > 50
-
-
-def test_samples_that_are_no_numbers_are_replaced(lite: Model) -> None:
-    image = texture(48, 64)
-    least, most = 0.1, 0.9
-    image.clamp_(least, most)
-    broken = image.clone()
-    broken[0, 0, 5, 7], broken[0, 1, 6, 8], broken[0, 2, 7, 9] = torch.nan, torch.inf, -torch.inf
-    engine = Interpolator(lite)
-    picture = engine.ready(broken)
-    mended = image.clone()
-    mended[0, 0, 5, 7], mended[0, 1, 6, 8], mended[0, 2, 7, 9] = 0, broken[broken.isfinite()].max(), least
-    assert torch.equal(picture.image, engine.ready(mended).image)
-    assert (picture.low, picture.high) == (0.0, pytest.approx(most))
-    assert picture.brightness is not None
-    torch.testing.assert_close(torch.from_numpy(picture.brightness), mended[0].mean(0))
-    assert broken[0, 0, 5, 7].isnan(), "the frame given was changed"
-    nothing = torch.full_like(image, torch.nan), torch.full_like(image, torch.inf)
-    assert not Interpolator(checkpoint.load("draft")).interpolate(*nothing, [0.5])[0].any()
-
-
-@pytest.mark.parametrize("name", ["draft", "balanced", "rrin", "rrin_lite", "cain"])
-def test_samples_that_are_no_numbers_stay_where_they_are(name: str, middle_only: Model) -> None:
-    model = middle_only if name == "cain" else untrained(name) if name == "rrin" else checkpoint.load(name)
-    images = texture(64, 320), texture(64, 320, MOTION)
-    broken = images[0].clone(), images[1].clone()
-    broken[0][0, 0, 20, 30], broken[1][0, 2, 40, 40] = torch.nan, torch.inf
-    (clean,), (frame,) = (Interpolator(model, precision="fp32").interpolate(*pair, [0.5]) for pair in (images, broken))
-    assert frame.isfinite().all()
-    # CAIN weighs its channels by their means over the whole picture.
-    assert (frame - clean)[..., 200:].abs().max() < (0.02 if name == "cain" else 1e-4)
-
-
 def test_flow_is_found_as_the_network_learned_it(lite: Model) -> None:
     draft = checkpoint.load("draft")
     presets = [Interpolator(model)._motion.preset for model in (draft, lite)]
@@ -428,14 +261,6 @@ def test_frames_of_other_shapes_are_refused(lite: Model, shape: tuple[int, ...])
 def test_a_tile_that_is_mostly_overlap_is_refused(lite: Model) -> None:
     with pytest.raises(ArgumentError, match="more than twice the overlap"):
         Interpolator(lite, tile=128, overlap=64).plan(480, 640)
-
-
-@pytest.fixture(scope="module")
-def middle_only() -> Model:
-    """A network that knows only t = 1/2, with weights of chance."""
-    torch.manual_seed(0)
-    net = CAIN(groups=1, blocks=1, features=16).eval().requires_grad_(False)
-    return Model(net, by_name("cain"), "published", "cain", Path("none"), {})
 
 
 def test_middles_of_middles_reach_eighths(middle_only: Model) -> None:

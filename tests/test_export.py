@@ -7,23 +7,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor
 
 from tests.nets.conftest import GAINS, SMALL, Pair, _keyed_state
 from vsrrin import checkpoint
-from vsrrin.backends import openvino_backend
+from vsrrin.backends.openvino_package import ov
 from vsrrin.checkpoint import Model
 from vsrrin.errors import ArgumentError, BackendError, ConvertError
 from vsrrin.export import Exported, export
 from vsrrin.nets.registry import by_name
-
-onnx = pytest.importorskip("onnx")
-onnxruntime = pytest.importorskip("onnxruntime")
-if not openvino_backend.installed():
-    pytest.skip("OpenVINO is not installed", allow_module_level=True)
-from vsrrin.backends.openvino_package import ov  # noqa: E402  (needs the package)
 
 ROOT = Path(__file__).resolve().parents[1]
 CONVENTIONS = ("img0", "img1", "t", "flow")

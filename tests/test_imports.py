@@ -72,9 +72,10 @@ ALLOWED: dict[str, tuple[str, str]] = {
         "backends backends.openvino_backend backends.torch_backend errors nets.spec nets.stacks",
         "torch",
     ),
+    "vsrrin.ranges": ("", "torch"),
     "vsrrin.engine": (
         "backends backends.torch_backend buffers cache checkpoint errors memory motion nets.spec options planning "
-        "tiling",
+        "ranges tiling",
         "torch",
     ),
     "vsrrin.options": ("errors motion", ""),

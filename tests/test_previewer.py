@@ -25,7 +25,7 @@ import vapoursynth as vs
 import vsrrin
 
 clip = vs.core.bs.VideoSource({str(ROOT / "media" / "bunny_stretch.mp4")!r}, cachemode=0, showprogress=0)
-clip = clip.std.SetFrameProps(_Matrix=1, _Transfer=1, _Primaries=1)[20:40].resize.Bicubic({WIDTH}, {HEIGHT})
+clip = clip.std.SetFrameProps(_Matrix=1, _Transfer=1, _Primaries=1)[26:46].resize.Bicubic({WIDTH}, {HEIGHT})
 clip = vsrrin.interpolate(clip, 2)
 clip.resize.Bicubic(format=vs.RGB24).set_output()
 """
@@ -105,7 +105,7 @@ def test_displayed_frame_is_the_filters_frame(
 def test_frames_in_the_comparison_differ(piped: NDArray[np.uint8]) -> None:
     """Neighbours must not be alike, or showing the wrong frame would go unnoticed."""
     differences = np.abs(np.diff(piped[:33].astype(np.int16), axis=0)).mean(axis=(1, 2, 3))
-    assert differences.min() > 0.1
+    assert differences.min() > 0.2
 
 
 def test_screenshot_in_the_docs_is_a_picture_of_moderate_size() -> None:

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from training.arguments import whole
 from training.augment import Window, augmented, cropped, pseudo_label, to_sample
 from training.bank_files import FORMAT, BankReader, BankWriter, Entry, from_steps, read_manifest
 from training.bank_making import BankMaker, BankSettings
@@ -238,19 +239,19 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--shots", type=Path, nargs="+", default=[], metavar="DATASET", help="made by training.prepare, or others")
     add("--photos", type=Path, metavar="FOLDER", help="pictures, textures of synthetic motion")
     add("--out", type=Path, required=True, metavar="BANK", help="folder of the bank")
-    add("--samples", type=_whole(1), required=True, metavar="N", help="how many")
+    add("--samples", type=whole(1), required=True, metavar="N", help="how many")
     add("--window", type=_even, default=known.window, help="side of the windows (%(default)s)")
     add("--crop", type=_even, default=known.crop, help="largest crop that will be taken (%(default)s)")
     add("--synthetic", type=_share, default=None, help="share of synthetic motion (0.3, without photos 0)")
-    add("--largest-gap", type=_whole(2), default=known.largest_gap, help="frames from left to right (%(default)s)")
+    add("--largest-gap", type=whole(2), default=known.largest_gap, help="frames from left to right (%(default)s)")
     add("--times", choices=("any", "middle"), default=known.times, help="place of the true frame (%(default)s)")
-    add("--candidates", type=_whole(1), default=known.candidates, help="pairs looked at for one (%(default)s)")
+    add("--candidates", type=whole(1), default=known.candidates, help="pairs looked at for one (%(default)s)")
     add("--hard", type=_share, default=known.hard, help="how often the hardest is taken (%(default)s)")
-    add("--per-pair", type=_whole(1), default=known.per_pair, help="windows of a pair (%(default)s)")
+    add("--per-pair", type=whole(1), default=known.per_pair, help="windows of a pair (%(default)s)")
     add("--flow-preset", choices=tuple(PRESETS), default=known.flow_preset, help="of DIS flow (%(default)s)")
     add("--flow-scale", type=_scale, default=known.flow_scale, help="size of its pictures (%(default)s)")
-    add("--seed", type=_whole(0), default=known.seed, help="%(default)s")
-    add("--processes", type=_whole(1), default=1, help="that work at the same time (%(default)s)")
+    add("--seed", type=whole(0), default=known.seed, help="%(default)s")
+    add("--processes", type=whole(1), default=1, help="that work at the same time (%(default)s)")
     options = parser.parse_args(arguments)
     if options.synthetic is None:
         options.synthetic = 0.0 if options.photos is None else known.synthetic
@@ -261,17 +262,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if options.window < options.crop:
         parser.error(f"--window must be at least --crop, {options.crop}, not {options.window}")
     return options
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}, not {value}")
-        return value
-
-    read.__name__ = "whole number"  # for argparse's messages
-    return read
 
 
 def _even(text: str) -> int:

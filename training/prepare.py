@@ -16,12 +16,13 @@ stdout, progress to stderr.
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from training.arguments import whole
 from vsrrin.errors import VsrrinError
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--out", type=Path, required=True, metavar="DATASET", help="the folder to make or continue")
     add("--licence", metavar="TEXT", help="of videos without a manifest.json beside them that says it")
     add("--source", metavar="TEXT", help="where they are from, likewise (the file's name)")
-    add("--max-long-edge", type=_whole(SMALLEST_EDGE), metavar="PX", help="scale larger pictures down to this")
-    add("--min-frames", type=_whole(3), default=LEAST_FRAMES, metavar="N", help="of the shortest shot (%(default)s)")
+    add("--max-long-edge", type=whole(SMALLEST_EDGE), metavar="PX", help="scale larger pictures down to this")
+    add("--min-frames", type=whole(3), default=LEAST_FRAMES, metavar="N", help="of the shortest shot (%(default)s)")
     return parser.parse_args(arguments)
 
 
@@ -137,17 +138,6 @@ def _problem(state: "VideoState") -> str:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}, not {value}")
-        return value
-
-    read.__name__ = "whole number"  # for argparse's messages
-    return read
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ tiles see long motion.
 """
 
 import logging
-import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -28,6 +27,7 @@ from .errors import ArgumentError, FrameSizeError
 from .motion import Brightness, DisFlow, Preset, brightness, half_flow
 from .options import check_batch, check_overlap, check_preset, check_scale, check_tile
 from .planning import Plan, Planner
+from .ranges import finite_range, usual_gain
 from .tiling import Tile
 
 CACHE_BYTES = 2**30
@@ -38,8 +38,6 @@ PICTURE_BYTES = 2**28
 
 IDLE_BYTES = 2**28
 """Bytes of memory for frames that an engine keeps for the next ones."""
-
-_OVERBRIGHT, _DIM, _LEAST_PEAK = 1.5, 1 / 16, 1e-6
 
 FINEST_BISECTION = 8
 """Networks that know only the middle of a pair reach times of this denominator, by taking middles of middles."""
@@ -218,7 +216,7 @@ class Interpolator:
         image = plan.padder.crop(padded)
         with torch.inference_mode():
             fill(image)
-            low, high = _range(image)
+            low, high = finite_range(image)
             plan.padder.fill_border(padded)
             seen = brightness(image, plan.scale) if self.spec.external_flow else None
             if self.spec.external_flow and self.device.type == "cpu":
@@ -242,12 +240,11 @@ class Interpolator:
             raise FrameSizeError(f"Interpolator: both frames must have the same size, not {left.size} and {right.size}")
         plan = self.plan(*left.size)
         low, high = min(left.low, right.low), max(left.high, right.high)
-        gain = _gain(low, high)
-        img0, img1 = left.image, right.image
-        if gain != 1:
-            img0, img1 = self._after_clearing(lambda: (left.image * gain, right.image * gain))
         # Video has values beyond nominal white and outside the RGB gamut on purpose.
-        pair = Pair(img0, img1, None, plan, gain=gain, low=min(low, 0.0), high=max(high, 1.0))
+        pair = Pair(left.image, right.image, None, plan, low=min(low, 0.0), high=max(high, 1.0))
+        if (gain := usual_gain(low, high)) != 1:
+            images = self._after_clearing(lambda: (left.image * gain, right.image * gain))
+            pair.gain, (pair.img0, pair.img1) = gain, images
         if left.brightness is not None and right.brightness is not None:
             # Not under the lock: the device serves other pairs meanwhile.
             flows = self._motion(left.brightness, right.brightness)
@@ -391,23 +388,6 @@ class Interpolator:
                 f"the middle of a pair, not {t}"
             )
         return exact
-
-
-def _range(image: Tensor) -> tuple[float, float]:
-    """Least and greatest value; what is not finite is replaced, in place, or a network would spread it."""
-    low, high = (float(x) for x in image.aminmax())
-    if math.isfinite(low) and math.isfinite(high):
-        return low, high
-    finite = image[image.isfinite()]
-    low, high = (float(finite.min()), float(finite.max())) if finite.numel() else (0.0, 0.0)
-    image.nan_to_num_(nan=0.0, posinf=high, neginf=low)
-    return min(low, 0.0), max(high, 0.0)
-
-
-def _gain(low: float, high: float) -> float:
-    """1 but for frames far beyond white (linear HDR), or far below it throughout, whose peak becomes 1."""
-    peak = max(high, -low)
-    return 1 / max(peak, _LEAST_PEAK) if peak > _OVERBRIGHT or 0 < peak < _DIM else 1.0
 
 
 def _cut(x: Tensor, tiles: Sequence[Tile], *, factor: int = 1) -> Tensor:

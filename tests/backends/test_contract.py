@@ -19,8 +19,7 @@ BACKENDS = {"torch": TorchBackend, **({"openvino": OpenVinoBackend} if find_spec
 # Difference from float32 in plain PyTorch of nearly all values, and the mean one. For bf16 as in
 # tests/nets/test_contract.py: the weights are made up to amplify.
 TOLERANCE = {torch.float32: (1e-4, 1e-6), torch.bfloat16: (0.05, 0.005)}
-needs_bf16 = pytest.mark.skipif(not cpu_multiplies_bf16(), reason="this CPU does not multiply bf16")
-DTYPES = [torch.float32, pytest.param(torch.bfloat16, marks=needs_bf16)]
+DTYPES = [torch.float32, torch.bfloat16] if cpu_multiplies_bf16() else [torch.float32]
 
 Make = Callable[[NetSpec, torch.dtype], Backend]
 

@@ -9,6 +9,7 @@ or at the point that passes the pixel at that time by the flow of frame 0, or by
 occlusions one of the three is right as a rule, so each of them brings its pixel of each frame: six candidates.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -67,7 +68,7 @@ class Motion:
         return [(to_0, to_1), (-t * self.by_0, (1 - t) * self.by_0), (-t * self.by_1, (1 - t) * self.by_1)]
 
 
-class CandidateNet(nn.Module):
+class CandidateNet(nn.Module, ABC):
     """What networks that weigh candidates have in common."""
 
     def estimate(self, img0: Tensor, img1: Tensor, flow: Tensor) -> Tensor:
@@ -109,9 +110,9 @@ class CandidateNet(nn.Module):
         check_inputs(f"{type(self).__name__}.synthesize", SIZE_MULTIPLE, img0, img1, t=t)
         return self.picture(img0, img1, estimate, t)
 
+    @abstractmethod
     def picture(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
         """`synthesize`, of arguments that fit."""
-        raise NotImplementedError
 
     def forward(self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor) -> Tensor:
         """`estimate` and `synthesize` in a row."""

@@ -62,6 +62,13 @@ def disagreement(flow: Tensor, back: Tensor) -> Tensor:
     return torch.log1p(distance)
 
 
+def start_at_zero(*layers: nn.Conv2d) -> None:
+    """Let layers return zero until they have learned something."""
+    for layer in layers:
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(cast(Tensor, layer.bias))
+
+
 def check_levels(name: str, widths: Sequence[int], most: int) -> None:
     """Raises:
     ArgumentError: More levels than the sides of a padded frame can be halved for.

@@ -27,7 +27,7 @@ from vsrrin.nets.candidates import (
     mixed,
     prior,
 )
-from vsrrin.nets.lite import ResidualConv, check_levels, count_of, leaky_conv, stack
+from vsrrin.nets.lite import ResidualConv, check_levels, count_of, leaky_conv, stack, start_at_zero
 from vsrrin.nets.spec import NetSpec
 from vsrrin.nets.stacks import mark_stack
 from vsrrin.nets.unet import keep_fp32, output_layer
@@ -112,9 +112,7 @@ class RRINLite(CandidateNet):
         check_levels("RRINLite", choose_widths, LEVELS)
         self.refine = FlowResidue(refine_width, refine_blocks)
         self.choose = Choice(tuple(choose_widths), tuple(choose_blocks))
-        for layer in (self.refine.out, self.choose.out):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(cast(Tensor, layer.bias))
+        start_at_zero(self.refine.out, self.choose.out)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from vsrrin.nets.candidates import PLANES, SIZE_MULTIPLE, CandidateNet, Motion, candidates, enlarged, mixed, prior
-from vsrrin.nets.lite import ResidualConv, check_levels, count_of, leaky_conv, stack
+from vsrrin.nets.lite import ResidualConv, check_levels, count_of, leaky_conv, stack, start_at_zero
 from vsrrin.nets.spec import NetSpec
 from vsrrin.nets.stacks import mark_stack
 from vsrrin.nets.unet import keep_fp32, output_layer
@@ -78,9 +78,7 @@ class QuickLite(CandidateNet):
         super().__init__()
         check_levels("QuickLite", widths, LEVELS)
         self.weigher = Weigher(tuple(widths), tuple(blocks))
-        for layer in (self.weigher.weigh, self.weigher.move):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(cast(Tensor, layer.bias))
+        start_at_zero(self.weigher.weigh, self.weigher.move)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -1,0 +1,26 @@
+"""The range of a picture: what is not finite is replaced, what is far from video's range is brought to it."""
+
+import math
+
+from torch import Tensor
+
+_OVERBRIGHT, _DIM = 1.5, 1 / 16
+"""Peaks, relative to white, above and below which a picture is not video as networks know it."""
+_LEAST_PEAK = 1e-6
+
+
+def finite_range(image: Tensor) -> tuple[float, float]:
+    """Least and greatest value; what is not finite is replaced, in place, or a network would spread it."""
+    low, high = (float(x) for x in image.aminmax())
+    if math.isfinite(low) and math.isfinite(high):
+        return low, high
+    finite = image[image.isfinite()]
+    low, high = (float(finite.min()), float(finite.max())) if finite.numel() else (0.0, 0.0)
+    image.nan_to_num_(nan=0.0, posinf=high, neginf=low)
+    return min(low, 0.0), max(high, 0.0)
+
+
+def usual_gain(low: float, high: float) -> float:
+    """1 but for frames far beyond white (linear HDR), or far below it throughout, whose peak becomes 1."""
+    peak = max(high, -low)
+    return 1 / max(peak, _LEAST_PEAK) if peak > _OVERBRIGHT or 0 < peak < _DIM else 1.0
