@@ -123,6 +123,19 @@ def test_slow_motion(folder: Path) -> None:
     assert found["streams"] == ["audio aac", "video h264"]
 
 
+def test_several_devices(folder: Path) -> None:
+    for name, device in (("one.mkv", "cpu"), ("two.mkv", "cpu,cpu")):
+        status, _, err = run("in.mp4", name, "--device", device, "--codec", "ffv1", "--no-audio", "--quiet")
+        assert (status, err) == (0, "")
+    hashes = [
+        subprocess.run(
+            ["ffmpeg", "-v", "error", "-i", name, "-f", "framemd5", "-"], capture_output=True, text=True, check=True
+        ).stdout
+        for name in ("one.mkv", "two.mkv")
+    ]
+    assert hashes[0] == hashes[1] and hashes[0].count("\n0,") == 24
+
+
 # Other ways in and out
 
 

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import vapoursynth as vs
 
 import vsrrin
 from tests.conftest import planes, psnr, same_picture
+from vsrrin.engine import Interpolator
 
 FORMATS = [vs.YUV420P8, vs.YUV422P10, vs.YUV444P16, vs.GRAY8, vs.GRAY16, vs.RGB24, vs.RGB48, vs.RGBS, vs.RGBH]
 FORMATS += [vs.GRAYS, vs.YUV444PS, vs.YUV420PH, vs.YUV411P8, vs.YUV410P8]
@@ -125,6 +127,27 @@ def test_factors_of_other_kinds(small_bunny: vs.VideoNode, factor: int | Fractio
         assert frame.props["_VSRRIN_Left"] == int(position)
         if position.denominator == 1:
             assert same_picture(frame, small_bunny.get_frame(int(position)))
+
+
+def test_several_devices_share_the_pairs_and_change_nothing(
+    small_bunny: vs.VideoNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: dict[int, set[int]] = {}
+    original = Interpolator.pair
+
+    def note(engine: Interpolator, key: Any, load: Any) -> Any:
+        done.setdefault(id(engine), set()).add(key)
+        return original(engine, key, load)
+
+    monkeypatch.setattr(Interpolator, "pair", note)
+    one = vsrrin.interpolate(small_bunny, 3, "balanced", device="cpu")
+    expected = [planes(frame) for frame in one.frames()]
+    done.clear()
+    several = vsrrin.interpolate(small_bunny, 3, "balanced", device=["cpu", "cpu", "cpu"])
+    for n in (20, 3, 4, 1, 11, *range(24)):
+        for found, wanted in zip(planes(several.get_frame(n)), expected[n], strict=True):
+            assert np.array_equal(found, wanted)
+    assert sorted(done.values(), key=min) == [{0, 3, 6}, {1, 4}, {2, 5}]
 
 
 def test_time_steps_move_the_picture_forward(small_bunny: vs.VideoNode) -> None:

@@ -68,14 +68,19 @@ ALLOWED: dict[str, tuple[str, str]] = {
     ),
     "vsrrin.backends.openvino_graph": ("backends.openvino_package errors nets.stacks", "numpy torch"),
     "vsrrin.backends.openvino_package": ("", "openvino"),
+    "vsrrin.backends.compiled_backend": ("backends.torch_backend errors nets.spec nets.stacks", "torch"),
+    "vsrrin.backends.graph_backend": ("backends.torch_backend nets.spec", "torch"),
     "vsrrin.backends.choice": (
-        "backends backends.openvino_backend backends.torch_backend errors nets.spec nets.stacks",
+        "backends backends.compiled_backend backends.graph_backend backends.openvino_backend backends.torch_backend "
+        "errors nets.spec nets.stacks",
         "torch",
     ),
     "vsrrin.ranges": ("", "torch"),
+    "vsrrin.transfer": ("", "torch"),
+    "vsrrin.pairs": ("motion planning transfer", "torch"),
     "vsrrin.engine": (
-        "backends backends.torch_backend buffers cache checkpoint errors memory motion nets.spec options planning "
-        "ranges tiling",
+        "backends backends.torch_backend buffers cache checkpoint errors memory motion nets.spec options pairs "
+        "planning ranges tiling transfer",
         "torch",
     ),
     "vsrrin.options": ("errors motion", ""),
@@ -86,8 +91,8 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.cuts": ("frames props scene", "numpy vapoursynth"),
     "vsrrin.clips": ("errors frames props timing", "vapoursynth"),
     "vsrrin.filter": (
-        "clips cuts engine errors frames models nets.spec props scene timing",
-        "torch vapoursynth",
+        "clips cuts engine errors frames models nets.spec pairs props scene timing",
+        "vapoursynth",
     ),
     # Conversion of files.
     "vsrrin.segments": ("errors", ""),
@@ -118,7 +123,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.positions": ("errors", ""),
     "vsrrin.strip": ("", "cv2 numpy"),
     "vsrrin.maps": (
-        "backends.torch_backend checkpoint engine nets.candidates nets.rrin_lite nets.rrin_lite_quick nets.warp",
+        "backends.torch_backend checkpoint engine nets.candidates nets.rrin_lite nets.rrin_lite_quick nets.warp pairs",
         "numpy torch",
     ),
     "vsrrin.screen": ("frames", "numpy vapoursynth"),

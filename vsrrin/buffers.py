@@ -22,17 +22,20 @@ class FramePool:
 
     Args:
         limit: Bytes that may lie idle.
+        pinned: Whether CUDA may copy from and to the memory beside other work. All of it is then pinned, also what is
+            small.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, pinned: bool = False) -> None:
         self._limit = limit
+        self._pinned = pinned
         self._idle: deque[np.ndarray[Any, np.dtype[np.float32]]] = deque()
 
     def empty(self, *shape: int) -> Tensor:
         """A float32 tensor of this shape on the CPU, contiguous, with any contents."""
         count = math.prod(shape)
         if 4 * count < _SMALLEST:
-            return torch.empty(shape)
+            return torch.empty(shape, pin_memory=self._pinned)
         return torch.from_numpy(np.asarray(_Lease(self, self._block(count), shape)))
 
     def clear(self) -> None:
@@ -54,6 +57,8 @@ class FramePool:
             if block.size == count:
                 return block
             self._idle.append(block)
+        if self._pinned:
+            return torch.empty(count, dtype=torch.float32, pin_memory=True).numpy()
         return np.empty(count, np.float32)
 
     def _put_back(self, block: np.ndarray[Any, np.dtype[np.float32]]) -> None:

@@ -80,9 +80,13 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
     tiles.add_argument("--tile", metavar="N|WxH", type=_tile, help="size of tiles, 0 for none (default: if needed)")
     tiles.add_argument("--chop_forward", action="store_true", help="tiles if memory demands it, which is the default")
     frames.add_argument("--scale", metavar="S", type=float, help="size of the picture for motion, 0.25 to 1")
-    frames.add_argument("--device", metavar="D", help="cpu, cuda, cuda:1, xpu or mps (default: the best one)")
+    frames.add_argument(
+        "--device", metavar="D", type=_devices, help="cpu, cuda, xpu, mps, or cuda:0,cuda:1 (default: the best one)"
+    )
     frames.add_argument("--precision", metavar="P", default="auto", help="fp32, fp16, bf16 or auto (default)")
-    frames.add_argument("--backend", metavar="B", default="auto", help="torch, openvino or auto (default)")
+    frames.add_argument(
+        "--backend", metavar="B", default="auto", help="torch, openvino, compile, graphs or auto (default)"
+    )
     frames.add_argument(
         "--scene", default="auto", choices=("auto", "props", "detect", "off"), help="how cuts are found (default: auto)"
     )
@@ -317,6 +321,11 @@ def _moment(text: str | None, argument: str) -> Fraction | int | None:
 def _tile(text: str) -> int | tuple[int, int]:
     width, separator, height = text.partition("x")
     return (int(width), int(height)) if separator else int(width)
+
+
+def _devices(text: str) -> str | tuple[str, ...]:
+    names = tuple(text.split(","))
+    return names if len(names) > 1 else text
 
 
 def _check_log(options: argparse.Namespace) -> None:

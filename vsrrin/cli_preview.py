@@ -37,7 +37,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--scale", type=float, metavar="S", help="size of the picture for motion, 0.25 to 1")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, xpu or mps (default: the best one)")
     parser.add_argument("--precision", default="auto", help="fp32, fp16, bf16 or auto (default)")
-    parser.add_argument("--backend", default="auto", help="torch, openvino or auto (default)")
+    parser.add_argument("--backend", default="auto", help="torch, openvino, compile, graphs or auto (default)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     parser.set_defaults(run=_run)
 

@@ -7,10 +7,9 @@ tiles see long motion.
 
 import logging
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
-from itertools import batched, count
+from itertools import batched
 from threading import Lock
 
 import torch
@@ -24,11 +23,13 @@ from .buffers import FramePool
 from .cache import BoundedCache
 from .checkpoint import Model
 from .errors import ArgumentError, FrameSizeError
-from .motion import Brightness, DisFlow, Preset, brightness, half_flow
+from .motion import DisFlow, Preset, brightness, half_flow
 from .options import check_batch, check_overlap, check_preset, check_scale, check_tile
+from .pairs import Pair, Picture
 from .planning import Plan, Planner
 from .ranges import finite_range, usual_gain
 from .tiling import Tile
+from .transfer import Mark, Mover, Transfer, mover_of
 
 CACHE_BYTES = 2**30
 """Bytes of prepared pairs that an engine keeps."""
@@ -41,65 +42,6 @@ IDLE_BYTES = 2**28
 
 FINEST_BISECTION = 8
 """Networks that know only the middle of a pair reach times of this denominator, by taking middles of middles."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A source frame made ready once for both pairs it belongs to.
-
-    Attributes:
-        image: Padded, on the device, (1, 3, H, W) float32, finite.
-        size: (height, width) before padding.
-        low: Its least value.
-        high: Its greatest value.
-        brightness: What optical flow is estimated on, without padding and at the scale of the plan; ``None`` for
-            networks that find it themselves.
-    """
-
-    image: Tensor
-    size: tuple[int, int]
-    low: float
-    high: float
-    brightness: Brightness | None
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of its tensors."""
-        return self.image.nbytes + (0 if self.brightness is None else self.brightness.nbytes)
-
-
-@dataclass
-class Pair:
-    """A prepared frame pair: everything that does not depend on the time step.
-
-    Attributes:
-        img0: Frame 0, padded, on the device, times the gain, (1, 3, H, W) float32.
-        img1: Frame 1, likewise.
-        flow: Flow from outside the network, padded, on the device, (1, 4, H/2, W/2) in pixels of that size; ``None``
-            for other networks.
-        plan: The plan that ``estimates`` were made with.
-        estimates: What the network's ``estimate`` returned for each tile.
-        gain: What brings frames of another range than video's to the one that networks know.
-        low: Least value of a new frame, before the gain.
-        high: Greatest value of a new frame.
-        serial: Tells pairs apart.
-    """
-
-    img0: Tensor
-    img1: Tensor
-    flow: Tensor | None
-    plan: Plan
-    estimates: list[Tensor] = field(default_factory=list)
-    gain: float = 1.0
-    low: float = 0.0
-    high: float = 1.0
-    serial: int = field(default_factory=count().__next__)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of all its tensors."""
-        flow = [] if self.flow is None else [self.flow]
-        return sum(x.nbytes for x in (self.img0, self.img1, *flow, *self.estimates))
 
 
 class Interpolator:
@@ -119,6 +61,7 @@ class Interpolator:
         cache_bytes: Bytes of prepared pairs kept for further time steps.
         log: Is told in words what was chosen; the default logs to "vsrrin".
         backend: Replaces the default backend.
+        mover: Replaces the device's own copies.
 
     Raises:
         ArgumentError: An argument is of the wrong type or out of range, or the network has no motion to scale.
@@ -139,6 +82,7 @@ class Interpolator:
         cache_bytes: int = CACHE_BYTES,
         log: Callable[[str], None] | None = None,
         backend: Backend | None = None,
+        mover: Mover | None = None,
     ) -> None:
         self.spec = model.spec
         self._scaled = self.spec.external_flow or self.spec.estimates_flow
@@ -166,7 +110,9 @@ class Interpolator:
         self._middles: BoundedCache[Tensor] = BoundedCache(min(cache_bytes, PICTURE_BYTES), lambda x: x.nbytes)
         self._plans: dict[tuple[int, int], Plan] = {}
         self._motion = DisFlow(check_preset(self.spec.flow_preset if preset is None else preset))
-        self._memory = FramePool(IDLE_BYTES)
+        mover = mover or mover_of(self.device)
+        self._transfer = Transfer(mover)
+        self._memory = FramePool(IDLE_BYTES, pinned=mover.pinned)
 
     def interpolate(self, img0: Tensor, img1: Tensor, t: Sequence[float | Fraction]) -> list[Tensor]:
         """New frames between two frames.
@@ -223,7 +169,8 @@ class Interpolator:
                 # As OpenCV takes pictures, which warps them.
                 planar, padded = padded, self._memory.empty(1, *plan.padder.padded, 3).permute(0, 3, 1, 2)
                 padded.copy_(planar)
-        return Picture(self._upload(padded), size, low, high, seen)
+        image, there = self._upload(padded)
+        return Picture(image, size, low, high, seen, there)
 
     def pair(self, key: Hashable, load: Callable[[], tuple[Picture, Picture]]) -> Pair:
         """The prepared pair of ``key``, from the cache or from the frames that ``load()`` returns."""
@@ -242,16 +189,20 @@ class Interpolator:
         low, high = min(left.low, right.low), max(left.high, right.high)
         # Video has values beyond nominal white and outside the RGB gamut on purpose.
         pair = Pair(left.image, right.image, None, plan, low=min(low, 0.0), high=max(high, 1.0))
-        if (gain := usual_gain(low, high)) != 1:
-            images = self._after_clearing(lambda: (left.image * gain, right.image * gain))
-            pair.gain, (pair.img0, pair.img1) = gain, images
+        awaited = [left.there, right.there]
         if left.brightness is not None and right.brightness is not None:
             # Not under the lock: the device serves other pairs meanwhile.
             flows = self._motion(left.brightness, right.brightness)
             height, width = plan.padder.padded
             flow = self._after_clearing(lambda: self._memory.empty(1, 4, height // 2, width // 2))
             half_flow(flows, *left.size, flow)
-            pair.flow = self._upload(flow)
+            pair.flow, there = self._upload(flow)
+            awaited.append(there)
+        for mark in awaited:
+            mark.wait()
+        if (gain := usual_gain(low, high)) != 1:
+            images = self._after_clearing(lambda: (left.image * gain, right.image * gain))
+            pair.gain, (pair.img0, pair.img1) = gain, images
         with self._device_lock, torch.inference_mode():
             self._spare_memory(plan, lambda current: self._estimate(pair, current))
         return pair
@@ -273,7 +224,8 @@ class Interpolator:
             if pair.gain != 1:
                 frame = frame / pair.gain
             # Middles are kept for others.
-            return (frame.clamp_ if self.spec.arbitrary_t else frame.clamp)(pair.low, pair.high).cpu()
+            frame = (frame.clamp_ if self.spec.arbitrary_t else frame.clamp)(pair.low, pair.high)
+            return self._transfer.download(frame, self._memory.empty)
 
     def _run(self, pair: Pair, steps: Sequence[float]) -> list[Tensor]:
         with self._device_lock, torch.inference_mode():
@@ -301,12 +253,12 @@ class Interpolator:
 
     def close(self) -> None:
         """Drops all pairs and gives the device's spare memory back. The engine can still be used."""
-        for kept in (self._pairs, self._pictures, self._middles, self._memory):
+        for kept in (self._transfer, self._pairs, self._pictures, self._middles, self._memory):
             kept.clear()
         memory.release(self.device)
 
-    def _upload(self, x: Tensor) -> Tensor:
-        return x if self.device.type == "cpu" else self._after_clearing(lambda: x.to(self.device))
+    def _upload(self, x: Tensor) -> tuple[Tensor, Mark]:
+        return self._after_clearing(lambda: self._transfer.upload(x))
 
     def _after_clearing[R](self, run: Callable[[], R]) -> R:
         """Runs; if memory runs out, once more with nothing kept of other pairs."""

@@ -15,17 +15,17 @@ from itertools import pairwise
 from threading import Lock
 from typing import Any, Literal, get_args
 
-import torch
 import vapoursynth as vs
 
 from . import frames, props, scene
 from .clips import check_clip, frame_rate, make_timing, say
 from .cuts import SceneMode, cut_clip, is_cut
-from .engine import CACHE_BYTES, FINEST_BISECTION, Interpolator, Picture
+from .engine import CACHE_BYTES, FINEST_BISECTION, Interpolator
 from .errors import ArgumentError, VsrrinError
 from .frames import Colour
-from .models import shared
+from .models import Devices, shared_by
 from .nets.spec import NetSpec
+from .pairs import Picture
 from .timing import ConstantTiming, FrameTime, Timing
 
 AtCut = Literal["hold", "nearest", "blend"]
@@ -45,7 +45,7 @@ def interpolate(
     scale: float | None = None,
     tile: int | tuple[int, int] | None = None,
     overlap: int | None = None,
-    device: str | torch.device | None = None,
+    device: Devices = None,
     precision: str = "auto",
     backend: str = "auto",
     arithmetic: str | None = None,
@@ -76,10 +76,12 @@ def interpolate(
             frame size.
         tile: Side of a tile in pixels, or (width, height); 0 never tiles; ``None`` tiles when memory demands it.
         overlap: Pixels that neighbouring tiles share.
-        device: "cpu", "cuda", "cuda:1", "xpu" or "mps"; ``None`` for the best one here.
+        device: "cpu", "cuda", "cuda:1", "xpu" or "mps"; ``None`` for the best one here. Several, as in
+            ``["cuda:0", "cuda:1"]``, take turns: each pair of frames is the work of one of them.
         precision: "fp32", "fp16", "bf16" or "auto" (what the device is good at). Motion is float32 always.
-        backend: "torch", "openvino" (on the CPU; needs the extra ``vsrrin[openvino]``), or "auto": OpenVINO where it is
-            installed and faster.
+        backend: "torch", "openvino" (on the CPU; needs the extra ``vsrrin[openvino]``), "compile" (torch.compile, which
+            takes from seconds to minutes before the first frame), "graphs" (CUDA graphs), or "auto": OpenVINO where it
+            is installed and faster, else PyTorch as it is.
         arithmetic: Convention that a published checkpoint was trained with, where its file does not say; see the
             network's module.
         timecodes: A timecode file (v2) of the clip, for ``fps`` with a varying frame rate.
@@ -100,8 +102,8 @@ def interpolate(
             scene_mode=_one_of(scene, "scene", get_args(SceneMode)),
             threshold=_check_threshold(scene_threshold),
             at_cut=_one_of(at_cut, "at_cut", get_args(AtCut)),
-            make_engine=partial(
-                _make_engine,
+            make_engines=partial(
+                _make_engines,
                 model,
                 device=device,
                 precision=precision,
@@ -123,20 +125,21 @@ def _build(
     scene_mode: SceneMode,
     threshold: float,
     at_cut: AtCut,
-    make_engine: Callable[[bool], Interpolator],
+    make_engines: Callable[[bool], Sequence[Interpolator]],
 ) -> vs.VideoNode:
     first = check_clip(clip)
     timing = make_timing(clip, factor, fps, timecodes)
     if isinstance(timing, ConstantTiming) and timing.factor == 1:
         return clip
-    engine = make_engine(_reuses_pairs(timing))
-    engine.plan(clip.height, clip.width)  # what is wrong with tiles shows now, not at the first frame
-    _check_times(timing, engine.spec)
+    engines = make_engines(_reuses_pairs(timing))
+    for engine in engines:
+        engine.plan(clip.height, clip.width)  # what is wrong with tiles shows now, not at the first frame
+    _check_times(timing, engines[0].spec)
     if guessed := _colour(first).guessed:
         say(f"the clip does not say its {guessed}, which is assumed")
     by_index = isinstance(timing, ConstantTiming) and (fps is not None or timing.factor.denominator != 1)
     renderer = _Renderer(
-        timing, engine, at_cut, acts_at_cuts=scene_mode != "off", steady_fps=frame_rate(clip) if by_index else None
+        timing, engines, at_cut, acts_at_cuts=scene_mode != "off", steady_fps=frame_rate(clip) if by_index else None
     )
     return _graph(clip, timing, renderer, cut_clip(clip, scene_mode, threshold))
 
@@ -177,7 +180,8 @@ class _Renderer:
     """Makes output frames from source frames; called from many threads."""
 
     timing: Timing
-    engine: Interpolator
+    engines: Sequence[Interpolator]
+    """One for each device; they take turns."""
     at_cut: AtCut
     acts_at_cuts: bool
     steady_fps: Fraction | None
@@ -225,16 +229,16 @@ class _Renderer:
         return self._interpolate(left, right, time), "new"
 
     def _interpolate(self, left: vs.VideoFrame, right: vs.VideoFrame, time: FrameTime) -> vs.VideoFrame:
-        def load() -> tuple[Picture, Picture]:
-            return self._ready(time.left, left), self._ready(time.right, right)
+        # By number, so that a pair has its device whatever was asked for before.
+        engine = self.engines[time.left % len(self.engines)]
 
-        (image,) = self.engine.synthesize(self.engine.pair(time.left, load), [time.t])
+        def ready(number: int, frame: vs.VideoFrame) -> Picture:
+            size = frame.height, frame.width
+            return engine.picture(number, size, lambda out: frames.to_tensor(frame, _colour(frame), out))
+
+        pair = engine.pair(time.left, lambda: (ready(time.left, left), ready(time.right, right)))
+        (image,) = engine.synthesize(pair, [time.t])
         return frames.from_tensor(image, left, _colour(left), vs.core.core)
-
-    def _ready(self, number: int, frame: vs.VideoFrame) -> Picture:
-        return self.engine.picture(
-            number, (frame.height, frame.width), lambda out: frames.to_tensor(frame, _colour(frame), out)
-        )
 
     def _shows_right(self, time: FrameTime) -> bool:
         return self.at_cut == "nearest" and 2 * time.t >= 1
@@ -282,22 +286,26 @@ def _colour(frame: vs.VideoFrame) -> Colour:
     return Colour.of(frame.format, frame.width, frame.height, frame.props)
 
 
-def _make_engine(
+def _make_engines(
     model: str | os.PathLike[str],
     several: bool,
     *,
-    device: str | torch.device | None,
+    device: Devices,
     precision: str,
     backend: str,
     arithmetic: str | None,
     options: dict[str, Any],
-) -> Interpolator:
-    """The engine of one filter; ``several`` says that a pair gives more than one new frame, so that caching pays."""
-    network = shared(model, device=device, precision=precision, backend=backend, arithmetic=arithmetic)
+) -> list[Interpolator]:
+    """The engines of one filter; ``several`` says that a pair gives more than one new frame, so that caching pays."""
+    networks = shared_by(model, device=device, precision=precision, backend=backend, arithmetic=arithmetic)
     cache_bytes = CACHE_BYTES if several else 0
-    engine = Interpolator(network.model, backend=network.backend, log=say, cache_bytes=cache_bytes, **options)
-    vs.register_on_destroy(_closing(weakref.ref(engine)))
-    return engine
+    engines = [
+        Interpolator(network.model, backend=network.backend, log=say, cache_bytes=cache_bytes, **options)
+        for network in networks
+    ]
+    for engine in engines:
+        vs.register_on_destroy(_closing(weakref.ref(engine)))
+    return engines
 
 
 def _closing(reference: "weakref.ref[Interpolator]") -> Callable[[], None]:

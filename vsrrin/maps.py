@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from .backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 from .checkpoint import Model
-from .engine import Interpolator, Pair
+from .engine import Interpolator
 from .nets import rrin_lite, rrin_lite_quick
 from .nets.candidates import frame_weights
 from .nets.warp import backward_warp, double
+from .pairs import Pair
 
 type Map = NDArray[np.float32]
 

@@ -2,6 +2,7 @@
 
 import os
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -15,7 +16,10 @@ from .checkpoint import Model
 from .errors import ArgumentError
 
 _LIMIT = 4
-"""Networks kept; the least recently used goes first."""
+"""Networks kept on each device; the least recently used goes first."""
+
+type Devices = str | torch.device | Sequence[str | torch.device] | None
+"""A device, several, or ``None`` for the best one here."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,26 @@ class Shared:
 
 _lock = Lock()
 _kept: OrderedDict[tuple[object, ...], Shared] = OrderedDict()
+
+
+def shared_by(
+    model: str | os.PathLike[str],
+    *,
+    device: Devices = None,
+    precision: str = "auto",
+    arithmetic: str | None = None,
+    backend: str = "auto",
+) -> list[Shared]:
+    """The network of a checkpoint on each of one or several devices, see `shared`.
+
+    Raises:
+        VsrrinError: What `shared` raises, or there is no device in the list.
+    """
+    places = list(device) if isinstance(device, list | tuple) else [device]
+    if not places or (len(places) > 1 and None in places):
+        raise ArgumentError(f"device must be the name of a device, a list of such names, or None, not {device!r}")
+    options = {"precision": precision, "arithmetic": arithmetic, "backend": backend}
+    return [shared(model, device=place, **options) for place in places]  # type: ignore[arg-type]
 
 
 def shared(
@@ -64,7 +88,8 @@ def shared(
             loaded = checkpoint.load(model, arithmetic=arithmetic)
             dtype = resolve_precision(precision, place, loaded.spec)
             _kept[key] = Shared(loaded, make_backend(backend, loaded.net, loaded.spec, place, dtype))
-            while len(_kept) > _LIMIT:
-                _kept.popitem(last=False)
+            there = [other for other, kept in _kept.items() if kept.backend.device == place]
+            for other in there[:-_LIMIT]:
+                del _kept[other]
         _kept.move_to_end(key)
         return _kept[key]

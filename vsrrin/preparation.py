@@ -25,7 +25,7 @@ from .media.encode import ColourTags, Hdr, VideoTimes
 from .media.encoders import EncoderSettings, choose_encoder
 from .media.pixels import Pixels
 from .media.streams import AudioMode, StreamPlan, container_for, plan_streams
-from .models import Shared, shared
+from .models import Devices, Shared, shared_by
 from .retiming import Speed
 from .sources import ClipSource, Moment, Source, open_clip, open_file
 
@@ -69,7 +69,7 @@ class Settings:
     tile: int | tuple[int, int] | None = None
     overlap: int | None = None
     scale: float | None = None
-    device: str | None = None
+    device: Devices = None
     precision: str = "auto"
     backend: str = "auto"
     scene: SceneMode = "auto"
@@ -234,17 +234,20 @@ def with_tiles(settings: Settings, clip: vs.VideoNode) -> Settings:
     check_clip(clip)
     if settings.tile is not None:
         return settings if settings.tile else replace(settings, overlap=None)
-    network = _network(settings)
-    engine = Interpolator(network.model, backend=network.backend, scale=settings.scale, overlap=settings.overlap)
-    grid = engine.plan(clip.height, clip.width).grid
-    engine.close()
+    grids = []
+    for network in _networks(settings):
+        engine = Interpolator(network.model, backend=network.backend, scale=settings.scale, overlap=settings.overlap)
+        grids.append(engine.plan(clip.height, clip.width).grid)
+        engine.close()
+    # Several devices share the frames, which must not depend on whose turn it is: the least memory decides.
+    grid = min(grids, key=lambda grid: grid.tiles[0].height * grid.tiles[0].width)
     if len(grid.tiles) == 1:
         return replace(settings, tile=0, overlap=None)
     return replace(settings, tile=(grid.tiles[0].width, grid.tiles[0].height), overlap=grid.overlap)
 
 
-def _network(settings: Settings) -> Shared:
-    return shared(settings.model, device=settings.device, precision=settings.precision, backend=settings.backend)
+def _networks(settings: Settings) -> list[Shared]:
+    return shared_by(settings.model, device=settings.device, precision=settings.precision, backend=settings.backend)
 
 
 def with_tiles_of_first_run(settings: Settings) -> Settings:
@@ -336,7 +339,8 @@ def _segment_frames(settings: Settings, times: VideoTimes) -> int:
 
 def signature(settings: Settings, source: Source, made: vs.VideoNode) -> dict[str, object]:
     """All that the output's frames depend on; sound and subtitles do not touch them, so that these may be changed."""
-    network = _network(settings)
+    networks = _networks(settings)
+    backends = "; ".join(f"{network.backend.device}, {network.backend.name}" for network in networks)
     speed = settings.speed
     return {
         "input": dict(source.signature),
@@ -344,7 +348,7 @@ def signature(settings: Settings, source: Source, made: vs.VideoNode) -> dict[st
         "part": [str(source.cut.start), str(source.cut.end)],
         "speed": {name: str(getattr(speed, name)) for name in ("factor", "fps", "rate_out")},
         "model": segments.sha256(locate(settings.model)[0]),
-        "network": f"{network.model.spec.name}, {network.backend.device}, {network.backend.name}, {settings.precision}",
+        "network": f"{networks[0].model.spec.name}, {backends}, {settings.precision}",
         "tiles": {"tile": settings.tile, "overlap": settings.overlap},
         "scale": settings.scale,
         "scenes": [settings.scene, settings.scene_threshold, settings.at_cut],

@@ -10,10 +10,19 @@ from ..errors import ArgumentError, VsrrinError
 from ..nets.spec import NetSpec
 from ..nets.stacks import stacks_of
 from . import Backend, openvino_backend
+from .compiled_backend import CompiledBackend
+from .graph_backend import GraphBackend
 from .openvino_backend import OpenVinoBackend
 from .torch_backend import TorchBackend
 
-BackendName = Literal["auto", "torch", "openvino"]
+BackendName = Literal["auto", "torch", "openvino", "compile", "graphs"]
+
+_ASKED_FOR: dict[str, type[TorchBackend]] = {
+    "openvino": OpenVinoBackend,
+    "compile": CompiledBackend,
+    "graphs": GraphBackend,
+}
+"""What is used by name; OpenVINO also without, where it is faster."""
 
 
 def resolve_backend(name: str, device: str | torch.device | None) -> str | torch.device | None:
@@ -37,8 +46,8 @@ def make_backend(name: str, net: nn.Module, spec: NetSpec, device: torch.device,
         ArgumentError: The backend does not know the device or the type.
         BackendError: It is not installed, or does not work.
     """
-    if name == "openvino":
-        return OpenVinoBackend(net, spec, device, dtype)
+    if name in _ASKED_FOR:
+        return _ASKED_FOR[name](net, spec, device, dtype)
     if name == "auto" and faster_in_openvino(net, device):
         try:
             return OpenVinoBackend(net, spec, device, dtype)

@@ -1,0 +1,104 @@
+"""vsrrin.backends.graph_backend: recordings, here of a device that records nothing but how often it is asked."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.conftest import texture
+from tests.engines import MOTION, untrained
+from vsrrin.backends.choice import make_backend
+from vsrrin.backends.graph_backend import GraphBackend, Work
+from vsrrin.backends.torch_backend import TorchBackend
+from vsrrin.checkpoint import Model
+from vsrrin.engine import Interpolator
+
+CPU = torch.device("cpu")
+
+
+class Notes:
+    """Records like the CPU does, and notes recordings and replays."""
+
+    def __init__(self) -> None:
+        self.recordings = self.replays = 0
+
+    def __call__(self, work: Work) -> tuple[Callable[[], None], Tensor]:
+        self.recordings += 1
+        output = work().clone()
+
+        def replay() -> None:
+            self.replays += 1
+            output.copy_(work())
+
+        return replay, output
+
+
+def refused(work: Work) -> tuple[Callable[[], None], Tensor]:
+    raise RuntimeError("operation not permitted when stream is capturing")
+
+
+def exhausted(work: Work) -> tuple[Callable[[], None], Tensor]:
+    raise torch.OutOfMemoryError("out of memory")
+
+
+def frames(height: int, width: int) -> tuple[Tensor, Tensor]:
+    return texture(height, width), texture(height, width, MOTION)
+
+
+def recorded(model: Model, notes: Notes) -> GraphBackend:
+    return GraphBackend(model.net, model.spec, CPU, torch.float32, recorder=notes)
+
+
+def test_every_size_is_recorded_once_and_gives_the_nets_picture(lite: Model) -> None:
+    notes = Notes()
+    engine = Interpolator(lite, backend=recorded(lite, notes))
+    plain = Interpolator(lite, precision="fp32")
+    for _ in range(2):
+        for size in ((64, 96), (96, 64)):
+            found = engine.interpolate(*frames(*size), [0.25, 0.5])
+            for frame, expected in zip(found, plain.interpolate(*frames(*size), [0.25, 0.5]), strict=True):
+                assert torch.equal(frame, expected)
+    assert notes.recordings == 4  # estimate and synthesize of each size
+    assert notes.replays == 2 * 2 * 3
+
+
+def test_results_are_not_changed_by_the_next_call() -> None:
+    """What is recorded writes into the same memory every time."""
+    model = untrained("rrin")
+    backend = recorded(model, Notes())
+    img0, img1 = frames(48, 64)
+    first = backend.estimate(img0, img1, None)
+    before = first.clone()
+    second = backend.estimate(img1, img0, None)
+    assert torch.equal(first, before)
+    assert not torch.equal(first, second)
+
+
+def test_recordings_kept_have_a_bound(lite: Model) -> None:
+    notes = Notes()
+    engine = Interpolator(lite, backend=recorded(lite, notes))
+    sizes = [(64 + 16 * k, 64) for k in range(6)]
+    for size in [*sizes, sizes[-1], sizes[0]]:
+        engine.interpolate(*frames(*size), [0.5])
+    assert notes.recordings == 2 * 7  # the last size is still known, the first was forgotten
+
+
+def test_what_cannot_be_recorded_is_run(lite: Model) -> None:
+    backend = GraphBackend(lite.net, lite.spec, CPU, torch.float32, recorder=refused)
+    (found,) = Interpolator(lite, backend=backend).interpolate(*frames(64, 96), [0.5])
+    (expected,) = Interpolator(lite, precision="fp32").interpolate(*frames(64, 96), [0.5])
+    assert torch.equal(found, expected)
+
+
+def test_lack_of_memory_is_left_to_the_engine(lite: Model) -> None:
+    backend = GraphBackend(lite.net, lite.spec, CPU, torch.float32, recorder=exhausted)
+    img0, img1 = frames(64, 96)
+    with pytest.raises(torch.OutOfMemoryError):
+        backend.estimate(img0, img1, torch.zeros(1, 4, 32, 48))
+
+
+def test_it_is_used_when_asked_for(lite: Model) -> None:
+    backend = make_backend("graphs", lite.net, lite.spec, CPU, torch.float32)
+    assert type(backend) is GraphBackend and backend.name == "torch, recorded"
+    assert type(make_backend("torch", lite.net, lite.spec, CPU, torch.float32)) is TorchBackend

@@ -1,0 +1,71 @@
+"""What the engine keeps: source frames made ready, and frame pairs with all that does not depend on the time step."""
+
+from dataclasses import dataclass, field
+from itertools import count
+
+from torch import Tensor
+
+from .motion import Brightness
+from .planning import Plan
+from .transfer import DONE, Mark
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A source frame made ready once for both pairs it belongs to.
+
+    Attributes:
+        image: Padded, on the device, (1, 3, H, W) float32, finite.
+        size: (height, width) before padding.
+        low: Its least value.
+        high: Its greatest value.
+        brightness: What optical flow is estimated on, without padding and at the scale of the plan; ``None`` for
+            networks that find it themselves.
+        there: Is waited for before the image is used.
+    """
+
+    image: Tensor
+    size: tuple[int, int]
+    low: float
+    high: float
+    brightness: Brightness | None
+    there: Mark = DONE
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of its tensors."""
+        return self.image.nbytes + (0 if self.brightness is None else self.brightness.nbytes)
+
+
+@dataclass
+class Pair:
+    """A prepared frame pair: everything that does not depend on the time step.
+
+    Attributes:
+        img0: Frame 0, padded, on the device, times the gain, (1, 3, H, W) float32.
+        img1: Frame 1, likewise.
+        flow: Flow from outside the network, padded, on the device, (1, 4, H/2, W/2) in pixels of that size; ``None``
+            for other networks.
+        plan: The plan that ``estimates`` were made with.
+        estimates: What the network's ``estimate`` returned for each tile.
+        gain: What brings frames of another range than video's to the one that networks know.
+        low: Least value of a new frame, before the gain.
+        high: Greatest value of a new frame.
+        serial: Tells pairs apart.
+    """
+
+    img0: Tensor
+    img1: Tensor
+    flow: Tensor | None
+    plan: Plan
+    estimates: list[Tensor] = field(default_factory=list)
+    gain: float = 1.0
+    low: float = 0.0
+    high: float = 1.0
+    serial: int = field(default_factory=count().__next__)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all its tensors."""
+        flow = [] if self.flow is None else [self.flow]
+        return sum(x.nbytes for x in (self.img0, self.img1, *flow, *self.estimates))
