@@ -100,5 +100,5 @@ def test_lack_of_memory_is_left_to_the_engine(lite: Model) -> None:
 
 def test_it_is_used_when_asked_for(lite: Model) -> None:
     backend = make_backend("graphs", lite.net, lite.spec, CPU, torch.float32)
-    assert type(backend) is GraphBackend and backend.name == "torch, recorded"
+    assert type(backend) is GraphBackend and backend.name == "graphs"
     assert type(make_backend("torch", lite.net, lite.spec, CPU, torch.float32)) is TorchBackend

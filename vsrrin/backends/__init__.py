@@ -10,7 +10,7 @@ class Backend(Protocol):
     """A network made ready on a device. Holds no frame after a call returns."""
 
     name: str
-    """What results may depend on beside the device: ``torch``, or another library with its version."""
+    """What results may depend on beside the device, as it is asked for; another library with its version."""
     device: torch.device
     """Where ``estimate`` and ``synthesize`` take and return their tensors."""
     bytes_per_pixel: int

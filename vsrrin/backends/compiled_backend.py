@@ -35,7 +35,7 @@ class CompiledBackend(TorchBackend):
 
     def __init__(self, net: nn.Module, spec: NetSpec, device: torch.device, dtype: torch.dtype) -> None:
         super().__init__(net, spec, device, dtype)
-        self.name = "torch, compiled"
+        self.name = "compile"
         for path, module in self._net.named_modules():
             for method, stack in stacks_of(module).items():
                 compiled: Any = torch.compile(getattr(module, method), dynamic=True)

@@ -62,7 +62,7 @@ class GraphBackend(TorchBackend):
         recorder: Recorder | None = None,
     ) -> None:
         super().__init__(net, spec, device, dtype)
-        self.name = "torch, recorded"
+        self.name = "graphs"
         self._record = recorder or (partial(_on_cuda, device) if device.type == "cuda" else _again)
         self._recordings: OrderedDict[tuple[object, ...], _Recording | None] = OrderedDict()
 
