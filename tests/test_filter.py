@@ -57,7 +57,8 @@ def test_any_format_and_size_comes_out_as_it_went_in(
     for key in ("_Matrix", "_Range", "_Transfer", "_Primaries", "_ChromaLocation"):
         assert new.props.get(key) == left.props.get(key)
     low, middle, high = (np.mean(planes(f)[0].astype(np.float64)) for f in (left, new, right))
-    assert min(low, high) - 1e-3 * abs(low) - 0.5 <= middle <= max(low, high) + 1e-3 * abs(high) + 0.5
+    # Brightness stays between that of both frames, but for an 8-bit level that the network may add.
+    assert min(low, high) - 4e-3 * abs(low) - 0.5 <= middle <= max(low, high) + 4e-3 * abs(high) + 0.5
 
 
 @pytest.mark.parametrize("model", ["draft", "rrin_lite"])

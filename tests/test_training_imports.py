@@ -79,9 +79,10 @@ ALLOWED: dict[str, tuple[str, str, str]] = {
         "torch",
     ),
     # Commands.
-    "training.prepare": ("decoding manifest origins preparation", "errors", "tqdm"),
+    "training.arguments": ("", "", ""),
+    "training.prepare": ("arguments decoding manifest origins preparation", "errors", "tqdm"),
     "training.bank": (
-        "augment bank_files bank_making batch dis errors pairs shots synthetic",
+        "arguments augment bank_files bank_making batch dis errors pairs shots synthetic",
         "errors motion",
         "cv2 numpy torch",
     ),

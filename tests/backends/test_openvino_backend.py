@@ -242,7 +242,7 @@ def test_the_folder_is_bounded(cached: Callable[[], Tensor], tmp_path: Path, mon
 
 @pytest.mark.parametrize("name", ["vulkan", "", None, 3, "OpenVINO"])
 def test_what_is_no_backend_is_refused(name: object) -> None:
-    with pytest.raises(ArgumentError, match="backend must be one of auto, torch, openvino, not"):
+    with pytest.raises(ArgumentError, match="backend must be one of auto, torch, openvino, compile, graphs, not"):
         resolve_backend(name, None)  # type: ignore[arg-type]
 
 

@@ -30,19 +30,26 @@ def constant(*values: float, height: int = 16, width: int = 24) -> Tensor:
     return torch.tensor(values).view(1, -1, 1, 1).expand(1, len(values), height, width).contiguous()
 
 
+class NoPicture(CandidateNet):
+    """What all networks of the kind have in common, and nothing else."""
+
+    def picture(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+        raise AssertionError("not asked for")
+
+
 def test_estimate_is_the_flow_and_how_far_its_directions_disagree(pair):
-    estimate = CandidateNet().estimate(pair.img0, pair.img1, pair.flow)
+    estimate = NoPicture().estimate(pair.img0, pair.img1, pair.flow)
     assert estimate.shape == (1, 6, 32, 48)
     assert torch.equal(estimate[:, :4], pair.flow)
     assert estimate[:, 4:, 4:-4, 4:-4].max() < 0.01
-    wrong = CandidateNet().estimate(pair.img0, pair.img1, pair.flow * constant(1.0, 1, -1, -1, height=32, width=48))
+    wrong = NoPicture().estimate(pair.img0, pair.img1, pair.flow * constant(1.0, 1, -1, -1, height=32, width=48))
     # (3, -2) px away from where it started, in pixels of half size.
     assert torch.allclose(wrong[:, 4:], torch.tensor(13.0).sqrt().add(1).log(), atol=1e-3)
 
 
 def test_flow_of_another_shape_is_refused(pair):
-    with pytest.raises(FrameSizeError, match=r"CandidateNet.estimate: flow must have shape \(1, 4, 32, 48\)"):
-        CandidateNet().estimate(pair.img0, pair.img1, pair.flow[:, :2])
+    with pytest.raises(FrameSizeError, match=r"NoPicture.estimate: flow must have shape \(1, 4, 32, 48\)"):
+        NoPicture().estimate(pair.img0, pair.img1, pair.flow[:, :2])
 
 
 @pytest.mark.parametrize("t", [0.25, 0.5])

@@ -56,6 +56,26 @@ def sampled_at(position: float, size: int, arithmetic: WarpArithmetic) -> float:
     return ((normalised + 1) * size - 1) / 2
 
 
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("arithmetic", [EXACT, SHARP, PUBLISHED, FORK])
+def test_any_number_of_threads_gives_the_same_bits(threads, arithmetic):
+    torch.manual_seed(0)
+    image, flow = torch.rand(1, 3, 24, 40), torch.randn(1, 2, 24, 40) * 6
+    found = []
+    for count in (1, 2, 4):
+        threads(count)
+        found += [backward_warp(image, flow, arithmetic)]  # with gradients, in PyTorch
+        with torch.inference_mode():
+            found += [backward_warp(image, flow, arithmetic)]
+    assert all(torch.equal(found[k], found[k - 2]) for k in range(2, 6))
+
+
 @pytest.mark.parametrize("arithmetic", [EXACT, PUBLISHED, FORK, WarpArithmetic(False, "size-1", "border")])
 def test_equals_a_plain_loop(arithmetic):
     generator = torch.Generator().manual_seed(1)
