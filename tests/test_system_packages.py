@@ -87,5 +87,6 @@ def test_check_runs_the_tests_last_and_fails_when_a_linter_does(tmp_path: Path) 
     )
     assert done.returncode == 1
     ran = [line for line in done.stdout.splitlines() if line.startswith("ran")]
-    assert ran == ["ran ruff format --check .", "ran ruff check .", "ran mypy ", "ran pytest -k scene"]
+    assert ran[:3] == ["ran ruff format --check .", "ran ruff check .", "ran mypy "]
+    assert re.fullmatch(r"ran pytest -n [1-4] --dist worksteal -k scene", ran[3]) and len(ran) == 4
     assert "failed: mypy" in done.stderr
