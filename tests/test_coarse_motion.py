@@ -47,7 +47,9 @@ def test_flat_pictures_do_not_move() -> None:
     assert not found[0].any() and not found[1].any()
 
 
-@pytest.mark.parametrize(("height", "width", "enough"), [(100, 400, False), (400, 100, False), (128, 128, True)])
+@pytest.mark.parametrize(
+    ("height", "width", "enough"), [(60, 400, False), (400, 60, False), (64, 64, True), (63, 64, True), (61, 64, False)]
+)
 def test_small_frames_have_none(height: int, width: int, enough: bool) -> None:
     assert (coarse_motion(scene(height, width), scene(height, width)) is not None) == enough
 

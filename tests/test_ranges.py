@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from tests.conftest import psnr, texture
@@ -100,7 +101,7 @@ def test_samples_that_are_no_numbers_are_replaced(lite: Model) -> None:
     assert torch.equal(picture.image, engine.ready(mended).image)
     assert (picture.low, picture.high) == (0.0, pytest.approx(most))
     assert picture.brightness is not None
-    torch.testing.assert_close(torch.from_numpy(picture.brightness), mended[0].mean(0))
+    torch.testing.assert_close(torch.from_numpy(picture.brightness), F.avg_pool2d(mended.mean(1), 2)[0])
     assert broken[0, 0, 5, 7].isnan(), "the frame given was changed"
     nothing = torch.full_like(image, torch.nan), torch.full_like(image, torch.inf)
     assert not Interpolator(checkpoint.load("draft")).interpolate(*nothing, [0.5])[0].any()

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vsrrin.motion import Brightness, DisFlow, Preset, half_flow
-from vsrrin.motion import brightness as shrunk
+from vsrrin.motion import Brightness, DisFlow, Preset, half_flow, reduced
 
 type Picture = NDArray[np.uint8]
 """(H, W, 3), RGB."""
@@ -63,21 +62,15 @@ class PairFlow:
 
 def brightness(picture: Picture, scale: float = 1.0) -> Brightness:
     """What flow is estimated on, float32 in [0, 1]: `vsrrin.motion.brightness` for frames of 8 bit."""
-    if scale < 1:
-        return shrunk(torch.from_numpy(picture).permute(2, 0, 1)[None] / 255, scale)
     red, green, blue = cv2.split(picture)
     total = np.add(red, green, dtype=np.uint16)
     total += blue
-    return np.asarray(total.astype(np.float32) * np.float32(1 / (3 * 255)), np.float32)
+    return reduced(np.asarray(total.astype(np.float32) * np.float32(1 / (3 * 255)), np.float32), scale)
 
 
 def half_brightness(frames: NDArray[np.uint8]) -> Triple:
     """Brightness of (3, H, W, 3) frames at half their size, rounded up."""
-    height, width = frames.shape[1:3]
-    size = (-(-width // 2), -(-height // 2))
-    first, middle, last = (
-        np.asarray(cv2.resize(brightness(frame), size, interpolation=cv2.INTER_AREA), np.float32) for frame in frames
-    )
+    first, middle, last = map(brightness, frames)
     return first, middle, last
 
 
