@@ -112,7 +112,7 @@ def _dis(settings: DisSettings) -> cv2.DISOpticalFlow:
 def working_size(height: int, width: int, scale: float) -> tuple[int, int]:
     """(height, width) of the picture that DIS is given for a frame: half its size times ``scale``, in (0, 1].
 
-    On pictures of the frame's own size it would stop halfway in the same way, and make a pyramid, a start and a result of
+    On pictures of the frame's own size it would stop at the same level, and make a pyramid, a start and a result of
     four times the size on the way to the half in which networks take flow.
     """
     # Rounded up, so that it is the size in which networks take flow, whatever the frame's.
