@@ -68,8 +68,8 @@ ALLOWED: dict[str, tuple[str, str]] = {
     ),
     "vsrrin.backends.openvino_graph": ("backends.openvino_package errors nets.stacks", "numpy torch"),
     "vsrrin.backends.openvino_package": ("", "openvino"),
-    "vsrrin.backends.compiled_backend": ("backends.torch_backend errors nets.spec nets.stacks", "torch"),
-    "vsrrin.backends.graph_backend": ("backends.torch_backend nets.spec", "torch"),
+    "vsrrin.backends.compiled_backend": ("backends.torch_backend errors memory nets.spec nets.stacks", "torch"),
+    "vsrrin.backends.graph_backend": ("backends.torch_backend errors memory nets.spec", "torch"),
     "vsrrin.backends.choice": (
         "backends backends.compiled_backend backends.graph_backend backends.openvino_backend backends.torch_backend "
         "errors nets.spec nets.stacks",

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -168,6 +169,24 @@ def test_threads_that_ask_at_once_get_the_same_network(save: Save, loads: list[s
     assert all(found[n] is found[n % 2] for n in range(8))
     assert [found[0].model.name, found[1].model.name] == [path.name for path in paths]
     assert sorted(loads) == ["a", "b"]
+
+
+def test_networks_on_one_device_do_not_push_out_those_of_another(
+    save: Save, kept: OrderedDict[tuple[object, ...], models.Shared], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def place(name: Any) -> torch.device:
+        return torch.device("cuda", 1) if name == "cuda:1" else torch.device("cpu")
+
+    monkeypatch.setattr(models, "resolve_device", place)
+    monkeypatch.setattr(models, "make_backend", lambda name, net, spec, device, dtype: SimpleNamespace(device=device))
+    paths = [save(name) for name in "abcdef"]
+    elsewhere = models.shared(paths[0], device="cuda:1", precision="fp32")
+    for path in paths:
+        models.shared(path, device="cpu", precision="fp32")
+    assert len(kept) == 4 + 1
+    assert models.shared(paths[0], device="cuda:1", precision="fp32") is elsewhere
+    several = models.shared_by(paths[5], device=["cpu", "cuda:1"], precision="fp32")
+    assert [each.backend.device.type for each in several] == ["cpu", "cuda"]
 
 
 def broken(path: Path) -> Path:

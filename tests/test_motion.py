@@ -52,7 +52,8 @@ def test_any_size_has_a_flow(size: tuple[int, int], scale: float) -> None:
 
 def test_half_flow_is_in_pixels_of_half_the_frame_whatever_size_it_was_found_at() -> None:
     for found in ((19, 26), (10, 13), (5, 7)):
-        there = np.full((*found, 2), (4.0, -2.0), np.float32) * np.float32([found[1] / 51, found[0] / 37])
+        share = [1 / 2, 1 / 2] if found == (19, 26) else [found[1] / 51, found[0] / 37]
+        there = np.full((*found, 2), (4.0, -2.0), np.float32) * np.float32(share)
         out = torch.full((1, 4, 24, 32), torch.nan)  # half the frame is 19x26; the rest is border
         half_flow((there, -there), 37, 51, out)
         expected = torch.tensor([2.0, -1.0, -2.0, 1.0]).view(1, 4, 1, 1).expand_as(out)
@@ -63,7 +64,7 @@ def test_half_flow_repeats_its_border() -> None:
     there = np.random.default_rng(0).normal(0, 3, (3, 4, 2)).astype(np.float32)
     out = torch.empty(1, 4, 8, 8)
     half_flow((there, there), 5, 7, out)
-    np.testing.assert_allclose(out[0, 0, :3, :4], there[..., 0] * (7 / 8), rtol=1e-6)
+    assert np.array_equal(out[0, 0, :3, :4].numpy(), there[..., 0])
     assert torch.equal(out[..., 3:, :4], out[..., 2:3, :4].expand(1, 4, 5, 4))
     assert torch.equal(out[..., 4:], out[..., 3:4].expand(1, 4, 8, 4))
 
@@ -75,7 +76,10 @@ def test_brightness_is_made_at_the_scale_asked_for(scale: float) -> None:
     assert small.shape == working_size(90, 130, scale)
     assert abs(float(small.mean()) - float(image.mean())) < 0.005
     assert brightness(image).shape == working_size(90, 130, 1) == (45, 65)
-    assert brightness(texture(7, 1)).shape == (4, 1)
+    odd = texture(7, 1)
+    np.testing.assert_allclose(
+        brightness(odd)[:, 0], [*odd[0, :, :6, 0].mean(0).view(3, 2).mean(1), odd[0, :, 6].mean()]
+    )
 
 
 def test_equal_frames_do_not_move() -> None:

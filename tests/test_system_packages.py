@@ -44,7 +44,7 @@ def write_ldconfig(folder: Path, listed: str) -> None:
 
 def test_nothing_is_said_or_done_when_everything_is_there(tools: Path, tmp_path: Path) -> None:
     folder = tmp_path / "bin"
-    for name in ("ffmpeg", "ffprobe"):
+    for name in ("ffmpeg", "ffprobe", "g++"):
         write_program(folder / name, "")
     write_program(folder / "apt-get", "exit 9")
     write_ldconfig(folder, ALL_LIBRARIES)
@@ -55,6 +55,7 @@ def test_nothing_is_said_or_done_when_everything_is_there(tools: Path, tmp_path:
 def test_missing_programs_and_libraries_are_named_with_their_packages(tools: Path, tmp_path: Path) -> None:
     folder = tmp_path / "bin"
     write_program(folder / "ffmpeg", "")
+    write_program(folder / "g++", "")
     write_program(folder / "id", "echo 1000")
     write_ldconfig(folder, ALL_LIBRARIES.replace("libEGL.so.1", "libOther.so.1"))
     done = ensure_packages(tools, folder)
@@ -68,13 +69,13 @@ def test_root_on_debian_gets_the_packages_installed(tools: Path, tmp_path: Path)
     folder = tmp_path / "bin"
     write_program(folder / "id", "echo 0")
     write_ldconfig(folder, ALL_LIBRARIES)
-    install = 'for name in ffmpeg ffprobe; do cat "$0" >"$HERE/$name"; chmod +x "$HERE/$name"; done'
+    install = 'for name in ffmpeg ffprobe g++; do cat "$0" >"$HERE/$name"; chmod +x "$HERE/$name"; done'
     write_program(folder / "apt-get", f'echo "$*" >>"$HERE/calls"; [ "$1" = update ] || {{ {install}; }}')
     done = ensure_packages(tools, folder)
     assert done.returncode == 0, done.stderr
     calls = (folder / "calls").read_text().splitlines()
     assert calls[0].startswith("update")
-    assert calls[1].startswith("install -y") and calls[1].endswith(" ffmpeg")
+    assert calls[1].startswith("install -y") and calls[1].endswith(" ffmpeg g++")
 
 
 def test_check_runs_the_tests_last_and_fails_when_a_linter_does(tmp_path: Path) -> None:

@@ -120,6 +120,26 @@ def test_many_threads_have_two_uploads_on_their_way_at_most() -> None:
     assert 1 <= mover.most <= 2
 
 
+def test_running_out_of_memory_ends_what_is_on_its_way_and_tries_again(lite: Model) -> None:
+    class Full(LateMover):
+        tries = 0
+
+        def upload(self, x: Tensor) -> tuple[Tensor, Mark]:
+            self.tries += 1
+            if self.tries == 3:
+                raise torch.OutOfMemoryError("out of memory")
+            return super().upload(x)
+
+    mover = Full()
+    engine = Interpolator(lite, precision="fp32", mover=mover)
+    frames = [engine.ready(texture(64, 96, (k, 0.0))) for k in range(3)]
+    assert mover.tries == 4
+    assert mover.log == ["upload awaited by the host"] * 2
+    (found,) = engine.synthesize(engine.prepare(*frames[1:]), [0.5])
+    pair = texture(64, 96, (1.0, 0.0)), texture(64, 96, (2.0, 0.0))
+    assert torch.equal(found, Interpolator(lite, precision="fp32").interpolate(*pair, [0.5])[0])
+
+
 def test_on_the_cpu_nothing_is_copied() -> None:
     transfer = Transfer(Direct(CPU))
     x = torch.rand(1, 3, 8, 8)

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from training.errors import DatasetError
 from training.writing import replace_whole
 
-FORMAT = 1
+FORMAT = 2
+"""Goes up too when flow is found in another way: a bank must not go on with samples of two kinds."""
 LAYERS = 5
 """Of a synthetic scene, at most."""
 _UNIT = 64

@@ -39,7 +39,7 @@ class FramePool:
         return torch.from_numpy(np.asarray(_Lease(self, self._block(count), shape)))
 
     def clear(self) -> None:
-        """Gives the idle memory back to the system."""
+        """Gives the idle memory back: to the system, or to PyTorch's store of pinned memory."""
         self._idle.clear()
 
     @property

@@ -41,7 +41,7 @@ def coarse_motion(grey0: Grey, grey1: Grey) -> tuple[Flow, Flow] | None:
     """Coarse motion of a pair, both directions.
 
     Args:
-        grey0: Frame 0, (H, W).
+        grey0: Frame 0, reduced to (H, W): to half its size as a rule.
         grey1: Frame 1, likewise.
 
     Returns:

@@ -52,8 +52,8 @@ class Interpolator:
         device: Name of the device; ``None`` for the best one here.
         precision: "auto", "fp32", "fp16" or "bf16", the type of the convolutions. Images, coordinates, warps and flow
             are float32 always.
-        scale: Size of the picture on which motion is estimated, relative to the frame, in [0.25, 1]; ``None`` chooses
-            by frame size. Smaller finds longer motion and costs less, larger follows small things.
+        scale: Size of the picture on which motion is estimated, relative to the largest useful one (half the frame for
+            flow from outside, the frame for networks that find it), in [0.25, 1]; ``None`` chooses by frame size. Smaller finds longer motion and costs less, larger follows small things.
         tile: Side of a tile in pixels, or (width, height); 0 never tiles; ``None`` tiles when memory demands it.
         overlap: Pixels that neighbouring tiles share; should be 8/3 of the longest motion to a new frame.
         batch: Tiles or time steps that go through the network in one call.
@@ -325,7 +325,8 @@ class Interpolator:
             estimate = (
                 pair.estimates[group[0][0]] if len(group) == 1 else torch.cat([pair.estimates[i] for i, _ in group])
             )
-            t = torch.tensor([step for _, step in group], dtype=torch.float32, device=self.device).view(-1, 1, 1, 1)
+            # Made on the device: what is copied there from ordinary memory waits for all that the device has to do.
+            t = torch.cat([torch.full((1, 1, 1, 1), step, device=self.device) for _, step in group])
             img0, img1 = _cut(pair.img0, chosen), _cut(pair.img1, chosen)
             parts += self._backend.synthesize(img0, img1, estimate, t).chunk(len(group))
         return [plan.grid.join(part) for part in batched(parts, len(tiles))]

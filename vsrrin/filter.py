@@ -72,8 +72,8 @@ def interpolate(
             vsrrin's own detector; "props": by marks only; "detect": by the own detector only; "off": not at all.
         scene_threshold: Score from which the own detector sees a cut, in (0, 1]; see :mod:`vsrrin.scene`.
         at_cut: What is shown between two scenes: "hold" the left frame, the "nearest" of the two, or a "blend".
-        scale: Size of the picture on which motion is estimated, relative to the frame, 0.25 to 1. ``None`` chooses by
-            frame size.
+        scale: Size of the picture on which motion is estimated, relative to the largest useful one, 0.25 to 1. ``None``
+            chooses by frame size.
         tile: Side of a tile in pixels, or (width, height); 0 never tiles; ``None`` tiles when memory demands it.
         overlap: Pixels that neighbouring tiles share.
         device: "cpu", "cuda", "cuda:1", "xpu" or "mps"; ``None`` for the best one here. Several, as in
@@ -229,8 +229,7 @@ class _Renderer:
         return self._interpolate(left, right, time), "new"
 
     def _interpolate(self, left: vs.VideoFrame, right: vs.VideoFrame, time: FrameTime) -> vs.VideoFrame:
-        # By number, so that a pair has its device whatever was asked for before.
-        engine = self.engines[time.left % len(self.engines)]
+        engine = self._engine_of(time.left)
 
         def ready(number: int, frame: vs.VideoFrame) -> Picture:
             size = frame.height, frame.width
@@ -239,6 +238,15 @@ class _Renderer:
         pair = engine.pair(time.left, lambda: (ready(time.left, left), ready(time.right, right)))
         (image,) = engine.synthesize(pair, [time.t])
         return frames.from_tensor(image, left, _colour(left), vs.core.core)
+
+    def _engine_of(self, left: int) -> Interpolator:
+        """The engine of a pair: by its number alone, so that it has its device whatever was asked for before.
+
+        Where every second frame repeats the one before, only every second pair is work; so the devices' order shifts by
+        one after every round.
+        """
+        count = len(self.engines)
+        return self.engines[(left + left // count) % count]
 
     def _shows_right(self, time: FrameTime) -> bool:
         return self.at_cut == "nearest" and 2 * time.t >= 1

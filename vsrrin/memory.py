@@ -8,7 +8,7 @@ from threading import Lock
 import psutil
 import torch
 
-_CPU_LIMIT = 4 * 2**30  # a filter is a guest: source filter, encoder and VapourSynth's frame cache need room too
+_CPU_LIMIT = 5 * 2**29  # a filter is a guest: source filter, encoder and VapourSynth's frame cache need room too
 _SHARE = 0.5
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -25,7 +25,7 @@ _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory",
 
 
 def budget(device: torch.device) -> int:
-    """Bytes that one run of a network may use on ``device``: half of what is free now (on the CPU 4 GiB at most)."""
+    """Bytes that one run of a network may use on ``device``: half of what is free now (on the CPU 2.5 GiB at most)."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         # What torch has reserved but does not use is free as well.

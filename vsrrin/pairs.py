@@ -12,7 +12,7 @@ from .transfer import DONE, Mark
 
 @dataclass(frozen=True)
 class Picture:
-    """A source frame made ready once for both pairs it belongs to.
+    """A source frame made ready for the pairs it belongs to, once on each device.
 
     Attributes:
         image: Padded, on the device, (1, 3, H, W) float32, finite.

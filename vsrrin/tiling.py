@@ -86,16 +86,27 @@ class TileGrid:
         width, lefts = self._axis(self.width, self.tile[1])
         return _fades(tops, height, self.height), _fades(lefts, width, self.width)
 
+    @cached_property
+    def _copies(self) -> dict[torch.device, tuple[dict[int, Tensor], dict[int, Tensor]]]:
+        return {torch.device("cpu"): self._fades}
+
+    def _fades_on(self, device: torch.device) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+        """`_fades` on a device, copied there once."""
+        if device not in self._copies:
+            rows, columns = ({start: fade.to(device) for start, fade in fades.items()} for fades in self._fades)
+            self._copies[device] = rows, columns
+        return self._copies[device]
+
     def join(self, parts: Sequence[Tensor]) -> Tensor:
         """Cross-fades tiles (N, C, height, width), in the order of ``tiles``, into (N, C, H, W)."""
         if len(parts) == 1:
             return parts[0]
         first = parts[0]
         whole = first.new_zeros((*first.shape[:2], self.height, self.width))
-        rows, columns = self._fades
+        rows, columns = self._fades_on(first.device)
         for tile, part in zip(self.tiles, parts, strict=True):
             fade = rows[tile.top][:, None] * columns[tile.left][None, :]
-            tile.cut(whole).add_(part * fade.to(part.device))
+            tile.cut(whole).add_(part * fade)
         return whole
 
 

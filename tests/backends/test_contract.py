@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from tests.nets.conftest import GAINS, SMALL, Pair, _keyed_state
 from vsrrin.backends import Backend
-from vsrrin.backends.graph_backend import GraphBackend
 from vsrrin.backends.openvino_backend import OpenVinoBackend
 from vsrrin.backends.torch_backend import TorchBackend, cpu_multiplies_bf16
 from vsrrin.nets import NETS, NetSpec
@@ -18,7 +17,6 @@ from vsrrin.nets import NETS, NetSpec
 CPU = torch.device("cpu")
 BACKENDS = {
     "torch": TorchBackend,
-    "graphs": GraphBackend,
     **({"openvino": OpenVinoBackend} if find_spec("openvino") else {}),
 }
 # Difference from float32 in plain PyTorch of nearly all values, and the mean one. For bf16 as in

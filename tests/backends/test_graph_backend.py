@@ -13,6 +13,7 @@ from vsrrin.backends.graph_backend import GraphBackend, Work
 from vsrrin.backends.torch_backend import TorchBackend
 from vsrrin.checkpoint import Model
 from vsrrin.engine import Interpolator
+from vsrrin.errors import BackendError
 
 CPU = torch.device("cpu")
 
@@ -36,10 +37,6 @@ class Notes:
 
 def refused(work: Work) -> tuple[Callable[[], None], Tensor]:
     raise RuntimeError("operation not permitted when stream is capturing")
-
-
-def exhausted(work: Work) -> tuple[Callable[[], None], Tensor]:
-    raise torch.OutOfMemoryError("out of memory")
 
 
 def frames(height: int, width: int) -> tuple[Tensor, Tensor]:
@@ -91,11 +88,32 @@ def test_what_cannot_be_recorded_is_run(lite: Model) -> None:
     assert torch.equal(found, expected)
 
 
-def test_lack_of_memory_is_left_to_the_engine(lite: Model) -> None:
-    backend = GraphBackend(lite.net, lite.spec, CPU, torch.float32, recorder=exhausted)
-    img0, img1 = frames(64, 96)
-    with pytest.raises(torch.OutOfMemoryError):
-        backend.estimate(img0, img1, torch.zeros(1, 4, 32, 48))
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("out of memory"), RuntimeError("CUDA error: out of memory")])
+def test_recordings_make_room_when_memory_runs_out(lite: Model, error: RuntimeError) -> None:
+    """The engine tries once more, with what other recordings had taken."""
+    notes, failing = Notes(), True
+
+    def record(work: Work) -> tuple[Callable[[], None], Tensor]:
+        nonlocal failing
+        if notes.recordings == 2 and failing:
+            failing = False
+            raise error
+        return notes(work)
+
+    backend = GraphBackend(lite.net, lite.spec, CPU, torch.float32, recorder=record)
+    engine = Interpolator(lite, backend=backend)
+    for size in ((64, 96), (96, 64), (64, 96)):
+        (found,) = engine.interpolate(*frames(*size), [0.5])
+        assert torch.equal(found, Interpolator(lite, precision="fp32").interpolate(*frames(*size), [0.5])[0])
+    assert not failing
+    assert notes.recordings == 6  # the first size was forgotten for the second, and recorded again
+
+
+def test_cuda_needs_a_pytorch_whose_failures_leave_nothing_behind(lite: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.__version__", "2.11.3+cu128")
+    with pytest.raises(BackendError, match=r"backend 'graphs' needs PyTorch 2\.12 or newer on CUDA, this is 2\.11\.3"):
+        make_backend("graphs", lite.net, lite.spec, torch.device("cuda"), torch.float16)
+    assert make_backend("graphs", lite.net, lite.spec, CPU, torch.float32).name == "graphs"
 
 
 def test_it_is_used_when_asked_for(lite: Model) -> None:

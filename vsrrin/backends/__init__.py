@@ -7,7 +7,8 @@ from torch import Tensor
 
 
 class Backend(Protocol):
-    """A network made ready on a device. Holds no frame after a call returns."""
+    """A network made ready on a device. Holds no frame after a call returns, or a copy in memory of its own. The engine
+    makes one call at a time."""
 
     name: str
     """What results may depend on beside the device, as it is asked for; another library with its version."""

@@ -4,20 +4,18 @@ What is compiled are the stacks that a net marks (:mod:`vsrrin.nets.stacks`): th
 coordinates, so a compiler may fuse and reorder them as it likes. One compiled stack serves every frame size.
 """
 
-import logging
-from typing import Any
-
 import torch
 from torch import nn
 
+from .. import memory
 from ..errors import BackendError
 from ..nets.spec import NetSpec
-from ..nets.stacks import Stack, stacks_of
+from ..nets.stacks import stacks_of
 from .torch_backend import TorchBackend
 
 _SIDES = 6, 8
-"""Sides of the pictures, in multiples of what a stack takes, on which it is compiled: different ones, or the compiler
-would take height and width for one number."""
+"""Height and width of the pictures, in multiples of what a network takes, that go through it first: different ones, or
+the compiler would take both for one number."""
 
 
 class CompiledBackend(TorchBackend):
@@ -36,21 +34,23 @@ class CompiledBackend(TorchBackend):
     def __init__(self, net: nn.Module, spec: NetSpec, device: torch.device, dtype: torch.dtype) -> None:
         super().__init__(net, spec, device, dtype)
         self.name = "compile"
-        for path, module in self._net.named_modules():
-            for method, stack in stacks_of(module).items():
-                compiled: Any = torch.compile(getattr(module, method), dynamic=True)
-                setattr(module, method, compiled)
-                try:
-                    self._run_once(compiled, stack)
-                except Exception as error:  # compilers fail in many ways
-                    last = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                    raise BackendError(
-                        f"backend 'compile': PyTorch cannot compile {path or spec.name} for {device} ({last}): a C++ "
-                        "compiler must be installed; or use backend='torch'"
-                    ) from error
-        logging.getLogger("vsrrin").debug("%s compiled for %s", spec.name, device)
+        for module in self._net.modules():
+            for method in stacks_of(module):
+                setattr(module, method, torch.compile(getattr(module, method), dynamic=True))
+        try:
+            self._run_once(spec)
+        except Exception as error:  # compilers fail in many ways
+            if memory.is_out_of_memory(error):
+                raise
+            last = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            advice = "install a C++ compiler, or " if "compiler" in last.lower() else ""
+            raise BackendError(
+                f"backend 'compile': PyTorch cannot compile {spec.name} for {device} ({last}): {advice}use backend='torch'"
+            ) from error
 
-    def _run_once(self, compiled: Any, stack: Stack) -> None:
-        height, width = (side * stack.multiple for side in _SIDES)
-        with torch.inference_mode():
-            compiled(torch.zeros(1, stack.channels, height, width, device=self.device))
+    def _run_once(self, spec: NetSpec) -> None:
+        height, width = (side * spec.size_multiple for side in _SIDES)
+        image = torch.zeros(1, 3, height, width, device=self.device)
+        flow = torch.zeros(1, 4, height // 2, width // 2, device=self.device) if spec.external_flow else None
+        t = torch.full((1, 1, 1, 1), 0.5, device=self.device)
+        self.synthesize(image, image, self.estimate(image, image, flow), t)

@@ -10,11 +10,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from .. import memory
+from ..errors import BackendError
 from ..nets.spec import NetSpec
 from .torch_backend import TorchBackend
 
@@ -22,6 +25,12 @@ _KEPT = 8
 """Recordings kept: two for each size of frames or tiles. Each keeps the memory that the network worked in."""
 _WARM_UP = 2
 """Runs before a recording: libraries choose their kernels in the first ones."""
+
+_FIRST_TO_RECORD = (2, 12)
+"""Version of PyTorch from which on a recording that fails leaves nothing behind."""
+
+_recording = Lock()
+"""PyTorch records one thing at a time in a process, on whatever device."""
 
 type Work = Callable[[], Tensor]
 
@@ -50,6 +59,9 @@ class GraphBackend(TorchBackend):
         device: A device from :func:`vsrrin.backends.torch_backend.resolve_device`.
         dtype: Type of the convolutions, from :func:`vsrrin.backends.torch_backend.resolve_precision`.
         recorder: Replaces the device's own way to record.
+
+    Raises:
+        BackendError: This PyTorch is too old to record on CUDA.
     """
 
     def __init__(
@@ -61,6 +73,12 @@ class GraphBackend(TorchBackend):
         *,
         recorder: Recorder | None = None,
     ) -> None:
+        version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+        if device.type == "cuda" and version < _FIRST_TO_RECORD:
+            raise BackendError(
+                f"backend 'graphs' needs PyTorch {'.'.join(map(str, _FIRST_TO_RECORD))} or newer on CUDA, this is "
+                f"{torch.__version__}: use backend='torch'"
+            )
         super().__init__(net, spec, device, dtype)
         self.name = "graphs"
         self._record = recorder or (partial(_on_cuda, device) if device.type == "cuda" else _again)
@@ -82,6 +100,15 @@ class GraphBackend(TorchBackend):
         super().close()
 
     def _run(self, name: str, function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        try:
+            return self._replayed(name, function, inputs)
+        except Exception as error:
+            if memory.is_out_of_memory(error):
+                # The engine tries again, with smaller tiles in the end; it cannot give back what is recorded.
+                self._recordings.clear()
+            raise
+
+    def _replayed(self, name: str, function: Callable[..., Tensor], inputs: Sequence[Tensor]) -> Tensor:
         key = (name, *((x.shape, x.stride()) for x in inputs))
         if key not in self._recordings:
             self._recordings[key] = self._recording(name, function, inputs)
@@ -103,9 +130,9 @@ class GraphBackend(TorchBackend):
             own = [torch.empty_like(x).copy_(x) for x in inputs]
             try:
                 replay, output = self._record(lambda: function(*own))
-            except torch.OutOfMemoryError:
-                raise
             except RuntimeError as error:
+                if memory.is_out_of_memory(error):
+                    raise
                 logging.getLogger("vsrrin").info("%s is run without being recorded: %s", name, error)
                 return None
         return _Recording(own, replay, output)
@@ -122,9 +149,11 @@ def _again(work: Work) -> tuple[Callable[[], None], Tensor]:
 
 
 def _on_cuda(device: torch.device, work: Work) -> tuple[Callable[[], None], Tensor]:
-    with torch.cuda.device(device):
+    with _recording, torch.cuda.device(device):
+        # A stream of its own: PyTorch's usual one for recordings belongs to the device that recorded first. Of high
+        # priority, since the others are handed out again and again, and copies go on meanwhile.
+        aside = torch.cuda.Stream(device, priority=-1)  # type: ignore[no-untyped-call]
         current = torch.cuda.current_stream()
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(current)
         with torch.cuda.stream(aside):
             for _ in range(_WARM_UP):
@@ -132,6 +161,6 @@ def _on_cuda(device: torch.device, work: Work) -> tuple[Callable[[], None], Tens
         current.wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
         # Other threads copy frames meanwhile, which must not end the recording.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        with torch.cuda.graph(graph, stream=aside, capture_error_mode="thread_local"):
             output = work()
     return graph.replay, output
