@@ -53,7 +53,8 @@ class Interpolator:
         precision: "auto", "fp32", "fp16" or "bf16", the type of the convolutions. Images, coordinates, warps and flow
             are float32 always.
         scale: Size of the picture on which motion is estimated, relative to the largest useful one (half the frame for
-            flow from outside, the frame for networks that find it), in [0.25, 1]; ``None`` chooses by frame size. Smaller finds longer motion and costs less, larger follows small things.
+            flow from outside, the frame for networks that find it), in [0.25, 1]; ``None`` chooses by frame size.
+            Smaller finds longer motion and costs less, larger follows small things.
         tile: Side of a tile in pixels, or (width, height); 0 never tiles; ``None`` tiles when memory demands it.
         overlap: Pixels that neighbouring tiles share; should be 8/3 of the longest motion to a new frame.
         batch: Tiles or time steps that go through the network in one call.

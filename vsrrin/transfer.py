@@ -2,8 +2,9 @@
 
 Source frames are written into pinned memory and copied to the device on a stream of their own; the network waits for
 them on the device, not on the host, so that the frames of the next pair arrive while this one is synthesised. At most
-two such copies of an engine are on their way (double buffering): the host waits for the older one before a third begins,
-and keeps what is being copied alive until then. New frames come back on another stream, and only the thread that asked waits.
+two such copies of an engine are on their way (double buffering): the host waits for the older one before a third
+begins, and keeps what is being copied alive until then. New frames come back on another stream, and only the thread
+that asked waits.
 
 What is device-specific is a :class:`Mover` of few lines; who waits for what is written once, here and in the engine,
 and runs with every device.

@@ -45,7 +45,8 @@ class CompiledBackend(TorchBackend):
             last = (str(error).strip().splitlines() or [type(error).__name__])[0]
             advice = "install a C++ compiler, or " if "compiler" in last.lower() else ""
             raise BackendError(
-                f"backend 'compile': PyTorch cannot compile {spec.name} for {device} ({last}): {advice}use backend='torch'"
+                f"backend 'compile': PyTorch cannot compile {spec.name} for {device} ({last}): {advice}use "
+                "backend='torch'"
             ) from error
 
     def _run_once(self, spec: NetSpec) -> None:
