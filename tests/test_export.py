@@ -51,7 +51,7 @@ def in_openvino(path: Path, given: Mapping[str, Tensor]) -> Tensor:
     return torch.from_numpy(found["frame"].copy())
 
 
-@pytest.mark.parametrize("name", ["rrin_lite", "cain"])
+@pytest.mark.parametrize("name", ["rrin_lite", "rrin_lite_quick", "plain", "cain"])
 def test_one_file_for_all_sizes(name: str, tmp_path: Path) -> None:
     made = model(name)
     done = export(made, tmp_path / "net.onnx")
