@@ -12,8 +12,8 @@ def automatic_scale(height: int, width: int) -> float:
     1 is the largest useful one: the frame's own size for networks that find motion themselves, half of it for DIS flow
     (:func:`vsrrin.motion.working_size`). Measured with DIS on pictures of twice those sizes, OpenCV's preset "medium":
     on 1280x720 shots half the size gives the same PSNR (32.08 against 32.12 dB with camera motion, 28.90 against 28.87
-    dB otherwise) and no less than the "fast" preset at full size (32.06 and 28.83 dB), and takes less time; at 1920x1080
-    35.73 against 35.79 dB.
+    dB otherwise) and no less than the "fast" preset at full size (32.06 and 28.83 dB), and takes less time; at
+    1920x1080 35.73 against 35.79 dB.
     """
     side = max(height, width)
     return 1.0 if side <= 1024 else 0.5 if side <= 2880 else 0.25
