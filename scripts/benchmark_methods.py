@@ -128,6 +128,11 @@ def make(text: str, folder: Path) -> Method:
         UnavailableError: Something it needs is not installed.
     """
     name, options = parse(text)
+    if options.get("precision") in ("bf16", "mixed"):
+        from vsrrin.backends.torch_backend import cpu_multiplies_bf16
+
+        if not cpu_multiplies_bf16():
+            raise UnavailableError("this processor does not multiply bf16: PyTorch emulates it, OpenVINO takes fp32")
     if name == "minterpolate":
         from scripts import benchmark_ffmpeg
 

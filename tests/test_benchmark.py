@@ -13,11 +13,12 @@ from torch import nn, rand
 
 from scripts import benchmark
 from scripts.benchmark_limits import convolution_flop
-from scripts.benchmark_methods import DEFAULT, parse
+from scripts.benchmark_methods import DEFAULT, UnavailableError, make, parse
 from scripts.benchmark_process import Process, WorkerError
 from scripts.benchmark_report import conclusions, report
 from scripts.benchmark_results import Cell, Quality, Results
 from scripts.benchmark_source import load_clip, size_of, write_source
+from vsrrin.backends import torch_backend
 
 from .conftest import BUNNY, psnr
 
@@ -28,6 +29,15 @@ def cells_of(text: str, method: str) -> list[list[str]]:
     """The rows of a method in the tables, as cells after its name."""
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
     return [row[1:] for row in rows if row[0] == method]
+
+
+@pytest.mark.parametrize("method", ["rrin_lite:precision=bf16", "rife-4.0:backend=openvino:precision=mixed"])
+def test_bf16_is_not_measured_where_it_is_emulated(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch_backend, "cpu_multiplies_bf16", lambda: False)
+    with pytest.raises(UnavailableError, match="this processor does not multiply bf16"):
+        make(method, tmp_path)
 
 
 def test_small_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
