@@ -64,8 +64,10 @@ def difference(first: vs.VideoFrame, second: vs.VideoFrame) -> float:
 
 @pytest.mark.parametrize("spec", NETS, ids=lambda spec: spec.name)
 def test_every_network_can_be_tiled(files: dict[str, str], clip: vs.VideoNode, spec: NetSpec) -> None:
+    # At a third of the way: what does not move lies between two levels halfway, where rounding errors would decide.
+    factor = 3 if spec.name == "plain" else 2
     tiled, whole = (
-        vsrrin.interpolate(clip[:2], 2, files[spec.name], scene="off", tile=tile, overlap=16 if tile else None)
+        vsrrin.interpolate(clip[:2], factor, files[spec.name], scene="off", tile=tile, overlap=16 if tile else None)
         for tile in (96, 0)
     )
     assert tiled.get_frame(1).props["_VSRRIN_Kind"] == "new"
