@@ -65,6 +65,10 @@ class Batch:
         members = (self.img0, self.img1, self.target, self.t, self.flow, self.truth, self.trust)
         return Batch(*(x.to(device, non_blocking=True, memory_format=layout) for x in members))
 
+    def pin_memory(self) -> "Batch":
+        """The batch in pinned memory; for `torch.utils.data.DataLoader`."""
+        return Batch(*(getattr(self, name).pin_memory() for name in Batch.__slots__))
+
 
 class Source(Protocol):
     """Where samples come from."""

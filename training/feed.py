@@ -53,6 +53,8 @@ def feed(open_source: Callable[[], Source], workers: int, step: int, optim: Opti
         # A fork would inherit locks of threads that it does not have.
         multiprocessing_context="spawn" if workers else None,
         prefetch_factor=_AHEAD if workers else None,
+        # From pinned memory batches are copied to a GPU while it works.
+        pin_memory=team.device.type == "cuda",
         # Else it would draw from the global random numbers, as often as a run is resumed.
         generator=torch.Generator(),
     )

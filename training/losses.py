@@ -6,7 +6,7 @@ float32, also where a network runs in half precision.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -24,6 +24,8 @@ _SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2
 _GAUSSIAN = [math.exp(-(place**2) / (2 * 1.5**2)) for place in range(-5, 6)]
 _SSIM_WINDOW = [weight / sum(_GAUSSIAN) for weight in _GAUSSIAN]
 _AT_REST = 1e-3
+_FEW = 0.3
+"""Share of the pixels below one of a coarser level that must count for it to count."""
 """Pixels, below which the length of a flow error is smooth."""
 
 
@@ -121,10 +123,36 @@ def flow(estimate: Tensor, truth: Tensor, trust: Tensor) -> Tensor:
             f"loss.flow: the network's flow is {size[1]}x{size[0]} for pictures of {full[1]}x{full[0]}; "
             f"it is known how to compare flow of the same size or of half of it"
         )
-    squares = (estimate - truth).square()
+    return _mean_length(estimate - truth, trust)
+
+
+def flow_levels(shown: Sequence[Tensor], truth: Tensor, trust: Tensor) -> Tensor:
+    """The errors of flow that a U-Net shows at its coarser levels, see :class:`training.aids.TaughtUNet`; their sum.
+
+    Args:
+        shown: (N, 4, H / k, W / k) each, for a whole k, in pixels of full size.
+        truth: (N, 4, H, W), pixels.
+        trust: (N, 2, H, W): 1 where it counts, else 0. A pixel of a level is told the mean of what counts.
+
+    Returns:
+        The sum of the levels' mean lengths of the error, pixels of full size.
+    """
+    total = truth.new_zeros(())
+    for flow in shown:
+        factor = truth.shape[-1] // flow.shape[-1]
+        share = F.avg_pool2d(trust, factor)
+        told = F.avg_pool2d(truth * trust.repeat_interleave(2, 1), factor)
+        told = told / share.clamp(min=_FEW).repeat_interleave(2, 1)
+        total = total + _mean_length(flow.float() - told, share * (share > _FEW))
+    return total
+
+
+def _mean_length(error: Tensor, weight: Tensor) -> Tensor:
+    """Mean length of (N, 4, h, w), both directions, by weight (N, 2, h, w); 0 where nothing weighs."""
+    squares = error.square()
     # Smooth at 0, where the root has no gradient.
     length = (squares[:, 0::2] + squares[:, 1::2] + _AT_REST**2).sqrt() - _AT_REST
-    mean: Tensor = (length * trust).sum() / trust.sum().clamp(min=1)
+    mean: Tensor = (length * weight).sum() / weight.sum().clamp(min=1)
     return mean
 
 
@@ -137,7 +165,9 @@ PICTURE_LOSSES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "ssim": ssim,
     "gradient": gradient,
 }
-NAMES = (*PICTURE_LOSSES, "flow", "vgg")
+OF_FLOW = ("flow", "flow_levels")
+"""Losses that need no picture."""
+NAMES = (*PICTURE_LOSSES, *OF_FLOW, "vgg")
 
 
 class Loss:
@@ -150,7 +180,7 @@ class Loss:
             self._pictures["vgg"] = vgg
 
     def __call__(
-        self, prediction: Tensor, batch: Batch, *, flow: Tensor | None = None
+        self, prediction: Tensor, batch: Batch, *, flow: Tensor | None = None, shown: Sequence[Tensor] = ()
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a prediction.
 
@@ -158,6 +188,7 @@ class Loss:
             prediction: The picture, (N, 3, H, W).
             batch: What it was made for.
             flow: The network's flow, (N, 4, h, w), see :func:`flow`; None if it has none.
+            shown: What its levels show, see :func:`flow_levels`.
 
         Returns:
             The sum, to be differentiated, and the value of each loss without its weight, detached.
@@ -168,11 +199,15 @@ class Loss:
         parts: dict[str, Tensor] = {}
         with torch.autocast(batch.target.device.type, enabled=False):
             for name in self.weights:
-                parts[name] = self._part(name, prediction, batch, flow)
+                parts[name] = self._part(name, prediction, batch, flow, shown)
         total = torch.stack([weight * parts[name] for name, weight in self.weights.items()]).sum()
         return total, {name: part.detach() for name, part in parts.items()}
 
-    def _part(self, name: str, prediction: Tensor, batch: Batch, estimate: Tensor | None) -> Tensor:
+    def _part(
+        self, name: str, prediction: Tensor, batch: Batch, estimate: Tensor | None, shown: Sequence[Tensor]
+    ) -> Tensor:
+        if name == "flow_levels":
+            return flow_levels(shown, batch.truth, batch.trust)
         if name == "flow":
             if estimate is None:
                 raise RecipeError("loss.flow: this network gives no flow; leave the weight out, or make it 0")

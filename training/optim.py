@@ -74,15 +74,18 @@ class RunningMean:
     def __init__(self, net: nn.Module, largest: float) -> None:
         self.net = copy.deepcopy(net).eval().requires_grad_(False)
         self._largest = largest
-        self._kept: list[Tensor] = list(self.net.parameters())
-        self._buffers = list(self.net.buffers())
+        # Means and variances of normalised layers belong to the weights they were found with: they are averaged too.
+        self._kept: list[Tensor] = [*self.net.parameters(), *_numbers(self.net)]
 
     @torch.no_grad()
     def update(self, net: nn.Module, step: int) -> None:
         """Take in the weights after a step, counted from 0."""
-        torch._foreach_lerp_(self._kept, list(net.parameters()), 1 - decay_at(step, self._largest))
-        for kept, buffer in zip(self._buffers, net.buffers(), strict=True):
-            kept.copy_(buffer)
+        torch._foreach_lerp_(self._kept, [*net.parameters(), *_numbers(net)], 1 - decay_at(step, self._largest))
+
+
+def _numbers(net: nn.Module) -> list[Tensor]:
+    """Buffers that can be averaged: not those that count."""
+    return [buffer for buffer in net.buffers() if buffer.is_floating_point()]
 
 
 def clip_gradient(optimiser: AdamW, largest: float) -> Tensor:

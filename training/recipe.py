@@ -44,6 +44,12 @@ class ModelTable:
     """Keyword arguments of the network's class."""
     frozen: tuple[str, ...] = key(TEXTS, ())
     """Parts that are not trained: names of modules or parameters, with all below them."""
+    normalise: bool = key(FLAG, False)
+    """Whether the hidden convolutions of fresh weights normalise what they make (batch normalisation) while they are
+    trained; in the weights that are written that is folded into them."""
+    matching: bool = key(FLAG, False)
+    """Whether the U-Net that finds the flow starts with layers that compare the frames, see
+    :mod:`training.matching`; needs ``normalise``."""
     arithmetic: str | None = key(TEXT, None)
     """As for `vsrrin.checkpoint.load`; left out, that of the start weights, else the network's first."""
     licence: str = key(TEXT, "not stated")
@@ -190,6 +196,7 @@ class Recipe:
 
 
 _TABLES = tuple(entry.name for entry in fields(Recipe) if entry.name not in ("where", "seed"))
+_FLOW_BY_UNET = ("rrin", "srrin")
 # These may differ between a run and its continuation: they do not change what is learned.
 _FREE = ("machine.", "log.", "data.workers", "model.licence", "model.description")
 
@@ -321,6 +328,18 @@ def _check_loss(recipe: Recipe) -> str | None:
         return "distil.frame and distil.flow need distil.teacher, a bundled name or the path of weights"
     if (recipe.loss.get("flow") or distil.flow) and not net.estimates_flow:
         return f"{net.name} finds no flow itself, so loss.flow and distil.flow must be 0"
+    if recipe.loss.get("flow_levels") and net.name not in _FLOW_BY_UNET:
+        return f"loss.flow_levels is for {' and '.join(_FLOW_BY_UNET)}, whose flow a U-Net finds, not for {net.name}"
+    return None
+
+
+def _check_model(recipe: Recipe) -> str | None:
+    if recipe.model.normalise and recipe.model.start is not None:
+        return "model.normalise is for fresh weights, and model.from names others; leave one of them out"
+    if recipe.model.matching and not recipe.model.normalise:
+        return "model.matching needs model.normalise = true"
+    if recipe.model.matching and recipe.model.name not in _FLOW_BY_UNET:
+        return f"model.matching is for {' and '.join(_FLOW_BY_UNET)}, whose flow a U-Net finds, not {recipe.model.name}"
     return None
 
 
@@ -335,4 +354,4 @@ def _check_optim(recipe: Recipe) -> str | None:
     return None
 
 
-_CHECKS = (_check_data, _check_loss, _check_optim)
+_CHECKS = (_check_model, _check_data, _check_loss, _check_optim)

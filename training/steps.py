@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from training.aids import shown_by
 from training.errors import RecipeError
 from vsrrin.nets.spec import NetSpec
 from vsrrin.nets.unet import to_precision
@@ -65,7 +66,9 @@ class Stepper(nn.Module):
         self._picture = _PICTURES.get(spec.name, _synthesize) if picture else None
         self._has_flow = spec.estimates_flow
 
-    def forward(self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def forward(
+        self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, list[Tensor]]:
         """Run the net.
 
         Args:
@@ -76,11 +79,12 @@ class Stepper(nn.Module):
 
         Returns:
             The picture at t, (N, 3, H, W), None if it is not wanted; the flow of the pair, (N, 4, h, w) in pixels of
-            its size, 0->1 then 1->0, None if the net does not find it itself.
+            its size, 0->1 then 1->0, None if the net does not find it itself; the flow that coarser levels show, see
+            :func:`training.aids.teach_levels`.
         """
         estimate = self._estimate(self.net, img0, img1, flow)
         picture = None if self._picture is None else self._picture(self.net, img0, img1, estimate, t)
-        return picture, estimate[:, :4] if self._has_flow else None
+        return picture, estimate[:, :4] if self._has_flow else None, shown_by(self.net)
 
 
 class Weights:
@@ -108,9 +112,11 @@ class Weights:
 
     @torch.no_grad()
     def collect(self) -> None:
-        """Add the gradients of the net that was run to those of the weights that are trained."""
+        """Add the gradients of the net that was run to those of the weights that are trained; take its means over."""
         if self.running is self.net:
             return
+        for kept, buffer in zip(self.net.buffers(), self.running.buffers(), strict=True):
+            kept.copy_(buffer)
         for trained, run in zip(self.trained, self._run, strict=True):
             if run.grad is None:
                 continue
@@ -129,6 +135,8 @@ class Weights:
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Set the weights."""
         self.net.load_state_dict(state)
+        for buffer, kept in zip(self.running.buffers(), self.net.buffers(), strict=True):
+            buffer.copy_(kept)
         self.spread()
 
     def forget_gradients(self) -> None:

@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training import optim
+from training import aids, optim
 from training.batch import Batch, Source
 from training.errors import RecipeError, TrainingError
 from training.feed import feed, samples_per_step
-from training.losses import make_loss
+from training.losses import OF_FLOW, make_loss
+from training.matching import start_matching
 from training.parallel import Team
 from training.recipe import Recipe, differing, from_tables
 from training.report import Laps, Meter, Report
@@ -49,24 +50,25 @@ class Objective:
         self._frame = make_loss({"laplacian": distil.frame}) if distil.frame else None
         self._flow = make_loss({"flow": distil.flow}) if distil.flow else None
         self._teacher = Teacher(recipe, device) if self._frame or self._flow else None
-        self.needs_picture = any(name != "flow" for name in weights) or self._frame is not None
+        self.needs_picture = any(name not in OF_FLOW for name in weights) or self._frame is not None
         taught = {"distil_frame": self._frame, "distil_flow": self._flow}
         self.names = [*weights, *(name for name, loss in taught.items() if loss)]
         """Of the losses, in order."""
 
-    def __call__(self, picture: Tensor | None, flow: Tensor | None, batch: Batch) -> Losses:
+    def __call__(self, picture: Tensor | None, flow: Tensor | None, shown: list[Tensor], batch: Batch) -> Losses:
         """The sum to make smaller, and the single losses by name, without their weights.
 
         Args:
             picture: The network's picture, (N, 3, H, W), if `needs_picture`.
             flow: The network's flow, as :class:`Stepper` returns it.
+            shown: That of its coarser levels, likewise.
             batch: What it was made from.
         """
-        shown = batch.target if picture is None else picture
-        total = shown.new_zeros(())
+        made = batch.target if picture is None else picture
+        total = made.new_zeros(())
         values: dict[str, Tensor] = {}
         if self._loss is not None:
-            total, values = self._loss(shown, batch, flow=flow)
+            total, values = self._loss(made, batch, flow=flow, shown=shown)
         if self._teacher is not None:
             lesson = self._teacher(batch)
             for name, loss, taught in (
@@ -74,7 +76,7 @@ class Objective:
                 ("distil_flow", self._flow, lesson.flow),
             ):
                 if loss is not None and taught is not None:
-                    part, single = loss(shown, taught, flow=flow)
+                    part, single = loss(made, taught, flow=flow)
                     total = total + part
                     values[name] = next(iter(single.values()))
         return total, {name: float(value) for name, value in values.items()}
@@ -112,6 +114,17 @@ class Trainer:
         begun = start(recipe.model, recipe.seed, recipe.where)
         check_precision(self.table.precision, team.device, begun.spec)
         torch.manual_seed(recipe.seed)
+        if recipe.model.normalise:
+            if team.world > 1:
+                raise RecipeError(
+                    f"{recipe.where}: model.normalise is for one process: several would each normalise their own "
+                    "samples. Start without torchrun, or leave it out."
+                )
+            aids.normalise(begun.net)
+            if recipe.model.matching:
+                start_matching(begun.net)
+        if recipe.loss.get("flow_levels"):
+            aids.teach_levels(begun.net)
         net = begun.net.to(team.device)
         self.weights = Weights(net, self.table.precision, channels_last=self.table.channels_last)
         self.mean = optim.RunningMean(net, self.table.ema) if self.table.ema else None
@@ -146,8 +159,8 @@ class Trainer:
 
     @property
     def result(self) -> nn.Module:
-        """The net that comes out: the running mean of the weights if there is one."""
-        return self.weights.net if self.mean is None else self.mean.net
+        """The net that comes out, without what helped it to learn: the running mean of the weights if there is one."""
+        return aids.plain(self.weights.net if self.mean is None else self.mean.net)
 
     @property
     def finished(self) -> bool:
@@ -218,8 +231,8 @@ class Trainer:
         for left in reversed(range(self.table.accumulate)):
             self._batch = self._next(batches)
             laps.lap("data")
-            picture, flow = self._stepper(self._batch.img0, self._batch.img1, self._batch.t, self._batch.flow)
-            total, values = self._objective(picture, flow, self._batch)
+            picture, flow, shown = self._stepper(self._batch.img0, self._batch.img1, self._batch.t, self._batch.flow)
+            total, values = self._objective(picture, flow, shown, self._batch)
             laps.lap("forward")
             if not total.requires_grad:
                 raise RecipeError(

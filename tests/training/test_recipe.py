@@ -72,6 +72,19 @@ def test_a_recipe_written_as_toml_is_the_same_recipe(tmp_path: Path) -> None:
             "cain finds no flow itself, so loss.flow and distil.flow must be 0.",
         ),
         ({"loss": {"flow": 1}}, "rrin_lite finds no flow itself, so loss.flow and distil.flow must be 0."),
+        (
+            {"loss": {"flow_levels": 1}},
+            "loss.flow_levels is for rrin and srrin, whose flow a U-Net finds, not for rrin_lite.",
+        ),
+        (
+            {"model": {"normalise": True, "from": "draft"}},
+            "model.normalise is for fresh weights, and model.from names others",
+        ),
+        ({"model": {"matching": True}}, "model.matching needs model.normalise = true."),
+        (
+            {"model": {"matching": True, "normalise": True}},
+            "model.matching is for rrin and srrin, whose flow a U-Net finds, not rrin_lite.",
+        ),
         ({"distil": {"teacher": "runs/rrin.safetensors", "flow": 1}}, "rrin_lite finds no flow itself"),
     ],
 )

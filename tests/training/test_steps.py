@@ -38,8 +38,8 @@ def test_there_is_a_small_one_of_every_network() -> None:
 def test_a_step_gives_a_picture_flow_and_gradients_to_all_weights(name: str, precision: str, batch: Batch) -> None:
     spec = by_name(name)
     weights = Weights(build(name), precision, channels_last=True)
-    picture, flow = Stepper(weights.running, spec)(batch.img0, batch.img1, batch.t, batch.flow)
-    assert picture.shape == batch.target.shape and picture.dtype == torch.float32
+    picture, flow, shown = Stepper(weights.running, spec)(batch.img0, batch.img1, batch.t, batch.flow)
+    assert picture.shape == batch.target.shape and picture.dtype == torch.float32 and shown == []
     if not spec.estimates_flow:
         assert flow is None
     else:
@@ -56,7 +56,7 @@ def test_a_step_gives_a_picture_flow_and_gradients_to_all_weights(name: str, pre
 
 def test_without_a_picture_only_what_finds_flow_is_run(batch: Batch) -> None:
     net = build("rrin")
-    picture, flow = Stepper(net, by_name("rrin"), picture=False)(batch.img0, batch.img1, batch.t, batch.flow)
+    picture, flow, _ = Stepper(net, by_name("rrin"), picture=False)(batch.img0, batch.img1, batch.t, batch.flow)
     assert picture is None
     flow.square().mean().backward()
     moved = {key.partition(".")[0] for key, value in net.named_parameters() if value.grad is not None}
@@ -66,7 +66,7 @@ def test_without_a_picture_only_what_finds_flow_is_run(batch: Batch) -> None:
 def test_the_picture_of_cain_is_not_clamped_in_training(batch: Batch) -> None:
     net = build("cain")
     nn.init.constant_(net.encoder.interpolate.tailConv.bias, 3.0)  # type: ignore[union-attr, arg-type]
-    picture, _ = Stepper(net, by_name("cain"))(batch.img0, batch.img1, batch.t, batch.flow)
+    picture, *_ = Stepper(net, by_name("cain"))(batch.img0, batch.img1, batch.t, batch.flow)
     assert picture.max() > 1
     assert net.synthesize(batch.img0, batch.img1, batch.img0[:, :0], batch.t).max() <= 1  # type: ignore[operator]
 

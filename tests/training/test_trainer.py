@@ -1,5 +1,6 @@
 """Training runs in this process: steps, resuming, guards, what is written."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from training.recipe import Recipe
 from training.state import RunFolder
 from training.trainer import Trainer, deadline
 from vsrrin import checkpoint
+from vsrrin.nets.rrin import RRIN
 
 
 @pytest.fixture(autouse=True)
@@ -64,8 +66,13 @@ def learned(run: Trainer) -> dict[str, Any]:
         {},
         {"optim": {"precision": "bf16", "accumulate": 2, "batch": 1, "clip": 0.5}},
         {"optim": {"schedule": "multistep", "milestones": [3], "ema": 0.0, "channels_last": False}},
+        {
+            "model": {"name": "rrin", "settings": {"width": 4}, "normalise": True},
+            "loss": {"flow": 1.0, "flow_levels": 0.5},
+            "optim": {"precision": "bf16"},
+        },
     ],
-    ids=["fp32", "bf16, accumulated", "multistep, no mean"],
+    ids=["fp32", "bf16, accumulated", "multistep, no mean", "normalised, levels taught"],
 )
 def test_a_run_that_was_stopped_and_goes_on_equals_one_that_was_not(tmp_path: Path, changes: dict[str, Any]) -> None:
     whole = trainer(tmp_path / "whole", recipe(**changes))
@@ -219,6 +226,34 @@ def test_only_flow_is_learned_without_making_pictures(tmp_path: Path) -> None:
     }
     assert moved == {"Flow_L"}
     assert read_log(tmp_path / "run/log.csv")[-1]["flow"]
+
+
+def test_what_helped_to_learn_is_not_in_the_weights(tmp_path: Path) -> None:
+    aided = recipe(
+        model={"name": "rrin", "settings": {"width": 4}, "normalise": True},
+        loss={"l1": 0.0, "flow": 1.0, "flow_levels": 0.5},
+    )
+    run = trainer(tmp_path / "run", aided)
+    run.run()
+    line = read_log(tmp_path / "run/log.csv")[-1]
+    assert float(line["loss"]) == pytest.approx(float(line["flow"]) + 0.5 * float(line["flow_levels"]), rel=1e-5)
+    assert run.mean is not None
+    loaded = checkpoint.load(tmp_path / "run/last.safetensors")
+    assert loaded.net.state_dict().keys() == RRIN(width=4).state_dict().keys()
+    sample = MovingTexture().sample(1)
+    with torch.no_grad():
+        made, expected = (
+            net(sample.img0[None], sample.img1[None]) for net in (loaded.net.estimate, run.mean.net.estimate)
+        )
+    torch.testing.assert_close(made, expected, rtol=0, atol=1e-4)
+    assert expected.abs().max() > 0.01
+
+
+def test_several_processes_do_not_normalise(tmp_path: Path) -> None:
+    given = recipe(model={"name": "rrin", "settings": {"width": 4}, "normalise": True})
+    two = dataclasses.replace(ALONE, world=2)
+    with pytest.raises(RecipeError, match=r"tiny: model\.normalise is for one process"):
+        Trainer(given, RunFolder(tmp_path), two, open_samples=MovingTexture)
 
 
 def test_losses_that_nothing_that_is_trained_changes_are_refused(tmp_path: Path) -> None:
