@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from tests.conftest import texture
-from tests.engines import MOTION, untrained
+from tests.engines import DEVICES, MOTION, untrained
 from vsrrin import checkpoint
+from vsrrin.buffers import FramePool
 from vsrrin.checkpoint import Model
 from vsrrin.engine import Interpolator
-from vsrrin.transfer import DONE, Direct, Empty, Mark, Transfer
+from vsrrin.transfer import DONE, Direct, Empty, Mark, Transfer, mover_of
 
 CPU = torch.device("cpu")
 
@@ -82,7 +83,8 @@ def test_nothing_is_read_before_it_is_there(name: str, peak: float) -> None:
     model = untrained(name) if name == "rrin" else checkpoint.load(name)
     frames = [texture(96, 128, (MOTION[0] * k, MOTION[1] * k)) * peak for k in range(4)]
     mover = LateMover()
-    usual, late = Interpolator(model, precision="fp32"), Interpolator(model, precision="fp32", mover=mover)
+    usual = Interpolator(model, device="cpu", precision="fp32")
+    late = Interpolator(model, device="cpu", precision="fp32", mover=mover)
     for left, right in pairwise(frames):
         expected = usual.interpolate(left, right, [0.25, 0.5])
         for found, wanted in zip(late.interpolate(left, right, [0.25, 0.5]), expected, strict=True):
@@ -94,7 +96,7 @@ def test_nothing_is_read_before_it_is_there(name: str, peak: float) -> None:
 def test_frames_are_on_their_way_while_others_are_worked_on(lite: Model) -> None:
     """The host waits for an upload only when two newer ones are to begin."""
     mover = LateMover()
-    engine = Interpolator(lite, precision="fp32", mover=mover)
+    engine = Interpolator(lite, device="cpu", precision="fp32", mover=mover)
     frames = [engine.ready(texture(64, 96, (k, 0.0))) for k in range(2)]
     assert mover.log == []
     assert all(frame.image.isnan().all() for frame in frames)
@@ -131,13 +133,13 @@ def test_running_out_of_memory_ends_what_is_on_its_way_and_tries_again(lite: Mod
             return super().upload(x)
 
     mover = Full()
-    engine = Interpolator(lite, precision="fp32", mover=mover)
+    engine = Interpolator(lite, device="cpu", precision="fp32", mover=mover)
     frames = [engine.ready(texture(64, 96, (k, 0.0))) for k in range(3)]
     assert mover.tries == 4
     assert mover.log == ["upload awaited by the host"] * 2
     (found,) = engine.synthesize(engine.prepare(*frames[1:]), [0.5])
     pair = texture(64, 96, (1.0, 0.0)), texture(64, 96, (2.0, 0.0))
-    assert torch.equal(found, Interpolator(lite, precision="fp32").interpolate(*pair, [0.5])[0])
+    assert torch.equal(found, Interpolator(lite, device="cpu", precision="fp32").interpolate(*pair, [0.5])[0])
 
 
 def test_on_the_cpu_nothing_is_copied() -> None:
@@ -146,3 +148,63 @@ def test_on_the_cpu_nothing_is_copied() -> None:
     there, mark = transfer.upload(x)
     assert there is x and mark is DONE
     assert transfer.download(x, torch.empty) is x
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_every_frame_arrives_as_it_was_sent_under_load(device: str) -> None:
+    """Memory of frames is used again as soon as nobody holds it, by the host and by the device."""
+    place = torch.device(device)
+    mover = mover_of(place)
+    transfer, pool = Transfer(mover), FramePool(2**26, pinned=mover.pinned)
+    shape = 3, 320, 320  # above what the pool leaves to the C library
+
+    def there_and_back(k: int) -> bool:
+        with torch.inference_mode():
+            x = pool.empty(*shape).fill_(k)
+            x[:, k] = -1
+            image, mark = transfer.upload(x)
+            del x
+            mark.wait()
+            for _ in range(4):
+                image = image * 2 + 1
+            here = transfer.download(image, pool.empty)
+        other = here[:, torch.arange(shape[1]) != k]
+        return bool((other == 16 * k + 15).all() and (here[:, k] == -1).all())
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(there_and_back, range(120)))
+    assert len(transfer._uploads) <= 2
+    transfer.clear()
+    assert not transfer._uploads
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_an_upload_is_awaited_on_the_device_behind_its_other_work(device: str) -> None:
+    place = torch.device(device)
+    transfer = Transfer(mover_of(place))
+    pool = FramePool(2**26, pinned=mover_of(place).pinned)
+    busy = torch.rand(256, 256, device=place)
+    sums = []
+    for k in range(12):
+        for _ in range(8):
+            busy = (busy @ busy).clamp(0, 1)
+        image, mark = transfer.upload(pool.empty(1, 3, 512, 512).fill_(k + 1))
+        mark.wait()
+        sums.append(image.mean() + 0 * busy[0, 0])
+    assert [round(float(value), 3) for value in sums] == [k + 1 for k in range(12)]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", ["rrin_lite", "draft"])
+def test_copies_beside_other_work_change_no_bit(name: str, device: str) -> None:
+    """The device's own copies against those that the host waits for, from many threads."""
+    place, model = torch.device(device), checkpoint.load(name)
+    engine = Interpolator(model, device=device, precision="fp32")
+    waiting = Interpolator(model, device=device, precision="fp32", mover=Direct(place))
+    frames = [texture(96, 128, (MOTION[0] * k, MOTION[1] * k)) for k in range(9)]
+    expected = [waiting.interpolate(left, right, [0.25, 0.5]) for left, right in pairwise(frames)]
+    with ThreadPoolExecutor(6) as pool:
+        for _ in range(3):
+            found = list(pool.map(lambda pair: engine.interpolate(*pair, [0.25, 0.5]), pairwise(frames)))
+            for images, wanted in zip(found, expected, strict=True):
+                assert all(map(torch.equal, images, wanted))

@@ -1,19 +1,25 @@
-"""vsrrin.backends.graph_backend: recordings, here of a device that records nothing but how often it is asked."""
+"""vsrrin.backends.graph_backend: recordings, of a device that records nothing but how often it is asked, and of those
+that are here."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 import torch
 from torch import Tensor
 
 from tests.conftest import texture
-from tests.engines import MOTION, untrained
+from tests.engines import DEVICES, MOTION, untrained
+from vsrrin import checkpoint
+from vsrrin.backends import graph_backend
 from vsrrin.backends.choice import make_backend
 from vsrrin.backends.graph_backend import GraphBackend, Work
 from vsrrin.backends.torch_backend import TorchBackend
 from vsrrin.checkpoint import Model
 from vsrrin.engine import Interpolator
 from vsrrin.errors import BackendError
+from vsrrin.transfer import Transfer, mover_of
 
 CPU = torch.device("cpu")
 
@@ -50,7 +56,7 @@ def recorded(model: Model, notes: Notes) -> GraphBackend:
 def test_every_size_is_recorded_once_and_gives_the_nets_picture(lite: Model) -> None:
     notes = Notes()
     engine = Interpolator(lite, backend=recorded(lite, notes))
-    plain = Interpolator(lite, precision="fp32")
+    plain = Interpolator(lite, device="cpu", precision="fp32")
     for _ in range(2):
         for size in ((64, 96), (96, 64)):
             found = engine.interpolate(*frames(*size), [0.25, 0.5])
@@ -84,7 +90,7 @@ def test_recordings_kept_have_a_bound(lite: Model) -> None:
 def test_what_cannot_be_recorded_is_run(lite: Model) -> None:
     backend = GraphBackend(lite.net, lite.spec, CPU, torch.float32, recorder=refused)
     (found,) = Interpolator(lite, backend=backend).interpolate(*frames(64, 96), [0.5])
-    (expected,) = Interpolator(lite, precision="fp32").interpolate(*frames(64, 96), [0.5])
+    (expected,) = Interpolator(lite, device="cpu", precision="fp32").interpolate(*frames(64, 96), [0.5])
     assert torch.equal(found, expected)
 
 
@@ -104,7 +110,9 @@ def test_recordings_make_room_when_memory_runs_out(lite: Model, error: RuntimeEr
     engine = Interpolator(lite, backend=backend)
     for size in ((64, 96), (96, 64), (64, 96)):
         (found,) = engine.interpolate(*frames(*size), [0.5])
-        assert torch.equal(found, Interpolator(lite, precision="fp32").interpolate(*frames(*size), [0.5])[0])
+        assert torch.equal(
+            found, Interpolator(lite, device="cpu", precision="fp32").interpolate(*frames(*size), [0.5])[0]
+        )
     assert not failing
     assert notes.recordings == 6  # the first size was forgotten for the second, and recorded again
 
@@ -120,3 +128,94 @@ def test_it_is_used_when_asked_for(lite: Model) -> None:
     backend = make_backend("graphs", lite.net, lite.spec, CPU, torch.float32)
     assert type(backend) is GraphBackend and backend.name == "graphs"
     assert type(make_backend("torch", lite.net, lite.spec, CPU, torch.float32)) is TorchBackend
+
+
+@pytest.fixture
+def any_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is recorded without failing works with an older one, too."""
+    monkeypatch.setattr(graph_backend, "_FIRST_TO_RECORD", (2, 0))
+
+
+def pair_of_chance(height: int, width: int, seed: int, device: str) -> tuple[Tensor, Tensor, Tensor]:
+    torch.manual_seed(seed)
+    left, right = frames(height, width)
+    noise = 0.1 * torch.rand(1, 3, height, width)
+    flow = torch.tensor([3.0, -2.0, -3.0, 2.0]).view(1, 4, 1, 1) + torch.rand(1, 4, height // 2, width // 2)
+    return (left + noise).to(device), (right + noise).to(device), flow.to(device)
+
+
+def result(backend: TorchBackend, given: tuple[Tensor, Tensor, Tensor], t: float) -> Tensor:
+    img0, img1, flow = given
+    times = torch.full((1, 1, 1, 1), t, device=backend.device)
+    return backend.synthesize(img0, img1, backend.estimate(img0, img1, flow), times)
+
+
+def check(backend: GraphBackend, plain: TorchBackend, given: tuple[Tensor, Tensor, Tensor], t: float) -> None:
+    found, expected = result(backend, given, t), result(plain, given, t)
+    # On a GPU a library may choose another kernel while it is recorded.
+    tolerance = 0.0 if backend.device.type == "cpu" else 5e-3
+    torch.testing.assert_close(found, expected, atol=tolerance, rtol=0)
+
+
+@pytest.mark.usefixtures("any_pytorch")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("name", ["rrin_lite", "balanced", "draft"])
+@pytest.mark.parametrize("device", DEVICES)
+def test_what_the_device_replays_is_what_the_network_gives(device: str, name: str, dtype: torch.dtype) -> None:
+    """Sizes in turn, each with other frames and times than it was recorded with; more sizes than are kept."""
+    model = checkpoint.load(name)
+    place = torch.device(device)
+    backend, plain = (kind(model.net, model.spec, place, dtype) for kind in (GraphBackend, TorchBackend))
+    sizes = [(64, 96), (96, 64), (64, 64), (64, 80), (80, 96)]
+    for seed, size in enumerate([*sizes, sizes[-1], sizes[0], sizes[0]]):
+        check(backend, plain, pair_of_chance(*size, seed, device), 0.2 + 0.1 * (seed % 5))
+    assert len(backend._recordings) == 8
+    assert None not in backend._recordings.values(), "was run without being recorded"
+    backend.close()
+    assert not backend._recordings
+
+
+@pytest.mark.usefixtures("any_pytorch")
+@pytest.mark.parametrize("device", DEVICES)
+def test_recording_and_copying_at_once_do_not_disturb_each_other(lite: Model, device: str) -> None:
+    place = torch.device(device)
+    backend, plain = (kind(lite.net, lite.spec, place, torch.float32) for kind in (GraphBackend, TorchBackend))
+    mover = mover_of(place)
+    transfer, over = Transfer(mover), Event()
+
+    def copy(seed: int) -> int:
+        count = 0
+        while not over.is_set() or not count:
+            x = torch.full((3, 256, 256), float(count), pin_memory=mover.pinned)
+            image, mark = transfer.upload(x)
+            mark.wait()
+            here = transfer.download(image + seed, lambda *shape: torch.empty(shape, pin_memory=mover.pinned))
+            assert bool((here == count + seed).all())
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(3) as pool:
+        copies = [pool.submit(copy, seed) for seed in range(3)]
+        try:
+            for seed in range(8):
+                check(backend, plain, pair_of_chance(64 + 16 * seed, 96, seed, device), 0.5)
+        finally:
+            over.set()
+        assert all(each.result() > 0 for each in copies)
+    assert None not in backend._recordings.values(), "was run without being recorded"
+
+
+@pytest.mark.usefixtures("any_pytorch")
+@pytest.mark.parametrize("device", DEVICES)
+def test_engines_that_share_recordings_from_many_threads_give_the_same_bits(lite: Model, device: str) -> None:
+    place = torch.device(device)
+    backend = GraphBackend(lite.net, lite.spec, place, torch.float32)
+    pairs = [
+        (texture(*size, (k, 0.0)), texture(*size, (k + 4.0, 1.0))) for k in range(3) for size in ((64, 96), (80, 64))
+    ]
+    expected = [Interpolator(lite, backend=backend).interpolate(*pair, [0.25, 0.5]) for pair in pairs]
+    engines = [Interpolator(lite, backend=backend) for _ in range(2)]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda k: engines[k % 2].interpolate(*pairs[k % 6], [0.25, 0.5]), range(24)))
+    for k, images in enumerate(found):
+        assert all(map(torch.equal, images, expected[k % 6]))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.conftest import texture
+from tests.engines import DEVICES
 from vsrrin.backends import torch_backend
 from vsrrin.backends.torch_backend import TorchBackend, cpu_multiplies_bf16, resolve_device, resolve_precision
 from vsrrin.errors import ArgumentError, BackendError
@@ -180,6 +181,21 @@ def test_the_callers_net_stays_as_it_is() -> None:
     assert {parameter.device for parameter in net.parameters()} == {CPU}
     assert [parameter.stride() for parameter in net.parameters()] == strides
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("spec", [rrin.SPEC, rrin_lite.SPEC], ids=lambda spec: spec.name)
+@pytest.mark.parametrize("device", DEVICES)
+def test_every_device_gives_the_picture_of_the_cpu(device: str, spec: NetSpec, dtype: torch.dtype) -> None:
+    net, (img0, img1, flow) = make_net(spec), inputs(spec)
+    backend, plain = TorchBackend(net, spec, torch.device(device), dtype), TorchBackend(net, spec, CPU, torch.float32)
+    there = [None if x is None else x.to(device) for x in (img0, img1, flow)]
+    found = backend.synthesize(*there[:2], backend.estimate(*there), half().to(device))  # type: ignore[arg-type, misc]
+    assert (found.device, found.dtype) == (torch.device(device), torch.float32)
+    expected = plain.synthesize(img0, img1, plain.estimate(img0, img1, flow), half())
+    # On a GPU convolutions of float32 may be TF32.
+    tolerance = 2e-2 if dtype == torch.bfloat16 else 0.0 if device == "cpu" else 5e-3
+    torch.testing.assert_close(found.cpu(), expected, atol=tolerance, rtol=0)
 
 
 def test_output_layers_stay_float32() -> None:
