@@ -126,8 +126,29 @@ def flow(estimate: Tensor, truth: Tensor, trust: Tensor) -> Tensor:
     return _mean_length(estimate - truth, trust)
 
 
+def flow_relative(estimate: Tensor, truth: Tensor, trust: Tensor) -> Tensor:
+    """The same, each error as a share of the length of the true flow plus one pixel.
+
+    What moves far and cannot be found yet does not drown what moves a little and can.
+
+    Args:
+        estimate: (N, 4, H, W), (dx, dy) in pixels, 0->1 then 1->0.
+        truth: Likewise.
+        trust: (N, 2, H, W): 1 where it counts, else 0.
+
+    Raises:
+        RecipeError: The estimate has another size.
+    """
+    if estimate.shape[-2:] != truth.shape[-2:]:
+        raise RecipeError(
+            f"loss.flow_relative: the network's flow is {estimate.shape[-1]}x{estimate.shape[-2]} for pictures of "
+            f"{truth.shape[-1]}x{truth.shape[-2]}; it is for flow of the pictures' size"
+        )
+    return _mean_share(estimate, truth, trust)
+
+
 def flow_levels(shown: Sequence[Tensor], truth: Tensor, trust: Tensor) -> Tensor:
-    """The errors of flow that a U-Net shows at its coarser levels, see :class:`training.aids.TaughtUNet`; their sum.
+    """`flow_relative` of what a U-Net shows at its coarser levels, see :class:`training.aids.TaughtUNet`; their sum.
 
     Args:
         shown: (N, 4, H / k, W / k) each, for a whole k, in pixels of full size.
@@ -135,7 +156,7 @@ def flow_levels(shown: Sequence[Tensor], truth: Tensor, trust: Tensor) -> Tensor
         trust: (N, 2, H, W): 1 where it counts, else 0. A pixel of a level is told the mean of what counts.
 
     Returns:
-        The sum of the levels' mean lengths of the error, pixels of full size.
+        The sum of the levels' mean errors, as shares.
     """
     total = truth.new_zeros(())
     for flow in shown:
@@ -143,16 +164,22 @@ def flow_levels(shown: Sequence[Tensor], truth: Tensor, trust: Tensor) -> Tensor
         share = F.avg_pool2d(trust, factor)
         told = F.avg_pool2d(truth * trust.repeat_interleave(2, 1), factor)
         told = told / share.clamp(min=_FEW).repeat_interleave(2, 1)
-        total = total + _mean_length(flow.float() - told, share * (share > _FEW))
+        total = total + _mean_share(flow.float(), told, share * (share > _FEW))
     return total
 
 
-def _mean_length(error: Tensor, weight: Tensor) -> Tensor:
-    """Mean length of (N, 4, h, w), both directions, by weight (N, 2, h, w); 0 where nothing weighs."""
+def _mean_share(estimate: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    squares = truth.square()
+    return _mean_length(estimate - truth, weight, 1 + (squares[:, 0::2] + squares[:, 1::2]).sqrt())
+
+
+def _mean_length(error: Tensor, weight: Tensor, of: Tensor | float = 1.0) -> Tensor:
+    """Mean length of (N, 4, h, w), both directions, divided by ``of``, by weight (N, 2, h, w); 0 where nothing
+    weighs."""
     squares = error.square()
     # Smooth at 0, where the root has no gradient.
     length = (squares[:, 0::2] + squares[:, 1::2] + _AT_REST**2).sqrt() - _AT_REST
-    mean: Tensor = (length * weight).sum() / weight.sum().clamp(min=1)
+    mean: Tensor = (length / of * weight).sum() / weight.sum().clamp(min=1)
     return mean
 
 
@@ -165,7 +192,8 @@ PICTURE_LOSSES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "ssim": ssim,
     "gradient": gradient,
 }
-OF_FLOW = ("flow", "flow_levels")
+_FLOW_LOSSES = {"flow": flow, "flow_relative": flow_relative}
+OF_FLOW = ("flow", "flow_relative", "flow_levels")
 """Losses that need no picture."""
 NAMES = (*PICTURE_LOSSES, *OF_FLOW, "vgg")
 
@@ -208,10 +236,10 @@ class Loss:
     ) -> Tensor:
         if name == "flow_levels":
             return flow_levels(shown, batch.truth, batch.trust)
-        if name == "flow":
+        if name in _FLOW_LOSSES:
             if estimate is None:
-                raise RecipeError("loss.flow: this network gives no flow; leave the weight out, or make it 0")
-            return flow(estimate.float(), batch.truth, batch.trust)
+                raise RecipeError(f"loss.{name}: this network gives no flow; leave the weight out, or make it 0")
+            return _FLOW_LOSSES[name](estimate.float(), batch.truth, batch.trust)
         return self._pictures[name](prediction.float(), batch.target)
 
 

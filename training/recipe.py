@@ -326,8 +326,8 @@ def _check_loss(recipe: Recipe) -> str | None:
         return "no loss has a weight above 0; give [loss] one, such as laplacian = 1.0"
     if (distil.frame or distil.flow) and distil.teacher is None:
         return "distil.frame and distil.flow need distil.teacher, a bundled name or the path of weights"
-    if (recipe.loss.get("flow") or distil.flow) and not net.estimates_flow:
-        return f"{net.name} finds no flow itself, so loss.flow and distil.flow must be 0"
+    if (recipe.loss.get("flow") or recipe.loss.get("flow_relative") or distil.flow) and not net.estimates_flow:
+        return f"{net.name} finds no flow itself, so loss.flow, loss.flow_relative and distil.flow must be 0"
     if recipe.loss.get("flow_levels") and net.name not in _FLOW_BY_UNET:
         return f"loss.flow_levels is for {' and '.join(_FLOW_BY_UNET)}, whose flow a U-Net finds, not for {net.name}"
     return None

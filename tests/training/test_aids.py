@@ -111,10 +111,11 @@ def test_the_error_of_levels_is_that_of_the_mean_of_what_counts() -> None:
     trust = torch.ones(1, 2, 4, 4)
     trust[..., 2:] = 0
     fine, coarse = torch.zeros(1, 4, 2, 2), torch.zeros(1, 4, 1, 1)
-    # Left 3 px wrong, right without weight; the other direction right. At 1/4, half of the pixels below count.
+    # Left 3 px wrong, a share of 3/4; right without weight; the other direction right. At 1/4, half of the pixels below
+    # count.
     error = flow_levels([fine], truth, trust).item()
-    assert error == pytest.approx(3 * 2 / 4, abs=0.01)
-    assert flow_levels([coarse], truth, trust).item() == pytest.approx(3 * 0.5 / 1, abs=0.01)
+    assert error == pytest.approx(0.75 * 2 / 4, abs=0.01)
+    assert flow_levels([coarse], truth, trust).item() == pytest.approx(0.75 * 0.5 / 1, abs=0.01)
     right = coarse.clone()
     right[:, 0] = 3
     assert flow_levels([right], truth, trust).item() == pytest.approx(0, abs=1e-4)

@@ -13,7 +13,19 @@ from training import vgg
 from training.batch import Batch
 from training.errors import RecipeError
 from training.fused import census_distance, enlarge, pyramid_l1, shrink, window_means
-from training.losses import PICTURE_LOSSES, census, charbonnier, flow, gradient, l1, laplacian, log_mse, make_loss, ssim
+from training.losses import (
+    PICTURE_LOSSES,
+    census,
+    charbonnier,
+    flow,
+    flow_relative,
+    gradient,
+    l1,
+    laplacian,
+    log_mse,
+    make_loss,
+    ssim,
+)
 
 from ..conftest import texture
 
@@ -183,6 +195,17 @@ def test_a_flow_error_is_the_mean_length_where_the_truth_counts() -> None:
     estimate[:, :, 4:] = 100
     assert float(flow(estimate, truth, trust)) == pytest.approx(5, abs=0.01)
     assert float(flow(estimate, truth, torch.zeros_like(trust))) == 0
+
+
+def test_a_share_of_the_flow_lets_small_motion_count_as_much_as_large() -> None:
+    truth = torch.zeros(1, 4, 8, 8)
+    truth[:, 0, :4], truth[:, 0, 4:] = 1.0, 31.0
+    still, trust = torch.zeros_like(truth), torch.ones(1, 2, 8, 8)
+    trust[:, 1] = 0
+    assert flow_relative(still, truth, trust).item() == pytest.approx((1 / 2 + 31 / 32) / 2, abs=2e-3)
+    assert flow_relative(truth, truth, trust).item() == 0
+    with pytest.raises(RecipeError, match=r"loss.flow_relative: the network's flow is 4x4 for pictures of 8x8"):
+        flow_relative(still[..., ::2, ::2], truth, trust)
 
 
 def test_flow_at_half_size_is_compared_in_its_own_pixels() -> None:

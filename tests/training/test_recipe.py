@@ -69,9 +69,12 @@ def test_a_recipe_written_as_toml_is_the_same_recipe(tmp_path: Path) -> None:
         ({"model": {"name": "cain"}}, 'cain makes the middle of a pair only: data.times must be "middle".'),
         (
             {"model": {"name": "cain"}, "data": {"times": "middle"}, "loss": {"flow": 1}},
-            "cain finds no flow itself, so loss.flow and distil.flow must be 0.",
+            "cain finds no flow itself, so loss.flow, loss.flow_relative and distil.flow must be 0.",
         ),
-        ({"loss": {"flow": 1}}, "rrin_lite finds no flow itself, so loss.flow and distil.flow must be 0."),
+        (
+            {"loss": {"flow": 1}},
+            "rrin_lite finds no flow itself, so loss.flow, loss.flow_relative and distil.flow must be 0.",
+        ),
         (
             {"loss": {"flow_levels": 1}},
             "loss.flow_levels is for rrin and srrin, whose flow a U-Net finds, not for rrin_lite.",
