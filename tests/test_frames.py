@@ -100,6 +100,28 @@ def test_subsampled_chroma_is_repeated_over_its_block_and_averaged_back() -> Non
     assert np.array_equal(np.asarray(back[1]), np.asarray(frame[1]))
 
 
+@pytest.mark.parametrize("format_id", [vs.YUV420P8, vs.YUV411P8, vs.RGB48, vs.GRAYH])
+def test_order_in_memory_does_not_matter(format_id: int) -> None:
+    """Planes or pixels, of a picture that is part of a larger one."""
+    frame = noise(format_id, 64, 144)
+    expected = frames.to_tensor(frame, colour_of(frame))
+    for memory in (torch.zeros(1, 3, 150, 70), torch.zeros(1, 150, 70, 3).permute(0, 3, 1, 2)):
+        out = memory[..., :144, :64]
+        assert frames.to_tensor(frame, colour_of(frame), out) is out
+        assert torch.equal(out, expected)
+        assert not memory[..., 144:, :].any() and not memory[..., 64:].any()
+        assert same_picture(frames.from_tensor(out, frame, colour_of(frame), vs.core.core), frame)
+
+
+def test_samples_that_are_no_numbers_spoil_no_other_channel_of_rgb() -> None:
+    frame = noise(vs.RGBS, 4, 2)
+    np.asarray(frame[0])[1, 2] = np.nan
+    image = frames.to_tensor(frame, colour_of(frame))
+    assert torch.isfinite(image).sum() == image.numel() - 1
+    like = noise(vs.RGB24, 4, 2)
+    assert np.asarray(frames.from_tensor(image, like, colour_of(like), vs.core.core)[0])[1, 2] == 0
+
+
 def test_yuv_as_rgb_matrix_is_gbr() -> None:
     frame = noise(vs.YUV444P8, _Matrix=0, _Range=1)
     image = frames.to_tensor(frame, colour_of(frame))

@@ -22,7 +22,8 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.padding": ("", "torch"),
     "vsrrin.tiling": ("errors", "torch"),
     "vsrrin.coarse_motion": ("", "cv2 numpy torch"),
-    "vsrrin.motion": ("coarse_motion", "cv2 numpy torch"),
+    "vsrrin.layout": ("", "cv2 numpy torch"),
+    "vsrrin.motion": ("coarse_motion layout", "cv2 numpy torch"),
     "vsrrin.cache": ("", ""),
     "vsrrin.buffers": ("", "numpy torch"),
     "vsrrin.planning": ("errors memory options padding tiling", "torch"),
@@ -30,7 +31,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
     # Networks: know nothing but each other's shared pieces.
     "vsrrin.nets": ("nets.registry nets.spec", ""),
     "vsrrin.nets.spec": ("", "torch"),
-    "vsrrin.nets.warp": ("", "cv2 numpy torch"),
+    "vsrrin.nets.warp": ("layout", "cv2 numpy torch"),
     "vsrrin.nets.stacks": ("", "torch"),
     "vsrrin.nets.unet": ("errors nets.stacks", "torch"),
     "vsrrin.nets.softsplat": ("nets.warp", "torch"),
@@ -87,7 +88,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.export": ("checkpoint errors nets.spec", "onnx onnxruntime torch"),
     "vsrrin.models": ("backends backends.choice backends.torch_backend checkpoint errors", "torch"),
     # The edges.
-    "vsrrin.frames": ("errors", "cv2 numpy torch vapoursynth"),
+    "vsrrin.frames": ("errors layout", "cv2 numpy torch vapoursynth"),
     "vsrrin.cuts": ("frames props scene", "numpy vapoursynth"),
     "vsrrin.clips": ("errors frames props timing", "vapoursynth"),
     "vsrrin.filter": (
@@ -236,6 +237,7 @@ def test_the_table_keeps_the_layers() -> None:
         "coarse_motion",
         "frames",
         "images",
+        "layout",
         "media.encoders",
         "motion",
         "nets.warp",
@@ -282,7 +284,7 @@ def test_the_table_keeps_networks_apart() -> None:
         "nets.warp",
     }
     for module in nets - {"vsrrin.nets.registry"}:
-        assert set(ALLOWED[module][0].split()) <= shared | {"errors"}, module
+        assert set(ALLOWED[module][0].split()) <= shared | {"errors", "layout"}, module
     named = {module.removeprefix("vsrrin.") for module in nets} - shared - {"nets.registry"}
     assert named == {f"nets.{spec.name}" for spec in NETS}
     users = [module for module, (ours, _) in ALLOWED.items() if named & set(ours.split())]

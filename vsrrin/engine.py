@@ -159,23 +159,26 @@ class Interpolator:
 
     def _ready(self, size: tuple[int, int], fill: Callable[[Tensor], object]) -> Picture:
         plan = self.plan(*size)
-        padded = self._after_clearing(lambda: self._memory.empty(1, 3, *plan.padder.padded))
+        padded = self._after_clearing(lambda: self._empty(*plan.padder.padded))
         image = plan.padder.crop(padded)
         with torch.inference_mode():
             fill(image)
             low, high = finite_range(image)
             plan.padder.fill_border(padded)
             seen = brightness(image, plan.scale) if self.spec.external_flow else None
-            if self.spec.external_flow and self.device.type == "cpu":
-                # As OpenCV takes pictures, which warps them.
-                planar, padded = padded, self._memory.empty(1, *plan.padder.padded, 3).permute(0, 3, 1, 2)
-                padded.copy_(planar)
         image, there = self._upload(padded)
         return Picture(image, size, low, high, seen, there)
 
     def pair(self, key: Hashable, load: Callable[[], tuple[Picture, Picture]]) -> Pair:
         """The prepared pair of ``key``, from the cache or from the frames that ``load()`` returns."""
         return self._pairs.get(key, lambda: self.prepare(*load()))
+    def _empty(self, height: int, width: int) -> Tensor:
+        """Memory for a source frame on the CPU, (1, 3, height, width)."""
+        if self.spec.external_flow and self.device.type == "cpu":
+            # As OpenCV takes pictures, which warps them.
+            return self._memory.empty(1, height, width, 3).permute(0, 3, 1, 2)
+        return self._memory.empty(1, 3, height, width)
+
 
     def prepare(self, left: Picture, right: Picture) -> Pair:
         """Does all that does not depend on the time step: optical flow and the network's ``estimate``.
@@ -221,7 +224,7 @@ class Interpolator:
     def _finished(self, pair: Pair, frame: Tensor) -> Tensor:
         """Without padding and gain, in the range of its source frames, on the CPU."""
         with torch.inference_mode():
-            frame = pair.plan.padder.crop(frame.contiguous())
+            frame = pair.plan.padder.crop(frame)
             if pair.gain != 1:
                 frame = frame / pair.gain
             # Middles are kept for others.

@@ -9,7 +9,7 @@ out-of-gamut colours) are kept.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import cv2
@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .errors import ArgumentError
+from .layout import interleaved
 
-type Planes = NDArray[np.float32]
-"""One plane (H, W) or three (3, H, W)."""
+type Plane = NDArray[np.float32]
+"""(H, W)."""
 
 # (Kr, Kb) by ITU-T H.273 matrix coefficients. Constant-luminance and ICtCp systems (10, 13, 14) are not linear in RGB;
 # the network sees them through BT.2020's matrix, which changes its input slightly and its output not at all, since the
@@ -118,12 +119,47 @@ class Colour:
         return _LUMA_WEIGHTS.get(self.matrix, _LUMA_WEIGHTS[1])
 
 
-_BAND = 64
+_BAND = 128
 """Rows converted at a time, a multiple of every subsampling: what is in between stays in the cache.
 
-In numpy, not in torch: VapourSynth calls from many threads, and each would wake a team of OpenMP threads of its own for
-every one of the small steps.
+In numpy and OpenCV, not in torch: VapourSynth calls from many threads, and each would wake a team of OpenMP threads of
+its own for every one of the small steps.
 """
+
+
+@cache
+def _to_rgb(colour: Colour) -> NDArray[np.float32]:
+    """(3, 4): what makes RGB in [0, 1] of a pixel's three samples and a 1."""
+    to_samples, offsets = _to_samples(colour)
+    matrix = np.linalg.inv(to_samples)
+    return np.column_stack((matrix, -matrix @ offsets)).astype(np.float32)
+
+
+@cache
+def _from_rgb(colour: Colour) -> NDArray[np.float32]:
+    """(3, 4): what makes a pixel's samples of its RGB in [0, 1] and a 1; (1, 4) for GRAY, the mean."""
+    matrix = np.column_stack(_to_samples(colour))
+    return (matrix.mean(0, keepdims=True) if colour.family == vs.GRAY else matrix).astype(np.float32)
+
+
+def _to_samples(colour: Colour) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """RGB to samples: a matrix (3, 3), of rows that are planes, and what is added to each plane."""
+    red, green, blue = np.eye(3)
+    luma, chroma = colour.luma, colour.luma
+    planes = red, green, blue
+    if colour.family == vs.YUV and colour.matrix == _RGB:
+        planes = green, blue, red
+    elif colour.family == vs.YUV:
+        chroma = colour.chroma
+        if colour.matrix == _YCGCO:
+            y = (red + 2 * green + blue) / 4
+            planes = y, green - y, (red - blue) / 2
+        else:
+            kr, kb = colour.luma_weights
+            y = kr * red + (1 - kr - kb) * green + kb * blue
+            planes = y, (blue - y) / (2 * (1 - kb)), (red - y) / (2 * (1 - kr))
+    scales, offsets = np.array((luma, chroma, chroma)).T
+    return np.array(planes) * scales[:, None], offsets
 
 
 def _guess_matrix(width: int, height: int, props: Mapping[str, Any]) -> int:
@@ -161,64 +197,31 @@ def to_tensor(frame: vs.VideoFrame, colour: Colour, out: Tensor | None = None) -
         (1, 3, H, W) float32, nominally [0, 1]; GRAY is repeated in all three channels.
     """
     if out is None:
-        out = torch.empty(1, 3, frame.height, frame.width)
-    rgb: Planes = out[0].numpy()
+        out = torch.empty(1, frame.height, frame.width, 3).permute(0, 3, 1, 2)
+    picture = out[0].permute(1, 2, 0).numpy()
     planes = [np.asarray(frame[index]) for index in range(frame.format.num_planes)]
-    low = planes[-1]
-    y, x = frame.height // low.shape[0], frame.width // low.shape[1]
+    if planes[0].dtype == np.float16:  # which OpenCV does not know
+        planes = [plane.astype(np.float32) for plane in planes]
+    # Of RGB that is there already nothing is mixed: one sample that is no number would spoil three.
+    is_rgb = colour.is_float and colour.family != vs.YUV
     for top in range(0, frame.height, _BAND):
-        rows, low_rows = slice(top, top + _BAND), slice(top // y, (top + _BAND) // y)
-        if colour.family == vs.GRAY:
-            rgb[:, rows] = _read(planes[0][rows], colour.luma)
-        elif colour.family == vs.RGB:
-            for channel, plane in zip(rgb, planes, strict=True):
-                channel[rows] = _read(plane[rows], colour.luma)
-        elif colour.matrix == _RGB:
-            for channel, plane in zip((1, 2, 0), planes, strict=True):
-                wanted = low_rows if channel != 1 else rows
-                samples = _read(plane[wanted], colour.luma)
-                rgb[channel, rows] = samples if channel == 1 else _enlarged(samples, y, x)
-        else:
-            luma = _read(planes[0][rows], colour.luma)
-            u, v = (_read(plane[low_rows], colour.chroma) for plane in planes[1:])
-            for channel, difference in zip(rgb, _differences(colour, u, v), strict=True):
-                np.add(luma, _enlarged(difference, y, x), out=channel[rows])
+        rows = slice(top, min(top + _BAND, frame.height))
+        parts = [_rows(plane, rows, frame) for plane in planes]
+        samples = np.asarray(cv2.merge(parts if len(parts) == 3 else parts * 3), np.float32)
+        picture[rows] = samples if is_rgb else cv2.transform(samples, _to_rgb(colour))
     return out
 
 
-def _read(samples: NDArray[np.generic], scaling: tuple[float, float]) -> Planes:
-    """Samples as float32, a copy: (sample - offset) / scale."""
-    scale, offset = scaling
-    values = samples.astype(np.float32)
-    if offset:
-        values -= np.float32(offset)
-    if scale != 1:
-        values /= np.float32(scale)
-    return values
+def _rows(plane: NDArray[Any], rows: slice, frame: vs.VideoFrame) -> NDArray[Any]:
+    """Rows of a frame in one of its planes; each sample of a subsampled one is repeated over its block."""
+    y, x = frame.height // plane.shape[0], frame.width // plane.shape[1]
+    part = plane[rows.start // y : rows.stop // y]
+    if x > 1:
+        part = np.asarray(cv2.merge([part] * x)).reshape(len(part), -1)  # several times as fast as repeat
+    return part if y == 1 else part.repeat(y, 0)
 
 
-def _differences(colour: Colour, u: Planes, v: Planes) -> tuple[Planes, Planes, Planes]:
-    """What to add to luma for R, G and B, at the chroma planes' size."""
-    if colour.matrix == _YCGCO:  # u is Cg, v is Co
-        return v - u, u, -u - v
-    kr, kb = colour.luma_weights
-    kg = 1 - kr - kb
-    red, blue = v * np.float32(2 * (1 - kr)), u * np.float32(2 * (1 - kb))
-    return red, red * np.float32(-kr / kg) + blue * np.float32(-kb / kg), blue
-
-
-def _enlarged(low: Planes, y: int, x: int) -> Planes:
-    """Each value of (h, w) repeated over a block: (h * y, w * x)."""
-    if y * x == 1:
-        return low
-    h, w = low.shape
-    large = np.empty((h, y, w * x), np.float32)
-    large[:, 0].reshape(h, w, x)[...] = low[..., None]
-    large[:, 1:] = large[:, :1]
-    return large.reshape(h * y, w * x)
-
-
-def luma(frame: vs.VideoFrame, colour: Colour) -> Planes:
+def luma(frame: vs.VideoFrame, colour: Colour) -> Plane:
     """Brightness of a frame, float32, nominally [0, 1], shrunk to at most 256x144; for RGB the green plane.
 
     What is brighter than white, as in linear HDR, is compressed: 1 stays 1, 100 becomes 2.15.
@@ -267,77 +270,32 @@ def from_tensor(image: Tensor, like: vs.VideoFrame, colour: Colour, core: vs.Cor
     """
     frame = core.create_video_frame(like.format, like.width, like.height)
     planes = [np.asarray(frame[index]) for index in range(like.format.num_planes)]
-    y, x = 2**like.format.subsampling_h, 2**like.format.subsampling_w
-    rgb: Planes = image[0].numpy()
     for top in range(0, like.height, _BAND):
-        rows = slice(top, top + _BAND)
-        for plane, values, height in zip(planes, _samples(rgb[:, rows], colour, y, x), (1, y, y), strict=False):
-            _store(values, plane[top // height : (top + _BAND) // height], colour)
+        rgb = interleaved(image[0, :, top : top + _BAND])
+        for plane, weights in zip(planes, _from_rgb(colour), strict=True):
+            y, x = like.height // plane.shape[0], like.width // plane.shape[1]
+            # Not all planes in one go: to take them apart would cost more.
+            values = _average(np.asarray(cv2.transform(rgb, weights[None]), np.float32), y, x)
+            _store(values, plane[top // y : (top + _BAND) // y], colour)
     frame.props.update(like.props)
     return frame
 
 
-def _samples(rgb: Planes, colour: Colour, y: int, x: int) -> list[Planes]:
-    """(3, H, W) in [0, 1] to planes in sample units, not yet rounded; new arrays."""
-    if colour.family == vs.GRAY:
-        return [_scaled((rgb[0] + rgb[1] + rgb[2]) * np.float32(1 / 3), colour.luma)]
-    if colour.family == vs.RGB:
-        return [_scaled(channel.copy(), colour.luma) for channel in rgb]
-    if colour.matrix == _RGB:
-        return [
-            _scaled(rgb[1].copy(), colour.luma),
-            *(_scaled(_average(rgb[channel], y, x).copy(), colour.luma) for channel in (2, 0)),
-        ]
-    luma = _luma(rgb, colour)
-    low_luma, red, blue = (_average(channel, y, x) for channel in (luma, rgb[0], rgb[2]))
-    if colour.matrix == _YCGCO:
-        chroma = _average(rgb[1], y, x) - low_luma, (red - blue) * np.float32(0.5)
-    else:
-        kr, kb = colour.luma_weights
-        chroma = (blue - low_luma) * np.float32(0.5 / (1 - kb)), (red - low_luma) * np.float32(0.5 / (1 - kr))
-    return [_scaled(luma, colour.luma), *(_scaled(plane, colour.chroma) for plane in chroma)]
-
-
-def _scaled(values: Planes, scaling: tuple[float, float]) -> Planes:
-    """value * scale + offset, in place."""
-    scale, offset = scaling
-    if scale != 1:
-        values *= np.float32(scale)
-    if offset:
-        values += np.float32(offset)
-    return values
-
-
-def _average(plane: Planes, y: int, x: int) -> Planes:
+def _average(plane: Plane, y: int, x: int) -> Plane:
     """Mean of blocks of y * x samples: (H, W) to (H/y, W/x); the plane itself if the blocks are samples."""
     if y * x == 1:
         return plane
-    pieces = [plane[i::y] for i in range(y)]
-    rows = sum(pieces[1:], start=pieces[0])
-    total = sum((rows[:, i::x] for i in range(1, x)), start=rows[:, ::x])
-    mean: Planes = np.multiply(total, np.float32(1 / (y * x)))
-    return mean
+    height, width = plane.shape
+    return np.asarray(cv2.resize(plane, (width // x, height // y), interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _luma(rgb: Planes, colour: Colour) -> Planes:
-    if colour.matrix == _YCGCO:
-        weights = (0.25, 0.5, 0.25)
-    else:
-        kr, kb = colour.luma_weights
-        weights = (kr, 1 - kr - kb, kb)
-    total: Planes = rgb[0] * np.float32(weights[0])
-    for channel, weight in zip(rgb[1:], weights[1:], strict=True):
-        total += channel * np.float32(weight)
-    return total
-
-
-def _store(values: Planes, target: NDArray[np.generic], colour: Colour) -> None:
+def _store(values: Plane, target: NDArray[np.generic], colour: Colour) -> None:
     """Writes sample values, which are used up, into rows of a plane."""
     if not colour.is_float:
         # Half to even, like the rounding that made an 8-bit source: truncation would darken every new frame.
         np.rint(values, out=values)
-        np.fmax(values, 0, out=values)  # NaN becomes 0
-        np.fmin(values, 2**colour.bits - 1, out=values)
+        cv2.patchNaNs(values, 0)
+        np.clip(values, 0, 2**colour.bits - 1, out=values)
     np.copyto(target, values, casting="unsafe")
 
 

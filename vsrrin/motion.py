@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .coarse_motion import Flow, Grey, coarse_motion
+from .layout import interleaved
 
 type Brightness = NDArray[np.float32]
 """(H, W), nominally [0, 1]."""
@@ -130,11 +131,8 @@ def brightness(image: Tensor, scale: float = 1.0) -> Brightness:
     Returns:
         An array of `working_size`.
     """
-    channels = image[0].float().numpy()
-    total: Brightness = channels[0] + channels[1]
-    total += channels[2]
-    total *= np.float32(1 / 3)
-    return reduced(total, scale)
+    total = cv2.transform(interleaved(image[0]), np.full((1, 3), 1 / 3, np.float32))
+    return reduced(np.asarray(total, np.float32), scale)
 
 
 def reduced(total: Brightness, scale: float = 1.0) -> Brightness:

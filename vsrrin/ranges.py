@@ -10,8 +10,9 @@ _LEAST_PEAK = 1e-6
 
 
 def finite_range(image: Tensor) -> tuple[float, float]:
-    """Least and greatest value; what is not finite is replaced, in place, or a network would spread it."""
-    low, high = (float(x) for x in image.aminmax())
+    """Least and greatest value, on the CPU; what is not finite is replaced, in place, or a network would spread it."""
+    values = image.numpy()  # whose reductions take no threads beside those that ask for frames
+    low, high = float(values.min()), float(values.max())
     if math.isfinite(low) and math.isfinite(high):
         return low, high
     finite = image[image.isfinite()]

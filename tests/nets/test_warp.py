@@ -16,6 +16,7 @@ from vsrrin.nets.warp import (
     SHARP,
     WarpArithmetic,
     backward_warp,
+    blend,
     double,
     halve,
     pixel_grid,
@@ -306,6 +307,20 @@ def test_projection_weighs_both_flows():
     )
     assert to_0.flatten().tolist() == [-3 / 16 * 16 + 1 / 16 * 32] * 2
     assert to_1.flatten().tolist() == [9 / 16 * 16 - 3 / 16 * 32] * 2
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+@pytest.mark.parametrize("t", [0.25, 0.5, 0.8])
+def test_projection_and_blend_are_the_same_with_and_without_gradients(t, samples):
+    """Without, OpenCV does it; the order in memory does not matter."""
+    first, second = (scattered(samples, 2, 6, 10, seed=seed) * 20 - 10 for seed in (0, 1))
+    time = torch.full((samples, 1, 1, 1), t)
+    with torch.enable_grad():
+        expected = *project_flow(first, second, time), blend(first, second, time)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        a, b = (x.to(memory_format=layout, copy=True) for x in (first, second))
+        found = *project_flow(a, b, time), blend(a, b, time)
+        assert all(torch.allclose(x, y, atol=1e-5) for x, y in zip(found, expected, strict=True))
 
 
 def test_grid_sample_is_called_in_one_place():

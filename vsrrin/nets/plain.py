@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vsrrin.nets.spec import NetSpec
 from vsrrin.nets.unet import check_inputs
-from vsrrin.nets.warp import SHARP, backward_warp, double, project_flow
+from vsrrin.nets.warp import SHARP, backward_warp, blend, double, project_flow
 
 SIZE_MULTIPLE = 2
 _KEY = "plain"
@@ -59,7 +59,7 @@ class Plain(nn.Module):
         to_0, to_1 = project_flow(estimate[:, :2], estimate[:, 2:], t)
         warped0 = backward_warp(img0, double(to_0 * 2), SHARP)
         warped1 = backward_warp(img1, double(to_1 * 2), SHARP)
-        return torch.lerp(warped0, warped1, t)
+        return blend(warped0, warped1, t)
 
     def forward(self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor) -> Tensor:
         """`estimate` and `synthesize` in a row."""

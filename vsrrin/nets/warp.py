@@ -9,7 +9,7 @@ everything here is float32 whatever the arguments are.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+
+from vsrrin.layout import as_planes, interleaved, merged
 
 _OPENCV_LIMIT = 2**15 - 1
 """OpenCV's remap takes pictures of sides below this,"""
@@ -113,7 +115,7 @@ def double(x: Tensor) -> Tensor:
     """(N, C, H, W) at twice the height and width, bilinear; values as they are."""
     if _may_use_opencv(x) and x.shape[0] == 1 and x.shape[1] <= _OPENCV_CHANNELS and x.dtype == torch.float32:
         size = 2 * x.shape[3], 2 * x.shape[2]
-        return _planes(cv2.resize(_interleaved(x[0]), size, interpolation=cv2.INTER_LINEAR))
+        return as_planes(cv2.resize(interleaved(x[0]), size, interpolation=cv2.INTER_LINEAR))
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
@@ -121,7 +123,7 @@ def halve(image: Tensor) -> Tensor:
     """(N, C, H, W), H and W even, at half the height and width: means of two by two pixels."""
     if _may_use_opencv(image) and image.shape[0] == 1 and image.shape[1] <= _OPENCV_CHANNELS:
         size = image.shape[3] // 2, image.shape[2] // 2
-        return _planes(cv2.resize(_interleaved(image[0]), size, interpolation=cv2.INTER_AREA))
+        return as_planes(cv2.resize(interleaved(image[0]), size, interpolation=cv2.INTER_AREA))
     return F.avg_pool2d(image.float(), 2)
 
 
@@ -133,11 +135,6 @@ def _may_use_opencv(*tensors: Tensor) -> bool:
         and all(type(x) is Tensor and x.device.type == "cpu" and max(x.shape[-2:]) < _OPENCV_LIMIT for x in tensors)
         and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     )
-
-
-def _planes(picture: Any) -> Tensor:
-    """(H, W) or (H, W, C) as (1, C, H, W), a view."""
-    return torch.from_numpy(np.atleast_3d(picture)).permute(2, 0, 1)[None]
 
 
 def _suits_opencv(image: Tensor, flow: Tensor, arithmetic: WarpArithmetic) -> bool:
@@ -152,7 +149,7 @@ def _suits_opencv(image: Tensor, flow: Tensor, arithmetic: WarpArithmetic) -> bo
 def _by_opencv(image: Tensor, flow: Tensor, arithmetic: WarpArithmetic) -> Tensor:
     samples = []
     for sample, moved in zip(image, flow, strict=True):
-        by = _interleaved(moved)
+        by = interleaved(moved)
         parts = [_remap(_three_or(part), by, arithmetic) for part in sample.split(_OPENCV_CHANNELS)]
         samples.append(torch.from_numpy(parts[0] if len(parts) == 1 else np.concatenate(parts, -1)))
     stacked = samples[0][None] if len(samples) == 1 else torch.stack(samples)
@@ -166,21 +163,9 @@ def _remap(picture: NDArray[np.float32], by: NDArray[np.float32], arithmetic: Wa
     return np.asarray(warped, np.float32).reshape(picture.shape)
 
 
-def _interleaved(planes: Tensor) -> NDArray[np.float32]:
-    """(C, H, W) as OpenCV takes pictures, (H, W, C) float32; a view where the memory is in this order."""
-    planes = planes.detach().float()
-    picture = planes.permute(1, 2, 0)
-    return np.asarray(picture.numpy()) if picture.is_contiguous() else _merged(list(planes))
-
-
 def _three_or(part: Tensor) -> NDArray[np.float32]:
-    """`_interleaved`, but three channels in place of two, for which OpenCV rounds positions to 1/32 pixel."""
-    return _merged([*part.float(), part[1].float()]) if part.shape[0] == 2 else _interleaved(part)
-
-
-def _merged(planes: list[Tensor]) -> NDArray[np.float32]:
-    """A quarter of the time of a transposed copy."""
-    return np.asarray(cv2.merge([plane.contiguous().numpy() for plane in planes]), np.float32)
+    """`interleaved`, but three channels in place of two, for which OpenCV rounds positions to 1/32 pixel."""
+    return merged([*part.float(), part[1].float()]) if part.shape[0] == 2 else interleaved(part)
 
 
 def project_flow(flow_0_1: Tensor, flow_1_0: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
@@ -194,6 +179,26 @@ def project_flow(flow_0_1: Tensor, flow_1_0: Tensor, t: Tensor) -> tuple[Tensor,
     Returns:
         Flow from t to frame 0 and from t to frame 1, both (N, 2, H, W) in pixels.
     """
+    if _may_use_opencv(flow_0_1, flow_1_0) and len(flow_0_1) == 1 and t.device.type == "cpu":
+        forth, back, time = interleaved(flow_0_1[0]), interleaved(flow_1_0[0]), float(t)
+        shares = ((time - 1) * time, time * time), ((1 - time) ** 2, (time - 1) * time)
+        to_0, to_1 = (as_planes(cv2.addWeighted(forth, there, back, here, 0)) for there, here in shares)
+        return to_0, to_1
     to_0 = t * t * flow_1_0 - (1 - t) * t * flow_0_1
     to_1 = (1 - t) * (1 - t) * flow_0_1 - t * (1 - t) * flow_1_0
     return to_0, to_1
+
+
+def blend(first: Tensor, second: Tensor, t: Tensor) -> Tensor:
+    """(1 - t) * first + t * second; may be written over ``first``.
+
+    Args:
+        first: (N, C, H, W) float32.
+        second: Likewise.
+        t: (N, 1, 1, 1).
+    """
+    if _may_use_opencv(first, second) and len(first) == 1 and t.device.type == "cpu":
+        time = float(t)
+        a, b = interleaved(first[0]), interleaved(second[0])
+        return as_planes(cv2.addWeighted(a, 1 - time, b, time, 0, dst=a))
+    return torch.lerp(first, second, t)
