@@ -41,6 +41,7 @@ class Recorder:
     limit: float = float("inf")
     estimates: list[torch.Size] = field(default_factory=list)
     syntheses: list[torch.Size] = field(default_factory=list)
+    shares: list[torch.Size] = field(default_factory=list)
     peaks: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -53,6 +54,11 @@ class Recorder:
     def estimate(self, img0: Tensor, img1: Tensor, flow: Tensor | None) -> Tensor:
         self.estimates.append(img0.shape)
         return self.inner.estimate(img0, img1, flow)
+
+    def share(self, img0: Tensor, img1: Tensor, estimate: Tensor) -> Tensor:
+        self.shares.append(img0.shape)
+        self._check(img0)
+        return self.inner.share(img0, img1, estimate)
 
     def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
         self.syntheses.append(img0.shape)

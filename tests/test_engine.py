@@ -53,6 +53,32 @@ def test_motion_is_estimated_once_for_all_time_steps(lite: Model) -> None:
     assert (len(backend.estimates), len(backend.syntheses)) == (1, 3)
 
 
+def test_residues_are_found_once_a_pair_where_it_has_several_new_frames(lite: Model) -> None:
+    for tile in (None, (64, 64)):
+        notes = recorder(lite)
+        engine = Interpolator(lite, backend=notes, several=True, tile=tile, overlap=16)
+        given = middle(96, 128, 0), middle(96, 128, 1)
+        found = engine.interpolate(*given, [0.25, 0.5, 0.75])
+        tiles = len(engine.plan(96, 128).grid.tiles)
+        assert (len(notes.estimates), len(notes.shares), len(notes.syntheses)) == (tiles, tiles, 3 * tiles)
+        own = Interpolator(lite, device="cpu", precision="fp32", tile=tile, overlap=16).interpolate(*given, [0.25, 0.5])
+        assert torch.allclose(found[1], own[1], atol=1e-5)
+        assert 0 < (found[0] - own[0]).abs().max() < 0.2
+        for t, frame in zip((0.25, 0.5, 0.75), found, strict=True):
+            assert inner(frame - middle(96, 128, t)).abs().max() < 0.05
+
+
+def test_one_new_frame_is_made_with_residues_of_its_own_time(lite: Model) -> None:
+    given = middle(64, 96, 0), middle(64, 96, 1)
+    notes = recorder(lite)
+    Interpolator(lite, backend=notes).interpolate(*given, [0.25])
+    assert len(notes.syntheses) == 1 and not notes.shares
+    draft = checkpoint.load("draft")
+    notes = recorder(draft)
+    Interpolator(draft, backend=notes, several=True).interpolate(*given, [0.25, 0.5])
+    assert len(notes.syntheses) == 2 and not notes.shares  # it has no residues
+
+
 def test_pairs_are_kept_within_the_bound(lite: Model) -> None:
     engine = Interpolator(lite, cache_bytes=1_000_000)
     images = engine.ready(texture(64, 80)), engine.ready(texture(64, 80, MOTION))

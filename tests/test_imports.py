@@ -38,7 +38,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.nets.residue": ("nets.unet nets.warp", "torch"),
     "vsrrin.nets.rrin": ("nets.residue nets.spec nets.unet nets.warp", "torch"),
     "vsrrin.nets.lite": ("errors nets.warp", "torch"),
-    "vsrrin.nets.candidates": ("nets.lite nets.unet nets.warp", "torch"),
+    "vsrrin.nets.candidates": ("layout nets.lite nets.unet nets.warp", "torch"),
     "vsrrin.nets.rrin_lite": ("nets.candidates nets.lite nets.spec nets.stacks nets.unet nets.warp", "torch"),
     "vsrrin.nets.rrin_lite_quick": ("nets.candidates nets.lite nets.spec nets.stacks nets.unet nets.warp", "torch"),
     "vsrrin.nets.plain": ("nets.spec nets.unet nets.warp", "torch"),

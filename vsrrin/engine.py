@@ -1,8 +1,8 @@
 """The engine: frame pairs in, new frames out. Plain tensors, no VapourSynth.
 
-For each pair it estimates motion once and reuses it for every time step. Large frames go through the network in tiles,
-by choice or because memory demands it; motion from optical flow is estimated on the whole frame before tiling, so that
-tiles see long motion.
+For each pair it estimates motion once and reuses it for every time step, and so it does with a network's residues where
+there are several and the network can. Large frames go through the network in tiles, by choice or because memory demands
+it; motion from optical flow is estimated on the whole frame before tiling, so that tiles see long motion.
 """
 
 import logging
@@ -60,6 +60,7 @@ class Interpolator:
         batch: Tiles or time steps that go through the network in one call.
         preset: DIS settings for networks that take their flow from outside; ``None`` for those of the network.
         cache_bytes: Bytes of prepared pairs kept for further time steps.
+        several: Whether pairs have several new frames: networks that can then find their residues once a pair.
         log: Is told in words what was chosen; the default logs to "vsrrin".
         backend: Replaces the default backend.
         mover: Replaces the device's own copies.
@@ -81,6 +82,7 @@ class Interpolator:
         batch: int = 1,
         preset: Preset | None = None,
         cache_bytes: int = CACHE_BYTES,
+        several: bool = False,
         log: Callable[[str], None] | None = None,
         backend: Backend | None = None,
         mover: Mover | None = None,
@@ -90,6 +92,7 @@ class Interpolator:
         if check_scale(scale) not in (None, 1) and not self._scaled:
             raise ArgumentError(f"scale must be 1 or None for {self.spec.name}, not {scale}: it has no flow to scale")
         self._batch = check_batch(batch)
+        self._shares = several and self.spec.shares
         if backend is None:
             place = resolve_device(device)
             backend = TorchBackend(model.net, model.spec, place, resolve_precision(precision, place, model.spec))
@@ -169,9 +172,6 @@ class Interpolator:
         image, there = self._upload(padded)
         return Picture(image, size, low, high, seen, there)
 
-    def pair(self, key: Hashable, load: Callable[[], tuple[Picture, Picture]]) -> Pair:
-        """The prepared pair of ``key``, from the cache or from the frames that ``load()`` returns."""
-        return self._pairs.get(key, lambda: self.prepare(*load()))
     def _empty(self, height: int, width: int) -> Tensor:
         """Memory for a source frame on the CPU, (1, 3, height, width)."""
         if self.spec.external_flow and self.device.type == "cpu":
@@ -179,6 +179,9 @@ class Interpolator:
             return self._memory.empty(1, height, width, 3).permute(0, 3, 1, 2)
         return self._memory.empty(1, 3, height, width)
 
+    def pair(self, key: Hashable, load: Callable[[], tuple[Picture, Picture]]) -> Pair:
+        """The prepared pair of ``key``, from the cache or from the frames that ``load()`` returns."""
+        return self._pairs.get(key, lambda: self.prepare(*load()))
 
     def prepare(self, left: Picture, right: Picture) -> Pair:
         """Does all that does not depend on the time step: optical flow and the network's ``estimate``.
@@ -306,6 +309,8 @@ class Interpolator:
                 img0, img1 = _cut(pair.img0, group), _cut(pair.img1, group)
                 outer = None if pair.flow is None else _cut(pair.flow, group, factor=2)
                 estimates = self._backend.estimate(img0, img1, outer)
+                if self._shares:
+                    estimates = self._backend.share(img0, img1, estimates)
                 pair.estimates += estimates.chunk(len(group))
         pair.plan = plan
 

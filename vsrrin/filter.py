@@ -304,11 +304,14 @@ def _make_engines(
     arithmetic: str | None,
     options: dict[str, Any],
 ) -> list[Interpolator]:
-    """The engines of one filter; ``several`` says that a pair gives more than one new frame, so that caching pays."""
+    """The engines of one filter; ``several`` says that a pair gives more than one new frame, so that caching pays, and
+    finding residues once a pair."""
     networks = shared_by(model, device=device, precision=precision, backend=backend, arithmetic=arithmetic)
     cache_bytes = CACHE_BYTES if several else 0
     engines = [
-        Interpolator(network.model, backend=network.backend, log=say, cache_bytes=cache_bytes, **options)
+        Interpolator(
+            network.model, backend=network.backend, log=say, cache_bytes=cache_bytes, several=several, **options
+        )
         for network in networks
     ]
     for engine in engines:

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from tests.conftest import texture
 from vsrrin.errors import FrameSizeError
 from vsrrin.nets.candidates import (
     PLANES,
@@ -16,6 +17,7 @@ from vsrrin.nets.candidates import (
     enlarged,
     frame_weights,
     mixed,
+    moved,
     prior,
 )
 from vsrrin.nets.warp import EXACT, SHARP, backward_warp
@@ -36,6 +38,9 @@ class NoPicture(CandidateNet):
     def picture(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
         raise AssertionError("not asked for")
 
+    def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+        raise AssertionError("not asked for")
+
 
 def test_estimate_is_the_flow_and_how_far_its_directions_disagree(pair):
     estimate = NoPicture().estimate(pair.img0, pair.img1, pair.flow)
@@ -50,6 +55,21 @@ def test_estimate_is_the_flow_and_how_far_its_directions_disagree(pair):
 def test_flow_of_another_shape_is_refused(pair):
     with pytest.raises(FrameSizeError, match=r"NoPicture.estimate: flow must have shape \(1, 4, 32, 48\)"):
         NoPicture().estimate(pair.img0, pair.img1, pair.flow[:, :2])
+
+
+@pytest.mark.parametrize("t", [0.25, 0.5, 0.875])
+def test_residues_of_the_middle_are_moved_along_and_those_of_flow_grow_with_time(t):
+    dx, dy = 4.0, -8.0
+    motion = Motion.of(constant(dx, dy, -dx, -dy, height=48, width=64), time(t))
+    middle = texture(48, 64)[:, :1].expand(1, 28, 48, 64) * torch.linspace(1, 2, 28).view(1, -1, 1, 1)
+    result = torch.cat(moved(middle, motion, time(t)), 1)
+    # A point that is at p at time t is at p + (1/2 - t) v in the middle.
+    by = -(0.5 - t) * dx, -(0.5 - t) * dy
+    expected = texture(48, 64, by)[:, :1] * torch.linspace(1, 2, 28).view(1, -1, 1, 1)
+    expected = torch.cat((expected[:, :2] * 2 * t, expected[:, 2:4] * 2 * (1 - t), expected[:, 4:]), 1)
+    inner = (..., slice(8, -8), slice(8, -8))
+    assert (result - expected)[inner].abs().max() < 0.02
+    assert (result - middle)[inner].abs().max() < 1e-6 if t == 0.5 else (result - middle)[inner].abs().max() > 0.1
 
 
 @pytest.mark.parametrize("t", [0.25, 0.5])

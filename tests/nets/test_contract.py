@@ -39,6 +39,28 @@ def test_shape_type_and_range(spec, live_net, pair):
     assert -beyond <= out.min() < out.max() <= 1 + beyond
 
 
+def test_residues_of_a_pair_serve_all_its_times(spec, live_net, pair):
+    net = live_net(spec)
+    assert spec.shares == hasattr(net, "share")
+    if not spec.shares:
+        return
+    estimate = net.estimate(pair.img0, pair.img1, *pair.extra(spec))
+    shared = net.share(pair.img0, pair.img1, estimate)
+    assert shared.shape[2:] == estimate.shape[2:] and torch.equal(shared[:, : estimate.shape[1]], estimate)
+    own, found = (
+        {t: net.synthesize(pair.img0, pair.img1, x, pair.time(t)) for t in (0.25, 0.5)} for x in (estimate, shared)
+    )
+    assert torch.allclose(found[0.5], own[0.5], atol=1e-5)
+    # Random weights see noise; so what there is to compare with is how much they add at all.
+    plain = net.synthesize(
+        pair.img0, pair.img1, torch.cat((estimate, torch.zeros_like(shared[:, 6:])), 1), pair.time(0.25)
+    )
+    added, missed = ((x - own[0.25])[..., 8:-8, 8:-8].square().mean() for x in (plain, found[0.25]))
+    assert 0 < missed < added
+    twice = net.share(*(torch.cat((x, x)) for x in (pair.img0, pair.img1, estimate)))
+    assert torch.allclose(twice, torch.cat((shared, shared)), atol=1e-4)
+
+
 def test_smallest_size(spec, live_net, pair):
     m = spec.size_multiple
     extra = tuple(x[..., : m // 2, : m // 2] for x in pair.extra(spec))

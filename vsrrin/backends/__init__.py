@@ -21,6 +21,10 @@ class Backend(Protocol):
         """The net contract's ``estimate``; ``flow`` (N, 4, H/2, W/2) for nets with ``external_flow``."""
         ...
 
+    def share(self, img0: Tensor, img1: Tensor, estimate: Tensor) -> Tensor:
+        """The net contract's ``share``, of nets that have one: what ``synthesize`` takes in place of the estimate."""
+        ...
+
     def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
         """The net contract's ``synthesize``: (N, 3, H, W) float32; t (N, 1, 1, 1) float32 in (0, 1)."""
         ...

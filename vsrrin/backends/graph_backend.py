@@ -22,7 +22,7 @@ from ..nets.spec import NetSpec
 from .torch_backend import TorchBackend
 
 _KEPT = 8
-"""Recordings kept: two for each size of frames or tiles. Each keeps the memory that the network worked in."""
+"""Recordings kept: two or three for each size of frames or tiles. Each keeps the memory that the network worked in."""
 _WARM_UP = 2
 """Runs before a recording: libraries choose their kernels in the first ones."""
 
@@ -89,6 +89,10 @@ class GraphBackend(TorchBackend):
         if flow is None:
             return self._run("estimate", lambda *x: TorchBackend.estimate(self, x[0], x[1], None), img0, img1)
         return self._run("estimate", lambda *x: TorchBackend.estimate(self, *x), img0, img1, flow)
+
+    def share(self, img0: Tensor, img1: Tensor, estimate: Tensor) -> Tensor:
+        """See :class:`vsrrin.backends.Backend`."""
+        return self._run("share", lambda *x: TorchBackend.share(self, *x), img0, img1, estimate)
 
     def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
         """See :class:`vsrrin.backends.Backend`."""

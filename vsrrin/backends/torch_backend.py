@@ -43,6 +43,11 @@ class TorchBackend:
         with torch.inference_mode():
             return cast(Tensor, self._net.estimate(*arguments))
 
+    def share(self, img0: Tensor, img1: Tensor, estimate: Tensor) -> Tensor:
+        """See :class:`vsrrin.backends.Backend`."""
+        with torch.inference_mode():
+            return cast(Tensor, self._net.share(img0, img1, estimate))
+
     def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
         """See :class:`vsrrin.backends.Backend`."""
         with torch.inference_mode():

@@ -7,6 +7,10 @@ residues).
 What flow says depends on where it is read: at the pixel itself (Super SloMo's projection, wrong beside a moving edge),
 or at the point that passes the pixel at that time by the flow of frame 0, or by that of frame 1. Near edges and
 occlusions one of the three is right as a rule, so each of them brings its pixel of each frame: six candidates.
+
+What a network adds to that, its residues, depends on the time. Where a pair has several new frames, residues found once
+at the middle do for all of them when they are moved along: no worse than those found at each time, on fast motion
+better, as networks see candidates best in the middle.
 """
 
 from abc import ABC, abstractmethod
@@ -16,14 +20,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vsrrin.layout import as_planes, merged
 from vsrrin.nets.lite import disagreement
 from vsrrin.nets.unet import check_inputs
 from vsrrin.nets.warp import SHARP, backward_warp, double, project_flow
 
 SIZE_MULTIPLE = 16
 KINDS = 3
+ESTIMATED = 6
+"""Channels of what `CandidateNet.estimate` returns."""
 PLANES = 2 * KINDS
 """Candidates: from frame 0 and frame 1, by each kind of flow."""
+_MIDDLE = 0.5
 _LATE = -2.0
 """Logit, at first, of the candidates from flow read elsewhere."""
 _TINY = 1e-4
@@ -91,13 +99,27 @@ class CandidateNet(nn.Module, ABC):
         forth, back = flow[:, :2], flow[:, 2:]
         return torch.cat((flow, disagreement(forth, back), disagreement(back, forth)), 1)
 
+    def share(self, img0: Tensor, img1: Tensor, estimate: Tensor) -> Tensor:
+        """The estimate with the residues of the pair's middle, for all times of a pair that has several.
+
+        Args:
+            img0: Frame 0, (N, 3, H, W) float32, nominally in [0, 1].
+            img1: Frame 1, likewise.
+            estimate: What `estimate` returned for them.
+
+        Returns:
+            (N, 6 + R, H/2, W/2) float32, for `synthesize` in place of the estimate.
+        """
+        t = torch.full((1, 1, 1, 1), _MIDDLE, device=img0.device).expand(img0.shape[0], -1, -1, -1)
+        return torch.cat((estimate, self.residues(img0, img1, estimate, t)), 1)
+
     def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
         """The frame at t.
 
         Args:
             img0: Frame 0, (N, 3, H, W) float32, nominally in [0, 1].
             img1: Frame 1, likewise.
-            estimate: What `estimate` returned for them.
+            estimate: What `estimate` or `share` returned for them.
             t: (N, 1, 1, 1) float32 in (0, 1).
 
         Returns:
@@ -114,9 +136,34 @@ class CandidateNet(nn.Module, ABC):
     def picture(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
         """`synthesize`, of arguments that fit."""
 
+    @abstractmethod
+    def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+        """What the network adds at t, (N, R, H/2, W/2) float32: to the projected flow to both frames (4 channels), to
+        the logits of the candidates (4 pixels of each), and maybe more."""
+
     def forward(self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor) -> Tensor:
         """`estimate` and `synthesize` in a row."""
         return self.synthesize(img0, img1, self.estimate(img0, img1, flow), t)
+
+
+def moved(residues: Tensor, motion: Motion, t: Tensor) -> list[Tensor]:
+    """Residues of the middle at another time.
+
+    Args:
+        residues: What `CandidateNet.residues` returned for t = 1/2.
+        motion: At t.
+        t: (N, 1, 1, 1).
+
+    Returns:
+        Those of t, by fours of channels: of the flow, then what is to be enlarged to a plane each. They are found where
+        the point was or will be at the middle; of the flow's, which grow with time, the part that fits.
+    """
+    way, fours = (_MIDDLE - t) * motion.mean, residues.shape[1] // 4
+    if residues.device.type == "cpu":  # as many channels as OpenCV takes at once
+        delta, *planes = [backward_warp(part, way) for part in residues.chunk(fours, 1)]
+    else:
+        delta, *planes = backward_warp(residues, way).chunk(fours, 1)
+    return [delta * torch.cat((t, t, 1 - t, 1 - t), 1) / _MIDDLE, *planes]
 
 
 def candidates(img0: Tensor, img1: Tensor, flows: Flows) -> list[Tensor]:
@@ -139,10 +186,18 @@ def mixed(planes: list[Tensor], weights: Tensor) -> Tensor:
     """The candidates (N, 3, H, W) by their weights, (N, PLANES, H, W)."""
     if torch.is_grad_enabled():
         return torch.stack([weights[:, k : k + 1] * plane for k, plane in enumerate(planes)]).sum(0)
-    picture = planes[0].contiguous() * weights[:, :1]
+    picture = planes[0] * _wide(weights[:, :1])
     for k, plane in enumerate(planes[1:], 1):
-        picture.addcmul_(plane, weights[:, k : k + 1])
+        picture.addcmul_(plane, _wide(weights[:, k : k + 1]))
     return picture
+
+
+def _wide(weight: Tensor) -> Tensor:
+    """(N, 1, H, W), on the CPU three times in a row: candidates have their channels innermost there, and what has the
+    same order in memory is multiplied in two thirds of the time."""
+    if weight.device.type != "cpu" or len(weight) > 1:
+        return weight
+    return as_planes(merged([weight[0, 0]] * 3))
 
 
 def frame_weights(logits: Tensor) -> Tensor:

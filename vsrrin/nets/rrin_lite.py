@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsrrin.nets.candidates import (
+    ESTIMATED,
     KINDS,
     PLANES,
     SIZE_MULTIPLE,
@@ -25,6 +26,7 @@ from vsrrin.nets.candidates import (
     candidates,
     enlarged,
     mixed,
+    moved,
     prior,
 )
 from vsrrin.nets.lite import ResidualConv, check_levels, count_of, leaky_conv, stack, start_at_zero
@@ -121,14 +123,34 @@ class RRINLite(CandidateNet):
 
     def picture(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
         """See `CandidateNet.synthesize`."""
+        if estimate.shape[1] > ESTIMATED:
+            motion = Motion.of(estimate, t)
+            delta, *parts = moved(estimate[:, ESTIMATED:], motion, t)
+            planes = candidates(img0, img1, motion.flows(t, delta))
+            whole = torch.cat([enlarged(part, 2) for part in parts], 1)
+            logits = whole[:, :PLANES]
+            # The picture's residue belongs to the middle; at the frames themselves there is nothing to mend.
+            residue = whole[:, PLANES:] * (4 * t * (1 - t))
+        else:
+            flows = self.flows(img0, img1, estimate, t)
+            planes = candidates(img0, img1, flows)
+            out = self._choice(planes, flows, estimate, t)
+            logits, residue = frame_logits(out), enlarged(out[:, 4 * PLANES :], 2)
+        return mixed(planes, torch.softmax(logits + prior(t), 1)) + residue
+
+    def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+        """See `CandidateNet.residues`; 40 channels, the last 12 of the picture."""
         flows = self.flows(img0, img1, estimate, t)
-        planes = candidates(img0, img1, flows)
+        out = self._choice(candidates(img0, img1, flows), flows, estimate, t)
+        motion, refined = Motion.of(estimate, t), flows[0]
+        return torch.cat((refined[0] - motion.to_0, refined[1] - motion.to_1, out), 1)
+
+    def _choice(self, planes: list[Tensor], flows: Flows, estimate: Tensor, t: Tensor) -> Tensor:
         maps = [(to_0 - to_1) * _OFFSET for to_0, to_1 in flows]
         maps += [backward_warp(estimate[:, 4 + k : 5 + k], flows[0][k]) for k in (0, 1)]
         maps.append(t.expand(-1, 1, *estimate.shape[2:]))
-        out = self.choose(stack(planes, maps, self.dtype))
-        weights = torch.softmax(frame_logits(out) + prior(t), 1)
-        return mixed(planes, weights) + enlarged(out[:, 4 * PLANES :], 2)
+        result: Tensor = self.choose(stack(planes, maps, self.dtype))
+        return result
 
     def flows(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Flows:
         """Flow from t to both frames, the projected one refined."""
@@ -185,4 +207,5 @@ SPEC = NetSpec(
     detect=_detect,
     build=_build,
     default=RRINLite,
+    shares=True,
 )

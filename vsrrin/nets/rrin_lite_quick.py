@@ -13,9 +13,21 @@ from collections.abc import Mapping
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsrrin.nets.candidates import PLANES, SIZE_MULTIPLE, CandidateNet, Motion, candidates, enlarged, mixed, prior
+from vsrrin.nets.candidates import (
+    ESTIMATED,
+    PLANES,
+    SIZE_MULTIPLE,
+    CandidateNet,
+    Motion,
+    candidates,
+    enlarged,
+    mixed,
+    moved,
+    prior,
+)
 from vsrrin.nets.lite import ResidualConv, check_levels, count_of, leaky_conv, stack, start_at_zero
 from vsrrin.nets.spec import NetSpec
 from vsrrin.nets.stacks import mark_stack
@@ -88,10 +100,19 @@ class QuickLite(CandidateNet):
     def picture(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
         """See `CandidateNet.synthesize`."""
         motion = Motion.of(estimate, t)
-        out = self.weigher(self._seen(img0, img1, estimate, motion, t))
-        flows = motion.flows(t, enlarged(out[:, 16 * PLANES :], 2))
-        weights = torch.softmax(enlarged(out[:, : 16 * PLANES], 4) + prior(t), 1)
-        return mixed(candidates(img0, img1, flows), weights)
+        if estimate.shape[1] > ESTIMATED:
+            delta, *planes = moved(estimate[:, ESTIMATED:], motion, t)
+            logits = torch.cat([enlarged(plane, 2) for plane in planes], 1)
+        else:
+            out = self.weigher(self._seen(img0, img1, estimate, motion, t))
+            delta, logits = enlarged(out[:, 16 * PLANES :], 2), frame_logits(out)
+        weights = torch.softmax(logits + prior(t), 1)
+        return mixed(candidates(img0, img1, motion.flows(t, delta)), weights)
+
+    def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+        """See `CandidateNet.residues`; 28 channels."""
+        out = self.weigher(self._seen(img0, img1, estimate, Motion.of(estimate, t), t))
+        return torch.cat((enlarged(out[:, 16 * PLANES :], 2), F.pixel_unshuffle(frame_logits(out), 2)), 1)
 
     def _seen(self, img0: Tensor, img1: Tensor, estimate: Tensor, motion: Motion, t: Tensor) -> Tensor:
         """What the network looks at, (N, 116, H/4, W/4)."""
@@ -145,5 +166,6 @@ SPEC = NetSpec(
     detect=_detect,
     build=_build,
     default=QuickLite,
+    shares=True,
     flow_preset="fast",
 )

@@ -59,5 +59,7 @@ class NetSpec:
     flow_preset: str = "fine"
     """Settings of DIS that find the flow for ``external_flow``, a name of :data:`vsrrin.motion.PRESETS`: weights have
     learned to live with the errors of one of them."""
+    shares: bool = False
+    """Whether the network has a ``share``, which finds once a pair what ``synthesize`` finds at each t otherwise."""
     parts: tuple[Part, ...] = ()
     """The files its weights are put together from, where they are published in several."""
