@@ -40,6 +40,10 @@ PICTURE_BYTES = 2**28
 IDLE_BYTES = 2**28
 """Bytes of memory for frames that an engine keeps for the next ones."""
 
+_SHARING = 2
+"""How many times the memory a network takes while it finds residues for all times: they are kept beside their parts,
+and beside those of the pairs that are kept."""
+
 FINEST_BISECTION = 8
 """Networks that know only the middle of a pair reach times of this denominator, by taking middles of middles."""
 
@@ -102,7 +106,7 @@ class Interpolator:
         self._planner = Planner(
             name=self.spec.name,
             size_multiple=self.spec.size_multiple,
-            bytes_per_pixel=self._backend.bytes_per_pixel,
+            bytes_per_pixel=self._backend.bytes_per_pixel * (_SHARING if self._shares else 1),
             device=self.device,
             scale=scale,
             tile=check_tile(tile),

@@ -38,7 +38,7 @@ class NoPicture(CandidateNet):
     def picture(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
         raise AssertionError("not asked for")
 
-    def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+    def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> tuple[Tensor]:
         raise AssertionError("not asked for")
 
 

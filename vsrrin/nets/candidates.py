@@ -14,6 +14,7 @@ better, as networks see candidates best in the middle.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -111,7 +112,7 @@ class CandidateNet(nn.Module, ABC):
             (N, 6 + R, H/2, W/2) float32, for `synthesize` in place of the estimate.
         """
         t = torch.full((1, 1, 1, 1), _MIDDLE, device=img0.device).expand(img0.shape[0], -1, -1, -1)
-        return torch.cat((estimate, self.residues(img0, img1, estimate, t)), 1)
+        return torch.cat((estimate, *self.residues(img0, img1, estimate, t)), 1)
 
     def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
         """The frame at t.
@@ -137,9 +138,9 @@ class CandidateNet(nn.Module, ABC):
         """`synthesize`, of arguments that fit."""
 
     @abstractmethod
-    def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
-        """What the network adds at t, (N, R, H/2, W/2) float32: to the projected flow to both frames (4 channels), to
-        the logits of the candidates (4 pixels of each), and maybe more."""
+    def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Sequence[Tensor]:
+        """What the network adds at t, R channels of (N, ..., H/2, W/2) float32: to the projected flow to both frames
+        (4), to the logits of the candidates (4 pixels of each), and maybe more."""
 
     def forward(self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor) -> Tensor:
         """`estimate` and `synthesize` in a row."""
@@ -150,7 +151,7 @@ def moved(residues: Tensor, motion: Motion, t: Tensor) -> list[Tensor]:
     """Residues of the middle at another time.
 
     Args:
-        residues: What `CandidateNet.residues` returned for t = 1/2.
+        residues: What `CandidateNet.residues` returned for t = 1/2, (N, R, H/2, W/2).
         motion: At t.
         t: (N, 1, 1, 1).
 

@@ -138,12 +138,12 @@ class RRINLite(CandidateNet):
             logits, residue = frame_logits(out), enlarged(out[:, 4 * PLANES :], 2)
         return mixed(planes, torch.softmax(logits + prior(t), 1)) + residue
 
-    def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+    def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See `CandidateNet.residues`; 40 channels, the last 12 of the picture."""
         flows = self.flows(img0, img1, estimate, t)
         out = self._choice(candidates(img0, img1, flows), flows, estimate, t)
         motion, refined = Motion.of(estimate, t), flows[0]
-        return torch.cat((refined[0] - motion.to_0, refined[1] - motion.to_1, out), 1)
+        return refined[0] - motion.to_0, refined[1] - motion.to_1, out
 
     def _choice(self, planes: list[Tensor], flows: Flows, estimate: Tensor, t: Tensor) -> Tensor:
         maps = [(to_0 - to_1) * _OFFSET for to_0, to_1 in flows]

@@ -109,10 +109,10 @@ class QuickLite(CandidateNet):
         weights = torch.softmax(logits + prior(t), 1)
         return mixed(candidates(img0, img1, motion.flows(t, delta)), weights)
 
-    def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+    def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """See `CandidateNet.residues`; 28 channels."""
         out = self.weigher(self._seen(img0, img1, estimate, Motion.of(estimate, t), t))
-        return torch.cat((enlarged(out[:, 16 * PLANES :], 2), F.pixel_unshuffle(frame_logits(out), 2)), 1)
+        return enlarged(out[:, 16 * PLANES :], 2), F.pixel_unshuffle(frame_logits(out), 2)
 
     def _seen(self, img0: Tensor, img1: Tensor, estimate: Tensor, motion: Motion, t: Tensor) -> Tensor:
         """What the network looks at, (N, 116, H/4, W/4)."""
