@@ -68,6 +68,15 @@ def test_residues_are_found_once_a_pair_where_it_has_several_new_frames(lite: Mo
             assert inner(frame - middle(96, 128, t)).abs().max() < 0.05
 
 
+def test_pairs_too_large_to_be_kept_have_no_common_residues(lite: Model) -> None:
+    given = middle(96, 128, 0), middle(96, 128, 1)
+    for cache_bytes, shares in ((96 * 128 * 120, 1), (96 * 128 * 120 - 1, 0)):
+        notes = recorder(lite)
+        engine = Interpolator(lite, backend=notes, several=True, cache_bytes=cache_bytes)
+        engine.interpolate(*given, [0.25, 0.5])
+        assert len(notes.shares) == shares and len(notes.syntheses) == 2
+
+
 def test_one_new_frame_is_made_with_residues_of_its_own_time(lite: Model) -> None:
     given = middle(64, 96, 0), middle(64, 96, 1)
     notes = recorder(lite)

@@ -47,6 +47,21 @@ def test_the_tiles_written_down_are_those_that_are_used(used: Tiles, tmp_path: P
     assert used == [(tiles["tile"], tiles["overlap"])]
 
 
+def test_tiles_are_smaller_where_pairs_have_several_new_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "budget", lambda device: 150 << 20)
+
+    def tile(**speed: Fraction) -> object:
+        settings = Settings(Path("clip"), tmp_path / "out.mkv", model="balanced", device="cpu", **speed)
+        found = prepare(settings, ClipSource(lambda: blank(vs.YUV420P8, fpsnum=24, fpsden=1), {})).signature["tiles"]
+        assert isinstance(found, dict)
+        return found["tile"]
+
+    whole = tile(factor=Fraction(2)), tile(fps=Fraction(48))
+    assert whole == (0, 0)
+    for tiles in (tile(factor=Fraction(3)), tile(fps=Fraction(60))):
+        assert isinstance(tiles, tuple | list) and tiles[0] * tiles[1] < 640 * 480
+
+
 def test_colours_and_alpha_have_the_same_tiles(used: Tiles, tmp_path: Path) -> None:
     source = ClipSource(lambda: blank(vs.RGB24).std.ClipToProp(blank(vs.GRAY8, color=99), "_Alpha"), {})
     outline_folder(Settings(Path("clip"), tmp_path / "out"), Images(source, None, has_alpha=True))

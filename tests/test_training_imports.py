@@ -57,7 +57,9 @@ ALLOWED: dict[str, tuple[str, str, str]] = {
     "training.losses": ("batch errors fused vgg", "", "torch"),
     "training.optim": ("errors recipe", "", "torch"),
     "training.teachers": ("batch errors recipe", "backends.torch_backend checkpoint", "torch"),
-    "training.steps": ("errors", "nets.spec nets.unet", "torch"),
+    "training.aids": ("errors", "nets.unet", "torch"),
+    "training.matching": ("aids errors", "nets.unet", "torch"),
+    "training.steps": ("aids errors", "nets.spec nets.unet", "torch"),
     # A run.
     "training.parallel": ("errors", "backends.torch_backend", "torch"),
     "training.feed": ("batch parallel recipe", "", "cv2 torch"),
@@ -74,7 +76,7 @@ ALLOWED: dict[str, tuple[str, str, str]] = {
         "torch",
     ),
     "training.trainer": (
-        "batch errors feed losses optim parallel recipe report sources start state steps teachers",
+        "aids batch errors feed losses matching optim parallel recipe report sources start state steps teachers",
         "",
         "torch",
     ),

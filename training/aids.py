@@ -89,6 +89,8 @@ def teach_levels(net: nn.Module) -> None:
     unet = getattr(net, "Flow_L", None)
     if type(unet) is not UNet:
         raise RecipeError("loss.flow_levels: this network finds no flow by a U-Net; leave the weight out, or make it 0")
+    if not any(value.requires_grad for value in unet.parameters()):
+        raise RecipeError("loss.flow_levels: model.frozen holds the U-Net that finds the flow; leave one of both out")
     heads = nn.ModuleList()
     for block in unet.up_path:
         wide = cast(nn.Conv2d, cast(UpBlock, block).up[1])
@@ -103,8 +105,13 @@ def teach_levels(net: nn.Module) -> None:
 
 
 def shown_by(net: nn.Module) -> list[Tensor]:
-    """What the U-Nets that are taught have shown in their last run."""
-    return [flow for unet in net.modules() if isinstance(unet, TaughtUNet) for flow in unet.shown]
+    """What the U-Nets that are taught have shown in their last run; they forget it."""
+    shown: list[Tensor] = []
+    for unet in net.modules():
+        if isinstance(unet, TaughtUNet):
+            shown += unet.shown
+            unet.shown = []  # it has a gradient, and a net that is copied must not
+    return shown
 
 
 def plain(net: nn.Module) -> nn.Module:

@@ -24,9 +24,9 @@ _SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2
 _GAUSSIAN = [math.exp(-(place**2) / (2 * 1.5**2)) for place in range(-5, 6)]
 _SSIM_WINDOW = [weight / sum(_GAUSSIAN) for weight in _GAUSSIAN]
 _AT_REST = 1e-3
+"""Pixels, below which the length of a flow error is smooth."""
 _FEW = 0.3
 """Share of the pixels below one of a coarser level that must count for it to count."""
-"""Pixels, below which the length of a flow error is smooth."""
 
 
 def l1(prediction: Tensor, target: Tensor) -> Tensor:

@@ -87,6 +87,8 @@ def join(device: str | None = None) -> Team:
     except ValueError as error:
         raise TrainingError(f"RANK, WORLD_SIZE, LOCAL_RANK and LOCAL_WORLD_SIZE must be numbers: {error}") from None
     place = resolve_device(device)
+    if place.type == "cuda":
+        torch.cuda.set_device(place)  # or pinning memory would begin to use the first one
     if world > 1:
         if place.type == "cuda":
             if local >= torch.cuda.device_count():

@@ -336,6 +336,8 @@ def _check_loss(recipe: Recipe) -> str | None:
 def _check_model(recipe: Recipe) -> str | None:
     if recipe.model.normalise and recipe.model.start is not None:
         return "model.normalise is for fresh weights, and model.from names others; leave one of them out"
+    if recipe.model.normalise and recipe.optim.batch == 1 and recipe.data.crop <= 16:
+        return "model.normalise needs more than one value at the coarsest level: a larger optim.batch or data.crop"
     if recipe.model.matching and not recipe.model.normalise:
         return "model.matching needs model.normalise = true"
     if recipe.model.matching and recipe.model.name not in _FLOW_BY_UNET:

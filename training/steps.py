@@ -109,6 +109,7 @@ class Weights:
                 each.to(memory_format=torch.contiguous_format)
         self.trained: list[Tensor] = [value for value in self.net.parameters() if value.requires_grad]
         self._run: list[Tensor] = [value for value in self.running.parameters() if value.requires_grad]
+        self._before: list[Tensor] = []
 
     @torch.no_grad()
     def collect(self) -> None:
@@ -139,10 +140,18 @@ class Weights:
             buffer.copy_(kept)
         self.spread()
 
-    def forget_gradients(self) -> None:
-        """Before a step."""
+    def begin(self) -> None:
+        """Before a step: no gradients yet."""
         for value in self.trained:
             value.grad = None
+        self._before = [buffer.clone() for buffer in self.running.buffers()]
+
+    @torch.no_grad()
+    def take_back(self) -> None:
+        """After a step that failed: means and variances of normalised layers as they were before it."""
+        for net in (self.running, self.net):
+            for buffer, before in zip(net.buffers(), self._before, strict=True):
+                buffer.copy_(before)
 
 
 def check_precision(precision: str, device: torch.device, spec: NetSpec) -> None:

@@ -225,7 +225,7 @@ class Trainer:
         """One step of the optimiser; whether any process wants to stop."""
         laps = Laps(self.team.device)
         optim.set_learning_rate(self.optimiser, optim.learning_rate(self.step, self.table))
-        self.weights.forget_gradients()
+        self.weights.begin()
         sums = dict.fromkeys(("loss", *self._objective.names), 0.0)
         stopping = False
         for left in reversed(range(self.table.accumulate)):
@@ -276,6 +276,7 @@ class Trainer:
     def _move(self, loss: float) -> float:
         """Move the weights by the gradient, unless it or the loss is not finite; the norm of the gradient."""
         if not math.isfinite(loss):
+            self.weights.take_back()
             self._guard.passes((loss,), self.step)
             return math.nan
         self._scaler.unscale_(self.optimiser)
@@ -285,6 +286,8 @@ class Trainer:
             self.weights.spread()
             if self.mean is not None:
                 self.mean.update(self.weights.net, self.step)
+        else:
+            self.weights.take_back()
         self._scaler.update()
         return gradient
 

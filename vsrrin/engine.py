@@ -44,6 +44,9 @@ _SHARING = 2
 """How many times the memory a network takes while it finds residues for all times: they are kept beside their parts,
 and beside those of the pairs that are kept."""
 
+_SHARED_BYTES = 120
+"""Bytes per pixel of a pair with residues, at most: of 3840x2160, in tiles, some 115 with what tiles share."""
+
 FINEST_BISECTION = 8
 """Networks that know only the middle of a pair reach times of this denominator, by taking middles of middles."""
 
@@ -96,7 +99,7 @@ class Interpolator:
         if check_scale(scale) not in (None, 1) and not self._scaled:
             raise ArgumentError(f"scale must be 1 or None for {self.spec.name}, not {scale}: it has no flow to scale")
         self._batch = check_batch(batch)
-        self._shares = several and self.spec.shares
+        self._shares, self._cache_bytes = several and self.spec.shares, cache_bytes
         if backend is None:
             place = resolve_device(device)
             backend = TorchBackend(model.net, model.spec, place, resolve_precision(precision, place, model.spec))
@@ -131,7 +134,7 @@ class Interpolator:
             t: Time steps in (0, 1).
 
         Returns:
-            One (1, 3, H, W) float32 tensor on the CPU per time step.
+            One (1, 3, H, W) float32 tensor on the CPU per time step, in any order in memory.
 
         Raises:
             ArgumentError: A time step outside (0, 1), or one that the network does not know.
@@ -313,10 +316,15 @@ class Interpolator:
                 img0, img1 = _cut(pair.img0, group), _cut(pair.img1, group)
                 outer = None if pair.flow is None else _cut(pair.flow, group, factor=2)
                 estimates = self._backend.estimate(img0, img1, outer)
-                if self._shares:
+                if self._shares and self._fits(plan):
                     estimates = self._backend.share(img0, img1, estimates)
                 pair.estimates += estimates.chunk(len(group))
         pair.plan = plan
+
+    def _fits(self, plan: Plan) -> bool:
+        """Whether a pair with its residues can be kept: if not, they would be found anew for every frame."""
+        height, width = plan.padder.padded
+        return height * width * _SHARED_BYTES <= self._cache_bytes
 
     def _estimate_small(self, img0: Tensor, img1: Tensor, scale: float) -> Tensor:
         """Flow (1, 4, H, W), pixels, of a network that finds it itself, estimated on pictures shrunk by ``scale``."""

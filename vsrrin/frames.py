@@ -203,7 +203,10 @@ def to_tensor(frame: vs.VideoFrame, colour: Colour, out: Tensor | None = None) -
     if planes[0].dtype == np.float16:  # which OpenCV does not know
         planes = [plane.astype(np.float32) for plane in planes]
     # Of RGB that is there already nothing is mixed: one sample that is no number would spoil three.
-    is_rgb = colour.is_float and colour.family != vs.YUV
+    is_gbr = colour.family == vs.YUV and colour.matrix == _RGB
+    is_rgb = colour.is_float and (is_gbr or colour.family != vs.YUV)
+    if is_rgb and is_gbr:
+        planes = [planes[2], planes[0], planes[1]]
     for top in range(0, frame.height, _BAND):
         rows = slice(top, min(top + _BAND, frame.height))
         parts = [_rows(plane, rows, frame) for plane in planes]

@@ -69,6 +69,8 @@ def maps_of(
 ) -> Maps:
     """The maps of a frame pair, made the way the filter makes new frames: same device, precision, tiles and scale.
 
+    The mask is that of the pair's only new frame; where there are several, that of their middle is moved along.
+
     Args:
         model: The network.
         img0: Frame 0, (1, 3, H, W) float32 RGB.

@@ -16,7 +16,7 @@ import vsrrin
 
 from . import retiming, segments
 from .checkpoint import locate
-from .clips import check_clip
+from .clips import check_clip, frame_rate
 from .cuts import SceneMode
 from .engine import Interpolator
 from .errors import ArgumentError, ConvertError, VsrrinError
@@ -236,7 +236,13 @@ def with_tiles(settings: Settings, clip: vs.VideoNode) -> Settings:
         return settings if settings.tile else replace(settings, overlap=None)
     grids = []
     for network in _networks(settings):
-        engine = Interpolator(network.model, backend=network.backend, scale=settings.scale, overlap=settings.overlap)
+        engine = Interpolator(
+            network.model,
+            backend=network.backend,
+            scale=settings.scale,
+            overlap=settings.overlap,
+            several=_several(settings.speed, clip),
+        )
         grids.append(engine.plan(clip.height, clip.width).grid)
         engine.close()
     # Several devices share the frames, which must not depend on whose turn it is: the least memory decides.
@@ -244,6 +250,13 @@ def with_tiles(settings: Settings, clip: vs.VideoNode) -> Settings:
     if len(grid.tiles) == 1:
         return replace(settings, tile=0, overlap=None)
     return replace(settings, tile=(grid.tiles[0].width, grid.tiles[0].height), overlap=grid.overlap)
+
+
+def _several(speed: Speed, clip: vs.VideoNode) -> bool:
+    """Whether pairs have several new frames, as far as can be told without all durations of a varying rate."""
+    rate = frame_rate(clip)
+    factor = speed.factor if speed.fps is None else None if rate is None else speed.fps / rate
+    return factor is None or factor > 2
 
 
 def _networks(settings: Settings) -> list[Shared]:

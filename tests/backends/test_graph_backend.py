@@ -81,10 +81,10 @@ def test_results_are_not_changed_by_the_next_call() -> None:
 def test_recordings_kept_have_a_bound(lite: Model) -> None:
     notes = Notes()
     engine = Interpolator(lite, backend=recorded(lite, notes))
-    sizes = [(64 + 16 * k, 64) for k in range(6)]
+    sizes = [(64 + 16 * k, 64) for k in range(8)]
     for size in [*sizes, sizes[-1], sizes[0]]:
         engine.interpolate(*frames(*size), [0.5])
-    assert notes.recordings == 2 * 7  # the last size is still known, the first was forgotten
+    assert notes.recordings == 2 * 9  # the last size is still known, the first was forgotten
 
 
 def test_what_cannot_be_recorded_is_run(lite: Model) -> None:
@@ -166,13 +166,30 @@ def test_what_the_device_replays_is_what_the_network_gives(device: str, name: st
     model = checkpoint.load(name)
     place = torch.device(device)
     backend, plain = (kind(model.net, model.spec, place, dtype) for kind in (GraphBackend, TorchBackend))
-    sizes = [(64, 96), (96, 64), (64, 64), (64, 80), (80, 96)]
+    sizes = [(64, 96), (96, 64), (64, 64), (64, 80), (80, 96), (96, 96), (80, 64)]
     for seed, size in enumerate([*sizes, sizes[-1], sizes[0], sizes[0]]):
         check(backend, plain, pair_of_chance(*size, seed, device), 0.2 + 0.1 * (seed % 5))
-    assert len(backend._recordings) == 8
+    assert len(backend._recordings) == 12
     assert None not in backend._recordings.values(), "was run without being recorded"
     backend.close()
     assert not backend._recordings
+
+
+@pytest.mark.usefixtures("any_pytorch")
+@pytest.mark.parametrize("device", DEVICES)
+def test_residues_of_a_pair_are_recorded_too(lite: Model, device: str) -> None:
+    backend, plain = (
+        kind(lite.net, lite.spec, torch.device(device), torch.float32) for kind in (GraphBackend, TorchBackend)
+    )
+    for seed in range(2):
+        img0, img1, flow = pair_of_chance(64, 96, seed, device)
+        t = torch.full((1, 1, 1, 1), 0.25, device=backend.device)
+        found, expected = (
+            each.synthesize(img0, img1, each.share(img0, img1, each.estimate(img0, img1, flow)), t)
+            for each in (backend, plain)
+        )
+        torch.testing.assert_close(found, expected, atol=0.0 if device == "cpu" else 5e-3, rtol=0)
+    assert len(backend._recordings) == 3 and None not in backend._recordings.values()
 
 
 @pytest.mark.usefixtures("any_pytorch")

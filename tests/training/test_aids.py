@@ -87,6 +87,7 @@ def test_levels_show_flow_from_the_coarsest_on_and_the_result_is_as_before() -> 
         assert torch.equal(net.estimate(*pair()), expected)
     assert isinstance(net.Flow_L, TaughtUNet) and type(net.Mask) is UNet
     assert [tuple(flow.shape) for flow in shown_by(net)] == [(2, 4, 2, 3), (2, 4, 4, 6), (2, 4, 8, 12), (2, 4, 16, 24)]
+    assert shown_by(net) == []
     assert type(plain(net)) is RRIN and type(plain(net).Flow_L) is UNet
     assert plain(net).state_dict().keys() == RRIN(width=4).state_dict().keys()
 
@@ -98,6 +99,13 @@ def test_what_levels_are_told_reaches_the_layers_before_them_and_no_others() -> 
     shown_by(net)[0].square().sum().backward()
     assert net.Flow_L.midconv.weight.grad is not None and net.Flow_L.heads[0].weight.grad is not None
     assert net.Flow_L.up_path[0].up[1].weight.grad is None and net.Flow_L.last.weight.grad is None
+
+
+def test_what_is_frozen_is_not_taught() -> None:
+    net = RRIN("exact", width=4)
+    net.Flow_L.requires_grad_(False)
+    with pytest.raises(RecipeError, match=r"loss\.flow_levels: model\.frozen holds the U-Net"):
+        teach_levels(net)
 
 
 def test_networks_without_a_u_net_for_flow_have_no_levels() -> None:

@@ -105,7 +105,7 @@ def test_gradients_of_several_batches_add_up() -> None:
             each.grad = torch.full_like(each, value)
         weights.collect()
     assert all((value.grad == 3).all() for value in weights.trained)
-    weights.forget_gradients()
+    weights.begin()
     assert all(value.grad is None for value in weights.net.parameters())
 
 

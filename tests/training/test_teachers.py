@@ -57,7 +57,7 @@ def test_both_losses_move_a_student_towards_its_teacher(small_rrin: str) -> None
     objective = Objective(learner(teacher=small_rrin, frame=2.0, flow=0.5), CPU)
     assert objective.names == ["l1", "distil_frame", "distil_flow"] and objective.needs_picture
     picture, flow = BATCH.target.clone().requires_grad_(), BATCH.flow.clone().requires_grad_()
-    total, values = objective(picture, flow, BATCH)
+    total, values = objective(picture, flow, [], BATCH)
     assert list(values) == objective.names and values["l1"] == 0
     assert total.item() == pytest.approx(2.0 * values["distil_frame"] + 0.5 * values["distil_flow"], rel=1e-5)
     total.backward()
@@ -69,7 +69,7 @@ def test_a_teacher_alone_is_enough(small_rrin: str) -> None:
     student = {"name": "rrin", "settings": {"width": 4}}
     objective = Objective(recipe(model=student, loss={"l1": 0}, distil={"teacher": small_rrin, "flow": 1.0}), CPU)
     assert objective.names == ["distil_flow"] and not objective.needs_picture
-    total, values = objective(None, BATCH.flow, BATCH)
+    total, values = objective(None, BATCH.flow, [], BATCH)
     assert total.item() == pytest.approx(values["distil_flow"])
 
 

@@ -71,8 +71,13 @@ def learned(run: Trainer) -> dict[str, Any]:
             "loss": {"flow": 1.0, "flow_levels": 0.5},
             "optim": {"precision": "bf16"},
         },
+        {
+            "model": {"name": "rrin", "settings": {"width": 4}, "normalise": True},
+            "loss": {"flow": 1.0, "flow_levels": 0.5},
+            "optim": {"ema": 0.0},
+        },
     ],
-    ids=["fp32", "bf16, accumulated", "multistep, no mean", "normalised, levels taught"],
+    ids=["fp32", "bf16, accumulated", "multistep, no mean", "normalised, levels taught", "likewise, fp32, no mean"],
 )
 def test_a_run_that_was_stopped_and_goes_on_equals_one_that_was_not(tmp_path: Path, changes: dict[str, Any]) -> None:
     whole = trainer(tmp_path / "whole", recipe(**changes))
@@ -247,6 +252,26 @@ def test_what_helped_to_learn_is_not_in_the_weights(tmp_path: Path) -> None:
         )
     torch.testing.assert_close(made, expected, rtol=0, atol=1e-4)
     assert expected.abs().max() > 0.01
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_step_that_failed_leaves_no_trace_in_what_normalises(tmp_path: Path, precision: str) -> None:
+    given = recipe(
+        model={"name": "rrin", "settings": {"width": 4}, "normalise": True},
+        loss={"l1": 0.0, "flow": 1.0},
+        optim={"precision": precision},
+    )
+
+    class Once(MovingTexture):
+        def sample(self, index: int) -> Sample:
+            sample = super().sample(index)
+            return dataclasses.replace(sample, img0=sample.img0 * float("inf")) if index == 3 else sample
+
+    run = trainer(tmp_path / "run", given, open_samples=Once)
+    run.run()
+    assert read_log(tmp_path / "run/log.csv")[-1]["skipped"] == "1"
+    for net in (run.weights.net, run.weights.running, run.result):
+        assert all(torch.isfinite(value).all() for value in net.state_dict().values())
 
 
 def test_several_processes_do_not_normalise(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from ..errors import BackendError
 from ..nets.spec import NetSpec
 from .torch_backend import TorchBackend
 
-_KEPT = 8
+_KEPT = 12
 """Recordings kept: two or three for each size of frames or tiles. Each keeps the memory that the network worked in."""
 _WARM_UP = 2
 """Runs before a recording: libraries choose their kernels in the first ones."""

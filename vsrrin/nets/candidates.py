@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from vsrrin.layout import as_planes, merged
 from vsrrin.nets.lite import disagreement
 from vsrrin.nets.unet import check_inputs
-from vsrrin.nets.warp import SHARP, backward_warp, double, project_flow
+from vsrrin.nets.warp import SHARP, backward_warp, double, may_use_opencv, project_flow
 
 SIZE_MULTIPLE = 16
 KINDS = 3
@@ -196,7 +196,7 @@ def mixed(planes: list[Tensor], weights: Tensor) -> Tensor:
 def _wide(weight: Tensor) -> Tensor:
     """(N, 1, H, W), on the CPU three times in a row: candidates have their channels innermost there, and what has the
     same order in memory is multiplied in two thirds of the time."""
-    if weight.device.type != "cpu" or len(weight) > 1:
+    if not may_use_opencv(weight) or len(weight) > 1:
         return weight
     return as_planes(merged([weight[0, 0]] * 3))
 

@@ -113,7 +113,7 @@ def _sample(image: Tensor, grid: Tensor, arithmetic: WarpArithmetic) -> Tensor:
 
 def double(x: Tensor) -> Tensor:
     """(N, C, H, W) at twice the height and width, bilinear; values as they are."""
-    if _may_use_opencv(x) and x.shape[0] == 1 and x.shape[1] <= _OPENCV_CHANNELS and x.dtype == torch.float32:
+    if may_use_opencv(x) and x.shape[0] == 1 and x.shape[1] <= _OPENCV_CHANNELS and x.dtype == torch.float32:
         size = 2 * x.shape[3], 2 * x.shape[2]
         return as_planes(cv2.resize(interleaved(x[0]), size, interpolation=cv2.INTER_LINEAR))
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
@@ -121,13 +121,13 @@ def double(x: Tensor) -> Tensor:
 
 def halve(image: Tensor) -> Tensor:
     """(N, C, H, W), H and W even, at half the height and width: means of two by two pixels."""
-    if _may_use_opencv(image) and image.shape[0] == 1 and image.shape[1] <= _OPENCV_CHANNELS:
+    if may_use_opencv(image) and image.shape[0] == 1 and image.shape[1] <= _OPENCV_CHANNELS:
         size = image.shape[3] // 2, image.shape[2] // 2
         return as_planes(cv2.resize(interleaved(image[0]), size, interpolation=cv2.INTER_AREA))
     return F.avg_pool2d(image.float(), 2)
 
 
-def _may_use_opencv(*tensors: Tensor) -> bool:
+def may_use_opencv(*tensors: Tensor) -> bool:
     """Whether OpenCV can do it, in a third of the time on a CPU: it has no gradients, and neither a tracer nor an
     exporter sees what it does."""
     return (
@@ -139,7 +139,7 @@ def _may_use_opencv(*tensors: Tensor) -> bool:
 
 def _suits_opencv(image: Tensor, flow: Tensor, arithmetic: WarpArithmetic) -> bool:
     return (
-        _may_use_opencv(image, flow)
+        may_use_opencv(image, flow)
         and (arithmetic.align_corners, arithmetic.divide_by, arithmetic.outside) == (True, "size-1", "border")
         and image.shape[0] == flow.shape[0]
         and image.shape[-2:] == flow.shape[-2:]
@@ -179,7 +179,7 @@ def project_flow(flow_0_1: Tensor, flow_1_0: Tensor, t: Tensor) -> tuple[Tensor,
     Returns:
         Flow from t to frame 0 and from t to frame 1, both (N, 2, H, W) in pixels.
     """
-    if _may_use_opencv(flow_0_1, flow_1_0) and len(flow_0_1) == 1 and t.device.type == "cpu":
+    if may_use_opencv(flow_0_1, flow_1_0) and len(flow_0_1) == 1 and t.device.type == "cpu":
         forth, back, time = interleaved(flow_0_1[0]), interleaved(flow_1_0[0]), float(t)
         shares = ((time - 1) * time, time * time), ((1 - time) ** 2, (time - 1) * time)
         to_0, to_1 = (as_planes(cv2.addWeighted(forth, there, back, here, 0)) for there, here in shares)
@@ -197,7 +197,7 @@ def blend(first: Tensor, second: Tensor, t: Tensor) -> Tensor:
         second: Likewise.
         t: (N, 1, 1, 1).
     """
-    if _may_use_opencv(first, second) and len(first) == 1 and t.device.type == "cpu":
+    if may_use_opencv(first, second) and len(first) == 1 and t.device.type == "cpu":
         time = float(t)
         a, b = interleaved(first[0]), interleaved(second[0])
         return as_planes(cv2.addWeighted(a, 1 - time, b, time, 0, dst=a))
