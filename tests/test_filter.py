@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import vapoursynth as vs
-from torch import Tensor
 
 import vsrrin
 from tests.conftest import planes, psnr, same_picture
-from vsrrin.backends.torch_backend import TorchBackend
 from vsrrin.engine import Interpolator
 
 FORMATS = [vs.YUV420P8, vs.YUV422P10, vs.YUV444P16, vs.GRAY8, vs.GRAY16, vs.RGB24, vs.RGB48, vs.RGBS, vs.RGBH]
@@ -161,23 +159,6 @@ def test_time_steps_move_the_picture_forward(small_bunny: vs.VideoNode) -> None:
     from_right = [psnr(frame, frames[4]) for frame in frames[1:4]]
     assert from_left == sorted(from_left, reverse=True)
     assert from_right == sorted(from_right)
-
-
-@pytest.mark.parametrize(("factor", "once"), [(2, False), ("3/2", False), (3, True), ("5/2", True)])
-def test_residues_are_found_once_a_pair_if_pairs_have_several_new_frames(
-    small_bunny: vs.VideoNode, monkeypatch: pytest.MonkeyPatch, factor: int | str, once: bool
-) -> None:
-    original, calls = TorchBackend.share, []
-
-    def note(backend: TorchBackend, *given: Tensor) -> Tensor:
-        calls.append(1)
-        return original(backend, *given)
-
-    monkeypatch.setattr(TorchBackend, "share", note)
-    options = {"device": "cpu", "backend": "torch", "precision": "fp32", "scene": "off"}
-    output = vsrrin.interpolate(small_bunny, factor, "balanced", **options)
-    pairs = {frame.props["_VSRRIN_Left"] for frame in output.frames() if frame.props["_VSRRIN_Kind"] == "new"}
-    assert len(calls) == (len(pairs) if once else 0)
 
 
 def test_fps_is_a_target_rate(small_bunny: vs.VideoNode) -> None:

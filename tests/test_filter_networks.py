@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 import vapoursynth as vs
+from torch import Tensor
 
 import vsrrin
 from tests.conftest import planes, same_picture
 from tests.nets.conftest import GAINS, SMALL, _keyed_state
 from tests.test_clips import with_durations
 from vsrrin import checkpoint
+from vsrrin.backends.torch_backend import TorchBackend
 from vsrrin.nets import NETS, NetSpec
 
 SIDECAR = dict.fromkeys(checkpoint.SIDECAR_GIVEN, "a test")
@@ -101,3 +103,20 @@ def test_it_looks_at_all_times_of_a_variable_rate(files: dict[str, str]) -> None
 def test_motion_that_is_not_there_cannot_be_scaled(files: dict[str, str], clip: vs.VideoNode) -> None:
     with pytest.raises(vs.Error, match=r"scale must be 1 or None for cain, not 0\.5"):
         vsrrin.interpolate(clip, 2, files["cain"], scale=0.5)
+
+
+@pytest.mark.parametrize(("factor", "once"), [(2, False), ("3/2", False), (3, True), ("5/2", True)])
+def test_residues_are_found_once_a_pair_if_pairs_have_several_new_frames(
+    small_bunny: vs.VideoNode, monkeypatch: pytest.MonkeyPatch, factor: int | str, once: bool
+) -> None:
+    original, calls = TorchBackend.share, []
+
+    def note(backend: TorchBackend, *given: Tensor) -> Tensor:
+        calls.append(1)
+        return original(backend, *given)
+
+    monkeypatch.setattr(TorchBackend, "share", note)
+    options = {"device": "cpu", "backend": "torch", "precision": "fp32", "scene": "off"}
+    output = vsrrin.interpolate(small_bunny, factor, "balanced", **options)
+    pairs = {frame.props["_VSRRIN_Left"] for frame in output.frames() if frame.props["_VSRRIN_Kind"] == "new"}
+    assert len(calls) == (len(pairs) if once else 0)
