@@ -254,9 +254,10 @@ def with_tiles(settings: Settings, clip: vs.VideoNode) -> Settings:
 
 def _several(speed: Speed, clip: vs.VideoNode) -> bool:
     """Whether pairs have several new frames, as far as can be told without all durations of a varying rate."""
+    if speed.fps is None:
+        return speed.factor is None or speed.factor > 2
     rate = frame_rate(clip)
-    factor = speed.factor if speed.fps is None else None if rate is None else speed.fps / rate
-    return factor is None or factor > 2
+    return rate is None or speed.fps / rate > 2
 
 
 def _networks(settings: Settings) -> list[Shared]:
