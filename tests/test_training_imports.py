@@ -52,10 +52,13 @@ ALLOWED: dict[str, tuple[str, str, str]] = {
     "training.recipe_keys": ("errors", "", ""),
     "training.recipe": ("errors recipe_keys", "motion nets nets.registry", ""),
     "training.sources": ("bank batch errors recipe sampling shots synthetic", "", ""),
-    "training.start": ("errors recipe", "checkpoint nets.registry nets.spec", "torch"),
+    "training.widening": ("errors", "", "torch"),
+    "training.splatting": ("", "nets.residue nets.unet", "torch"),
+    "training.start": ("errors recipe splatting widening", "checkpoint nets.registry nets.spec", "torch"),
     "training.vgg": ("errors", "", "torch"),
     "training.losses": ("batch errors fused vgg", "", "torch"),
-    "training.optim": ("errors recipe", "", "torch"),
+    "training.muon": ("", "", "torch"),
+    "training.optim": ("errors muon recipe", "", "torch"),
     "training.teachers": ("batch errors recipe", "backends.torch_backend checkpoint", "torch"),
     "training.aids": ("errors", "nets.unet", "torch"),
     "training.matching": ("aids errors", "nets.unet", "torch"),
@@ -90,7 +93,8 @@ ALLOWED: dict[str, tuple[str, str, str]] = {
     ),
     "training.evaluate": ("errors methods metrics sheet table triplets", "checkpoint errors", "vapoursynth"),
     "training.curves": ("errors logs", "errors", "matplotlib"),
-    "training.train": ("parallel recipe state trainer", "errors", ""),
+    "training.memory": ("", "", ""),
+    "training.train": ("memory parallel recipe state trainer", "errors", ""),
 }
 COMMANDS = {"bank", "curves", "evaluate", "prepare", "train"}
 

@@ -45,6 +45,28 @@ _DRAWN, _ORDER = 4, 5
 _SAVE_SECONDS = 15.0
 _AHEAD = 2
 """Jobs waiting for each process."""
+_SPARSE = 8
+"""Of so many pixels of flow, in each direction, one is looked at for the motion of a window."""
+_MOST = 0.9
+_DOUBLINGS = 16
+"""After which motion is limited no more."""
+
+
+@dataclass(frozen=True)
+class GrowingMotion:
+    """The motion of windows that are taken, which grows during a run: what moves a little is learned first.
+
+    Attributes:
+        first: Pixels that nine tenths of a window move at most, at the beginning.
+        doubles: Samples in which that doubles; 0 if it stays.
+    """
+
+    first: float
+    doubles: int = 0
+
+    def limit(self, index: int) -> float:
+        """For the sample of a number."""
+        return self.first * 2.0 ** min(index / self.doubles, _DOUBLINGS) if self.doubles else self.first
 
 
 class BankSource:
@@ -55,16 +77,20 @@ class BankSource:
         crop: Side of a sample, pixels, even.
         seed: Sources of different seeds draw differently.
         times: ``middle`` for networks that make the middle frame only, for which a bank must have been made.
+        motion: Which windows to take by their motion; all if None, else each is drawn by itself.
 
     Raises:
-        DatasetError: There is no bank, it is not finished, or its windows or times do not fit.
+        DatasetError: There is no bank, it is not finished, or its windows, times or motion do not fit.
     """
 
-    def __init__(self, path: Path, *, crop: int, seed: int, times: Times = "any") -> None:
+    def __init__(
+        self, path: Path, *, crop: int, seed: int, times: Times = "any", motion: GrowingMotion | None = None
+    ) -> None:
         self.path = path
         self.times = times
         self.crop = crop
         self.seed = seed
+        self.motion = motion
         self._bank = BankReader(path)
         smallest = int(min(self._bank.index["height"].min(), self._bank.index["width"].min()))
         if smallest < crop:
@@ -75,9 +101,11 @@ class BankSource:
         if times == "middle" and np.any(self._bank.index["t"] != 0.5):
             raise DatasetError(f"the bank {path} has other times than 1/2; make one with --times middle")
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+        self._by_motion, self._motions = self._sorted_by_motion() if motion else (self._order[1], np.empty(0))
 
     def __reduce__(self) -> tuple[partial["BankSource"], tuple[Path]]:
-        return partial(BankSource, crop=self.crop, seed=self.seed, times=self.times), (self.path,)  # not the maps
+        made = partial(BankSource, crop=self.crop, seed=self.seed, times=self.times, motion=self.motion)
+        return made, (self.path,)  # not the maps
 
     def __len__(self) -> int:
         return len(self._bank)
@@ -90,10 +118,31 @@ class BankSource:
 
     def _number(self, index: int) -> int:
         """Which sample of the bank it is."""
+        if self.motion is not None:
+            fitting = np.searchsorted(self._motions, self.motion.limit(index), "right")
+            return int(self._by_motion[generator(self.seed, _ORDER, index).integers(fitting)])
         epoch, at = divmod(index, len(self))
         if self._order[0] != epoch:
             self._order = epoch, generator(self.seed, _ORDER, epoch).permutation(len(self))
         return int(self._order[1][at])
+
+    def _sorted_by_motion(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Numbers of samples by their motion, and the motion of each."""
+        assert self.motion is not None
+        motions = np.array([_motion(self._bank.entry(number)) for number in range(len(self))])
+        order = np.argsort(motions, kind="stable")
+        if motions[order[0]] > self.motion.first:
+            raise DatasetError(
+                f"data.motion is {self.motion.first:g} pixels, and what moves least in the bank {self.path} moves "
+                f"{motions[order[0]]:.1f}; give a larger one"
+            )
+        return order, motions[order]
+
+
+def _motion(entry: Entry) -> float:
+    """Length of flow that nine tenths of a window do not exceed, pixels of full size."""
+    flow = 2 * from_steps(entry.flow[::_SPARSE, ::_SPARSE])
+    return float(np.quantile(np.hypot(flow[..., 0::2], flow[..., 1::2]), _MOST))
 
 
 def entry_window(entry: Entry, side: int, rng: np.random.Generator) -> Window:

@@ -24,9 +24,14 @@ from vsrrin.nets.unet import ConvBlock, UNet
 
 _STRAIGHT = ((-1, 0), (1, 0), (0, -1), (0, 1))
 _OBLIQUE = ((-1, -1), (1, 1), (-1, 1), (1, -1))
+_FAR_STRAIGHT = ((-2, 0), (2, 0), (0, -2), (0, 2))
+_FAR_OBLIQUE = (
+    *((-2, -1), (2, 1), (-2, 1), (2, -1), (-1, -2), (1, 2), (-1, 2), (1, -2)),
+    *((-2, -2), (2, 2), (-2, 2), (2, -2)),
+)
 _FRAMES = 2
 _CARRIED = 2.0
-"""Standard deviations by which the normalised brightness is raised, to be left alone by the leaky ReLU."""
+"""Standard deviations by which normalised brightness and costs are raised, to be left alone by the leaky ReLU."""
 _OTHERS = 0.5
 """By which the random weights begin smaller than usual."""
 
@@ -55,11 +60,13 @@ def _start_level(block: ConvBlock, colours: int) -> None:
         conv.norm.bias[:_FRAMES] = _CARRIED
     _difference(first.weight, shifts, colours)
     _mean(second.weight, len(shifts))
+    second.norm.bias[_FRAMES : _FRAMES + len(shifts)] = _CARRIED  # small costs are what tells
 
 
 def _shifts(width: int) -> Sequence[tuple[int, int]]:
     """(dx, dy), the first none, then opposite ones in pairs."""
-    for shifts in ((*_STRAIGHT, *_OBLIQUE), _STRAIGHT):
+    near = (*_STRAIGHT, *_OBLIQUE)
+    for shifts in ((*near, *_FAR_STRAIGHT, *_FAR_OBLIQUE), (*near, *_FAR_STRAIGHT), near, _STRAIGHT):
         if _FRAMES + 2 * (1 + len(shifts)) <= width:
             return ((0, 0), *shifts)
     raise RecipeError(
@@ -75,10 +82,17 @@ def _difference(weight: Tensor, shifts: Sequence[tuple[int, int]], colours: int)
     parts = [slice(frame * colours, (frame + 1) * colours) for frame in range(_FRAMES)]
     for frame, part in enumerate(parts):
         weight[frame, part, 1, 1] = share
-    for number, (dx, dy) in enumerate(shifts):
+    for number, shift in enumerate(shifts):
+        (x0, x1), (y0, y1) = map(_places, shift)
         for at, sign in ((_FRAMES + 2 * number, share), (_FRAMES + 2 * number + 1, -share)):
-            weight[at, parts[0], 1, 1] += sign
-            weight[at, parts[1], 1 + dy, 1 + dx] -= sign
+            weight[at, parts[0], 1 + y0, 1 + x0] += sign
+            weight[at, parts[1], 1 + y1, 1 + x1] -= sign
+
+
+def _places(way: int) -> tuple[int, int]:
+    """Where frames 0 and 1 are read, from the middle, for a shift of up to two; a kernel reaches one pixel."""
+    away = 1 if way > 0 else -1
+    return (-away, away) if abs(way) == 2 else (0, way)
 
 
 def _mean(weight: Tensor, shifts: int) -> None:

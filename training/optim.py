@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from training.errors import TrainingError
+from training.muon import MuonAdamW
 from training.recipe import OptimTable
 
 _GAINS = ("beta", "bias")
@@ -20,16 +21,31 @@ _GAINS = ("beta", "bias")
 
 
 def make_optimiser(net: nn.Module, table: OptimTable) -> AdamW:
-    """AdamW over the parameters that are trained; biases, gains (``beta``) and single numbers do not decay."""
+    """AdamW over the parameters that are trained; biases, gains (``beta``) and single numbers do not decay.
+
+    With ``table.muon``, hidden convolutions are moved by Muon, see :class:`training.muon.MuonAdamW`.
+    """
     named = [(name, value) for name, value in net.named_parameters() if value.requires_grad]
+    hidden = [value for value in _hidden_weights(net) if value.requires_grad] if table.muon else []
+    taken = {id(value) for value in hidden}
+    named = [(name, value) for name, value in named if id(value) not in taken]
     gains = [value for name, value in named if name.rpartition(".")[2] in _GAINS or value.dim() < 2]
     known = {id(value) for value in gains}
     groups = [
         {"params": [value for _, value in named if id(value) not in known], "weight_decay": table.weight_decay},
         {"params": gains, "weight_decay": 0.0},
     ]
-    # Without decay groups may be empty, as with everything frozen but gains.
-    return AdamW([group for group in groups if group["params"]], lr=table.learning_rate, foreach=True)
+    if table.muon:
+        groups.append({"params": hidden, "weight_decay": table.weight_decay, "muon": table.muon})
+    # Groups may be empty, as with everything frozen but gains.
+    groups = [group for group in groups if group["params"]]
+    return (MuonAdamW if table.muon else AdamW)(groups, lr=table.learning_rate, foreach=True)
+
+
+def _hidden_weights(net: nn.Module) -> list[Tensor]:
+    """Weights of the convolutions whose results other layers read."""
+    convs = (module for module in net.modules() if isinstance(module, nn.Conv2d))
+    return [conv.weight for conv in convs if not hasattr(conv, "keep_fp32")]
 
 
 def learning_rate(step: int, table: OptimTable) -> float:

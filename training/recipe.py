@@ -42,6 +42,14 @@ class ModelTable:
     """Bundled name or path of weights to start from, of this network or of one that shares keys with it."""
     settings: Mapping[str, Any] = key(TABLE, {})
     """Keyword arguments of the network's class."""
+    widen: bool = key(FLAG, False)
+    """Whether the start weights are of a narrower network, made wider without changing what it computes, see
+    :mod:`training.widening`."""
+    splatting: bool = key(FLAG, False)
+    """Whether the refinement of ``srrin`` starts by turning the flow to frame 0 round, see :mod:`training.splatting`;
+    for start weights of ``rrin``."""
+    zeroed: tuple[str, ...] = key(TEXTS, ())
+    """Parts that start at zero, named like frozen ones: with the last layer of a residue, there is none at first."""
     frozen: tuple[str, ...] = key(TEXTS, ())
     """Parts that are not trained: names of modules or parameters, with all below them."""
     normalise: bool = key(FLAG, False)
@@ -82,6 +90,10 @@ class DataTable:
     """Pixels around a sample, where there are so many, on which its flow is estimated too; even."""
     times: Literal["any", "middle"] = key(choice("any", "middle"), "any")
     """Whether the true frame is any between the two, or the middle one."""
+    motion: float = key(number(0), 0.0)
+    """Of a bank, only windows are taken nine tenths of which move at most so many pixels; 0 takes all."""
+    motion_doubles: int = key(whole(0), 0)
+    """Samples in which ``motion`` doubles, over and over; 0 lets it stay."""
     flow_preset: Literal["fast", "fine"] = key(choice(*PRESETS), "fine")
     """Of the DIS flow that networks with flow from outside are given."""
     flow_scale: float = key(number(0.25, 1), 1.0)
@@ -100,6 +112,8 @@ class OptimTable:
     accumulate: int = key(whole(1), 1)
     """Batches whose gradients make one step."""
     learning_rate: float = key(number(0, above=True), 4e-4)
+    muon: float = key(number(0), 0.0)
+    """By how much faster hidden convolutions are moved, by Muon, see :mod:`training.muon`; 0 moves them by AdamW."""
     warmup: int = key(whole(0), 0)
     """Steps in which the learning rate rises to its full height."""
     schedule: str = key(choice("cosine", "multistep", "constant"), "cosine")
@@ -311,10 +325,14 @@ def _check_data(recipe: Recipe) -> str | None:
     if data.bank is not None:
         if data.shots or data.photos is not None:
             return "data.bank takes the place of data.shots and data.photos; give one or the other"
+    elif data.motion:
+        return "data.motion is for windows of a bank; give data.bank, or leave it out"
     elif data.synthetic < 1 and not data.shots:
         return "data.shots is missing: give folders of shots, or data.bank, or data.synthetic = 1 and data.photos"
     elif data.synthetic > 0 and data.photos is None:
         return "data.synthetic is above 0, so data.photos must be a folder of pictures"
+    if data.motion_doubles and not data.motion:
+        return "data.motion_doubles needs data.motion, where it begins"
     if not net.arbitrary_t and data.times != "middle":
         return f'{net.name} makes the middle of a pair only: data.times must be "middle"'
     return None
@@ -336,6 +354,12 @@ def _check_loss(recipe: Recipe) -> str | None:
 def _check_model(recipe: Recipe) -> str | None:
     if recipe.model.normalise and recipe.model.start is not None:
         return "model.normalise is for fresh weights, and model.from names others; leave one of them out"
+    if recipe.model.widen and recipe.model.start is None:
+        return "model.widen needs model.from, the narrower weights"
+    if recipe.model.widen and recipe.model.name not in _FLOW_BY_UNET:
+        return f"model.widen is for {' and '.join(_FLOW_BY_UNET)}, not {recipe.model.name}"
+    if recipe.model.splatting and recipe.model.name != "srrin":
+        return f"model.splatting is for srrin, which splats, not {recipe.model.name}"
     if recipe.model.normalise and recipe.optim.batch == 1 and recipe.data.crop <= 16:
         return "model.normalise needs more than one value at the coarsest level: a larger optim.batch or data.crop"
     if recipe.model.matching and not recipe.model.normalise:

@@ -22,13 +22,14 @@ def open_source(data: DataTable, seed: int) -> Source:
         DatasetError: A folder or file is missing, damaged, or of an unknown form.
     """
     # Here and not above: who only wants to know what a recipe says needs no decoder.
-    from training.bank import BankSource
+    from training.bank import BankSource, GrowingMotion
     from training.sampling import MixedSource, RealSource, Sampling
     from training.shots import open_photos, open_shots
     from training.synthetic import SyntheticSource
 
     if data.bank is not None:
-        return BankSource(Path(data.bank), crop=data.crop, seed=seed, times=data.times)
+        motion = GrowingMotion(data.motion, data.motion_doubles) if data.motion else None
+        return BankSource(Path(data.bank), crop=data.crop, seed=seed, times=data.times, motion=motion)
     sampling = Sampling(
         crop=data.crop,
         largest_gap=data.largest_gap,

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from training.errors import RecipeError
 from training.recipe import ModelTable
+from training.splatting import start_splatting
+from training.widening import widened
 from vsrrin import checkpoint
 from vsrrin.nets.registry import by_name, first_few
 from vsrrin.nets.spec import NetSpec
@@ -46,7 +48,7 @@ def start(table: ModelTable, seed: int, where: str) -> Start:
         raise RecipeError(
             f"{where}: model.arithmetic must be one of {', '.join(spec.arithmetics)}, not {arithmetic!r}."
         )
-    if source is not None and same and not table.settings:
+    if source is not None and same and not table.settings and not table.widen:
         # Of the sizes that its weights have.
         net = spec.build(source.net.state_dict(), arithmetic)
     else:
@@ -54,7 +56,14 @@ def start(table: ModelTable, seed: int, where: str) -> Start:
         net = _fresh(spec, table.settings, arithmetic, where)
     said = "fresh weights"
     if source is not None:
-        said = f"weights of {table.start}: {_take(net, source.net.state_dict(), str(table.start), where)}"
+        state = source.net.state_dict()
+        if table.widen:
+            state = widened(state, net.state_dict(), seed)
+        said = f"weights of {table.start}: {_take(net, state, str(table.start), where)}"
+    if table.splatting:
+        start_splatting(net)
+    for value in _named(net, "zeroed", table.zeroed, where):
+        nn.init.zeros_(value)
     _freeze(net, table.frozen, where)
     return Start(net.train(), spec, arithmetic, said)
 
@@ -88,12 +97,19 @@ def _take(net: nn.Module, state: Mapping[str, Tensor], origin: str, where: str) 
 
 
 def _freeze(net: nn.Module, parts: tuple[str, ...], where: str) -> None:
+    for value in _named(net, "frozen", parts, where):
+        value.requires_grad_(False)
+    if not any(value.requires_grad for value in net.parameters()):
+        raise RecipeError(f"{where}: model.frozen leaves nothing to train.")
+
+
+def _named(net: nn.Module, key: str, parts: tuple[str, ...], where: str) -> list[nn.Parameter]:
+    """The parameters of parts that a key of the recipe names."""
+    named: list[nn.Parameter] = []
     for part in parts:
         found = [value for name, value in net.named_parameters() if name == part or name.startswith(f"{part}.")]
         if not found:
             names = ", ".join(dict.fromkeys(name.partition(".")[0] for name, _ in net.named_parameters()))
-            raise RecipeError(f"{where}: model.frozen: no part is called {part!r}; there are {names}, and those below.")
-        for value in found:
-            value.requires_grad_(False)
-    if not any(value.requires_grad for value in net.parameters()):
-        raise RecipeError(f"{where}: model.frozen leaves nothing to train.")
+            raise RecipeError(f"{where}: model.{key}: no part is called {part!r}; there are {names}, and those below.")
+        named += found
+    return named

@@ -44,12 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace, given: Sequence[str]) -> int:
+    from training.memory import keep_freed_memory
     from training.parallel import Stop, join
     from training.recipe import load
     from training.state import RunFolder
     from training.trainer import Trainer, deadline
 
     late = deadline(options.minutes)
+    keep_freed_memory()
     recipe = load(options.recipe, options.set)
     team = join(options.device)
     stop = Stop(shared=team.world > 1)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.bank import BankSource, Data, main, make_bank
+from training.bank import BankSource, Data, GrowingMotion, main, make_bank
 from training.bank_files import BankReader, from_steps, to_steps
 from training.bank_making import BankMaker, BankSettings, window_worth
 from training.dis import PairFlow
@@ -196,6 +196,31 @@ def test_every_epoch_has_every_sample_once_in_another_order(bank: Path) -> None:
     assert all(sorted(epoch) == list(range(15)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 3
     assert len({source.sample(number).img0.numpy().tobytes() for number in range(45)}) == 45
+
+
+def test_windows_are_taken_by_their_motion_which_grows(bank: Path) -> None:
+    reader = BankReader(bank)
+
+    def moves(number: int) -> float:
+        flow = 2 * from_steps(reader.entry(number).flow[::8, ::8])
+        return float(np.quantile(np.hypot(flow[..., 0::2], flow[..., 1::2]), 0.9))
+
+    every = sorted(moves(number) for number in range(15))
+    first, later = every[4], every[10]
+    assert first < later < every[-1]
+    stays = BankSource(bank, crop=64, seed=1, motion=GrowingMotion(first))
+    taken = {stays._number(number) for number in range(200)}
+    assert len(taken) == 5 and max(moves(number) for number in taken) == first
+    grows = BankSource(bank, crop=64, seed=1, motion=GrowingMotion(first, doubles=10**6))
+    at = round(10**6 * float(np.log2(later / first))) + 2
+    assert max(moves(grows._number(number)) for number in range(20)) == first
+    assert max(moves(grows._number(number)) for number in range(at, at + 100)) == later
+    assert {grows._number(number) for number in range(10**8, 10**8 + 300)} == set(range(15))
+    again = pickle.loads(pickle.dumps(grows))
+    numbers = range(0, 2 * at, at // 20)
+    assert [again._number(number) for number in numbers] == [grows._number(number) for number in numbers]
+    with pytest.raises(DatasetError, match=r"data\.motion is 0\.01 pixels, and what moves least in the bank .* moves"):
+        BankSource(bank, crop=64, seed=1, motion=GrowingMotion(0.01))
 
 
 def test_exact_flow_is_exact_after_all_changes(bank: Path) -> None:

@@ -38,7 +38,8 @@ def seen(net: RRIN, img0: Tensor, img1: Tensor) -> list[Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("width", "level", "shifts"), [(32, 0, 9), (32, 1, 9), (32, 2, 9), (16, 0, 5), (16, 1, 9), (16, 2, 9)]
+    ("width", "level", "shifts"),
+    [(32, 0, 13), (32, 1, 25), (32, 2, 25), (16, 0, 5), (16, 1, 13), (16, 2, 25), (20, 0, 9)],
 )
 def test_the_shift_that_brings_the_frames_together_costs_least(width: int, level: int, shifts: int) -> None:
     # A picture moves by a pixel of the level.
@@ -56,6 +57,25 @@ def test_the_shift_that_brings_the_frames_together_costs_least(width: int, level
     assert signed[UP, 2] < signed[DOWN, 2] and signed[UP, 3] > signed[DOWN, 3]
 
 
+def test_shifts_of_two_pixels_are_told_apart_where_there_is_room() -> None:
+    ways = [(-2.0, 0.0), (2.0, 0.0), (0.0, -2.0), (0.0, 2.0)]
+    img0 = torch.cat([texture(96, 96, (0.0, 0.0)) for _ in ways])
+    img1 = torch.cat([texture(96, 96, way) for way in ways])
+    maps = seen(matching(32), img0, img1)[0][..., 4:-4, 4:-4]
+    costs = maps[:, 2 + 9 : 2 + 13].mean((2, 3))
+    assert costs.argmin(0).tolist() == [0, 1, 2, 3]
+    # Not as nearly as where it is the shift itself.
+    assert (costs.diagonal() < maps[:, 3:7].mean((2, 3)).diagonal()).all()
+
+
+def test_small_costs_are_not_cut_off() -> None:
+    maps = seen(matching(16), texture(96, 96, (0.0, 0.0)), texture(96, 96, (1.0, 0.0)))[1]
+    costs = maps[:, 2 : 2 + 13].flatten(2)
+    # As many below the mean as normal numbers have, at their full size: the leaky ReLU makes them a tenth from two
+    # standard deviations on.
+    assert (costs - 2).amin() < -1.2 and ((costs - 2).mean(2).abs() < 0.2).all()
+
+
 def test_brightness_of_both_frames_is_carried_down() -> None:
     img0, img1 = texture(64, 64, (0.0, 0.0)), texture(64, 64, (5.0, 3.0), seed=7)
     for level, maps in enumerate(seen(matching(16), img0, img1)[:4]):
@@ -68,7 +88,7 @@ def test_brightness_of_both_frames_is_carried_down() -> None:
 def test_channels_that_are_left_stay_random_and_differ() -> None:
     first = matching(32).Flow_L.down_path[0].block[0]  # type: ignore[index, union-attr]
     assert isinstance(first, NormalisedConv)
-    left = first.weight[20:]
+    left = first.weight[28:]
     assert all(not torch.equal(a, b) for a, b in itertools.combinations(left, 2)) and left.std() > 0.05
 
 

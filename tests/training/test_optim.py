@@ -5,11 +5,14 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.optim import AdamW
 
 from tests.training.tiny import SETTINGS, recipe
 from training import optim
 from training.errors import TrainingError
+from training.muon import MuonAdamW
 from vsrrin.nets.registry import by_name
+from vsrrin.nets.rrin import RRIN
 
 
 def rates(**table: object) -> list[float]:
@@ -46,6 +49,23 @@ def test_gains_and_biases_do_not_decay() -> None:
     assert {names[i].rpartition(".")[2] for i in others} == {"bias", "beta"}
     assert len(decaying) + len(others) == sum(value.requires_grad for value in net.parameters())
     assert [group["weight_decay"] for group in optimiser.param_groups] == [1e-4, 0.0]
+
+
+def test_muon_moves_hidden_convolutions_and_nothing_else() -> None:
+    net = RRIN(width=4)
+    net.Mask.requires_grad_(False)
+    optimiser = optim.make_optimiser(net, recipe(optim={"muon": 8.0}).optim)
+    assert isinstance(optimiser, MuonAdamW)
+    names = {id(value): name for name, value in net.named_parameters()}
+    moved = {names[id(value)] for group in optimiser.param_groups if "muon" in group for value in group["params"]}
+    hidden = {name for name, value in net.named_parameters() if value.dim() == 4 and ".last." not in name}
+    assert moved == {name for name in hidden if not name.startswith("Mask.")}
+    others = {names[id(value)] for group in optimiser.param_groups if "muon" not in group for value in group["params"]}
+    trained = {name for name, value in net.named_parameters() if value.requires_grad}
+    assert others == trained - moved and {"Flow_L.last.weight", "final.midconv.bias"} < others
+    optim.set_learning_rate(optimiser, 0.5)
+    assert {group["lr"] for group in optimiser.param_groups} == {0.5}
+    assert type(optim.make_optimiser(net, recipe().optim)) is AdamW
 
 
 def test_the_running_mean_forgets_the_start_soon_and_keeps_long_later() -> None:

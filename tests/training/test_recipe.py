@@ -83,6 +83,11 @@ def test_a_recipe_written_as_toml_is_the_same_recipe(tmp_path: Path) -> None:
             {"model": {"normalise": True, "from": "draft"}},
             "model.normalise is for fresh weights, and model.from names others",
         ),
+        ({"model": {"widen": True}}, "model.widen needs model.from, the narrower weights"),
+        ({"model": {"widen": True, "from": "draft"}}, "model.widen is for rrin and srrin, not rrin_lite."),
+        ({"model": {"splatting": True}}, "model.splatting is for srrin, which splats, not rrin_lite."),
+        ({"data": {"motion": 4.0}}, "data.motion is for windows of a bank; give data.bank"),
+        ({"data": {"motion_doubles": 100}}, "data.motion_doubles needs data.motion, where it begins."),
         ({"model": {"matching": True}}, "model.matching needs model.normalise = true."),
         (
             {"model": {"matching": True, "normalise": True}},

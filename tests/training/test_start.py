@@ -68,6 +68,24 @@ def test_bundled_weights_can_be_started_from_by_name() -> None:
     assert all(torch.equal(value, expected[key]) for key, value in found.net.state_dict().items())
 
 
+def test_narrower_weights_are_widened_and_compute_the_same(small_rrin: str) -> None:
+    found = begin(name="rrin", settings={"width": 8}, arithmetic="exact", widen=True, **{"from": small_rrin})
+    img0, img1, t = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32), torch.full((1, 1, 1, 1), 0.5)
+    assert found.net.Mask.last.in_channels == 8  # type: ignore[union-attr]
+    with torch.no_grad():
+        assert torch.allclose(found.net(img0, img1, t), checkpoint.load(small_rrin).net(img0, img1, t), atol=1e-5)
+    # Without settings it gets the network's own size, not that of the weights.
+    assert begin(name="rrin", settings={}, widen=True, **{"from": small_rrin}).net.Mask.last.in_channels == 32  # type: ignore[union-attr]
+
+
+def test_zeroed_parts_are_zero_and_nothing_else(small_rrin: str) -> None:
+    state = begin(name="rrin", settings={}, zeroed=["final.last", "Mask.last.bias"], **{"from": small_rrin}).net
+    before = checkpoint.load(small_rrin).net.state_dict()
+    zero = {"final.last.weight", "final.last.bias", "Mask.last.bias"}
+    for name, value in state.state_dict().items():
+        assert not value.any() if name in zero else torch.equal(value, before[name]), name
+
+
 def test_frozen_parts_are_named_from_the_left() -> None:
     net = begin(frozen=["refine", "choose.out.bias"]).net
     frozen = {name for name, value in net.named_parameters() if not value.requires_grad}
@@ -83,6 +101,7 @@ def test_frozen_parts_are_named_from_the_left() -> None:
         ({"arithmetic": "fork"}, "model.arithmetic must be one of exact, not 'fork'."),
         ({"frozen": ["chose"]}, "model.frozen: no part is called 'chose'; there are refine, choose, and those below."),
         ({"frozen": ["cho"]}, "model.frozen: no part is called 'cho'"),
+        ({"zeroed": ["chose"]}, "model.zeroed: no part is called 'chose'; there are refine, choose, and those below."),
         ({"frozen": ["refine", "choose"]}, "model.frozen leaves nothing to train."),
         ({"name": "cain", "settings": {}, "from": "rrin_lite"}, "model.name and settings (they share no name)"),
     ],

@@ -1,0 +1,27 @@
+"""How the C library deals with the large pieces of memory that a training step asks for and gives back.
+
+glibc gets pieces above some size from the system one by one and returns each at once, so the next step has every page
+of them made and filled with zeros again: on two cores two thirds of the time of a step went into that.
+"""
+
+import ctypes
+
+# From malloc.h.
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+_MOST = 2**31 - 1
+_PAD = 2**28
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep memory that is freed, for the next one who asks.
+
+    It then holds as much as it ever needed at once, until it ends.
+
+    Returns:
+        Whether the C library could be told: glibc.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library; on Windows there is no library without a name
+        return False
+    return all([mallopt(_MMAP_MAX, 0), mallopt(_TRIM_THRESHOLD, _MOST), mallopt(_TOP_PAD, _PAD)])
