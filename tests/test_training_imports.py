@@ -53,7 +53,7 @@ ALLOWED: dict[str, tuple[str, str, str]] = {
     "training.recipe": ("errors recipe_keys", "motion nets nets.registry", ""),
     "training.sources": ("bank batch errors recipe sampling shots synthetic", "", ""),
     "training.widening": ("errors", "", "torch"),
-    "training.splatting": ("", "nets.residue nets.unet", "torch"),
+    "training.splatting": ("errors", "nets.residue nets.unet", "torch"),
     "training.start": ("errors recipe splatting widening", "checkpoint nets.registry nets.spec", "torch"),
     "training.vgg": ("errors", "", "torch"),
     "training.losses": ("batch errors fused vgg", "", "torch"),

@@ -12,6 +12,7 @@ from typing import cast
 import torch
 from torch import nn
 
+from training.errors import RecipeError
 from vsrrin.nets.residue import ResidueNet
 from vsrrin.nets.unet import ConvBlock, UpBlock
 
@@ -26,11 +27,18 @@ def start_splatting(net: nn.Module) -> None:
     """Let the refinement of a `ResidueNet` turn the flow to frame 0 round and leave that to frame 1, in place.
 
     Four channels of the finest level are taken for it. What the others do is not read at first.
+
+    Raises:
+        RecipeError: There are fewer.
     """
     unet = cast(ResidueNet, net).refine_flow
     down = cast(ConvBlock, unet.down_path[0]).block
     up = cast(UpBlock, unet.up_path[-1]).conv_block.block
     width = unet.last.in_channels
+    if width < _CARRIERS:
+        raise RecipeError(
+            f"model.splatting needs networks of at least {_CARRIERS} channels, this one begins with {width}"
+        )
     enters = cast(nn.Conv2d, down[0])
     _clear(enters)
     for axis in range(2):

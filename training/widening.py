@@ -1,7 +1,7 @@
 """A network made wider without changing what it computes: how the size of the paper is reached from a narrow one.
 
-A step of a network of half the width takes about a quarter of the time, and much of learning, above all that of flow,
-is done as well by few channels. So most steps are taken narrow; then each channel is made several, equal at first, and
+A step of a network of half the width takes less than half of the time, and much of learning, above all that of flow, is
+done as well by few channels. So most steps are taken narrow; then each channel is made several, equal at first, and
 what reads them reads each in part. The parts are drawn unequal, so that equal channels get unequal gradients and part
 ways.
 

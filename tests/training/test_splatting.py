@@ -1,8 +1,10 @@
 """training.splatting"""
 
+import pytest
 import torch
 
 from tests.conftest import texture
+from training.errors import RecipeError
 from training.splatting import start_splatting
 from vsrrin.nets.srrin import SRRIN
 from vsrrin.nets.warp import project_flow
@@ -40,3 +42,8 @@ def test_frame_0_is_splatted_to_where_it_is_at_t() -> None:
     wrong = error()
     start_splatting(net)
     assert wrong > 0.03 and error() < 0.2 * wrong
+
+
+def test_a_network_that_is_too_narrow_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"model\.splatting needs networks of at least 4 channels, .* begins with 2"):
+        start_splatting(SRRIN("exact", width=2))
