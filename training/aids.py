@@ -17,10 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from training.errors import RecipeError
-from vsrrin.nets.unet import UNet, UpBlock, keep_fp32, output_layer
+from vsrrin.nets.unet import SLOPE, UNet, UpBlock, keep_fp32, output_layer
 
-_SLOPE = 0.1
-"""Of the leaky ReLUs of U-Nets."""
 _SMALL = 0.1
 """By which output layers begin smaller than other layers."""
 
@@ -71,7 +69,7 @@ def normalise(net: nn.Module) -> None:
     if not found:
         raise RecipeError("model.normalise: the network has no convolutions that could be normalised; leave it out")
     for conv in found:
-        nn.init.kaiming_normal_(conv.weight, a=_SLOPE)
+        nn.init.kaiming_normal_(conv.weight, a=SLOPE)
         if conv.bias is not None:
             nn.init.zeros_(conv.bias)
         norm = nn.BatchNorm2d(conv.out_channels)

@@ -140,7 +140,7 @@ class BankSource:
 
 
 def _motion(entry: Entry) -> float:
-    """Length of flow that nine tenths of a window do not exceed, pixels of full size."""
+    """Length of DIS flow that nine tenths of a window do not exceed, pixels of full size."""
     flow = 2 * from_steps(entry.flow[::_SPARSE, ::_SPARSE])
     return float(np.quantile(np.hypot(flow[..., 0::2], flow[..., 1::2]), _MOST))
 

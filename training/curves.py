@@ -2,7 +2,8 @@
 
     python -m training.curves runs/a runs/b ... --out curves.png [--over samples] [--loss laplacian]
 
-Losses are smoothed over a twentieth of a run; the faint line is as it was written down. PSNR is as it was measured.
+Losses are smoothed over a twentieth of a run; the faint line is as it was written down. PSNR is as it was measured;
+without any there is no pane for it.
 """
 
 import argparse
@@ -77,18 +78,22 @@ def draw(runs: Sequence[Path], out: Path, *, over: str = "step", loss: str = "lo
     for folder, lines in logs.items():
         if lines and loss not in lines[0]:
             raise TrainingError(f"{folder / 'log.csv'} has no column {loss}; it has {', '.join(lines[0])}")
-    figure = Figure(figsize=(12, 4.5), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    measured = {folder: curve(lines, "psnr", over) for folder, lines in logs.items()}
+    panes = 2 if any(found.values for found in measured.values()) else 1
+    figure = Figure(figsize=(6.0 * panes, 4.5), layout="constrained")
+    left, *right = figure.subplots(1, panes, squeeze=False)[0]
     for number, (folder, lines) in enumerate(logs.items()):
         colour = f"C{number % 10}"
         raw = curve(lines, loss, over)
         left.plot(raw.places, raw.values, color=colour, alpha=0.2)
         smooth = raw.smoothed()
         left.plot(smooth.places, smooth.values, color=colour, label=folder.name)
-        measured = curve(lines, "psnr", over)
-        right.plot(measured.places, measured.values, color=colour, marker=".", label=folder.name)
+        found = measured[folder]
+        for pane in right if found.values else ():
+            pane.plot(found.places, found.values, color=colour, marker=".", label=folder.name)
     _name(left, over, loss)
-    _name(right, over, "PSNR, dB")
+    for pane in right:
+        _name(pane, over, "PSNR, dB")
     left.set_yscale("log")
     try:
         figure.savefig(out, dpi=120)

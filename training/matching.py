@@ -53,7 +53,7 @@ def start_matching(net: nn.Module) -> None:
 def _start_level(block: ConvBlock, colours: int) -> None:
     first, second = block.block[0], block.block[2]
     if not (isinstance(first, NormalisedConv) and isinstance(second, NormalisedConv)):
-        raise RecipeError("model.matching needs model.normalise = true")
+        raise RecipeError("model.matching needs model.normalise = true, and a Flow_L that is not frozen")
     shifts = _shifts(first.out_channels)
     for conv in (first, second):
         conv.weight.mul_(_OTHERS)

@@ -29,14 +29,19 @@ class MuonAdamW(AdamW):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
         """See `torch.optim.Optimizer.step`."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         groups = self.param_groups
         for group in (group for group in groups if "muon" in group):
             self._move(group)
         self.param_groups = [group for group in groups if "muon" not in group]
         try:
-            return super().step(closure)
+            super().step()
         finally:
             self.param_groups = groups
+        return loss
 
     def _move(self, group: dict[str, Any]) -> None:
         rate = group["lr"] * group["muon"]

@@ -91,7 +91,7 @@ class DataTable:
     times: Literal["any", "middle"] = key(choice("any", "middle"), "any")
     """Whether the true frame is any between the two, or the middle one."""
     motion: float = key(number(0), 0.0)
-    """Of a bank, only windows are taken nine tenths of which move at most so many pixels; 0 takes all."""
+    """Of a bank, only windows are taken nine tenths of which move at most so many pixels, by DIS; 0 takes all."""
     motion_doubles: int = key(whole(0), 0)
     """Samples in which ``motion`` doubles, over and over; 0 lets it stay."""
     flow_preset: Literal["fast", "fine"] = key(choice(*PRESETS), "fine")
@@ -360,6 +360,8 @@ def _check_model(recipe: Recipe) -> str | None:
         return f"model.widen is for {' and '.join(_FLOW_BY_UNET)}, not {recipe.model.name}"
     if recipe.model.splatting and recipe.model.name != "srrin":
         return f"model.splatting is for srrin, which splats, not {recipe.model.name}"
+    if recipe.model.splatting and recipe.model.normalise:
+        return "model.normalise draws the layers anew that model.splatting sets; leave one of them out"
     if recipe.model.normalise and recipe.optim.batch == 1 and recipe.data.crop <= 16:
         return "model.normalise needs more than one value at the coarsest level: a larger optim.batch or data.crop"
     if recipe.model.matching and not recipe.model.normalise:

@@ -14,10 +14,8 @@ from torch import nn
 
 from training.errors import RecipeError
 from vsrrin.nets.residue import ResidueNet
-from vsrrin.nets.unet import ConvBlock, UpBlock
+from vsrrin.nets.unet import SLOPE, ConvBlock, UpBlock
 
-_SLOPE = 0.1
-"""Of the leaky ReLUs of U-Nets."""
 _CARRIERS = 4
 """Channels that carry the flow: x, -x, y, -y."""
 
@@ -44,16 +42,18 @@ def start_splatting(net: nn.Module) -> None:
     for axis in range(2):
         enters.weight[2 * axis, axis, 1, 1] = 1
         enters.weight[2 * axis + 1, axis, 1, 1] = -1
+    factor = 1.0
     for layer, offset in ((down[2], 0), (up[0], width), (up[2], 0)):  # what was put aside is joined after what comes up
         conv = cast(nn.Conv2d, layer)
         _clear(conv)
         for axis in range(2):
             for sign in range(2):
                 _read(conv, 2 * axis + sign, offset + 2 * axis, 1 - 2 * sign)
+        factor *= 1 + SLOPE
     nn.init.zeros_(unet.last.weight)
     nn.init.zeros_(cast(nn.Parameter, unet.last.bias))
     for axis in range(2):
-        _read(unet.last, axis, 2 * axis, -2)
+        _read(unet.last, axis, 2 * axis, -2 / (factor * (1 + SLOPE)))
 
 
 def _clear(conv: nn.Conv2d) -> None:
@@ -63,6 +63,9 @@ def _clear(conv: nn.Conv2d) -> None:
 
 
 def _read(conv: nn.Conv2d, into: int, pair: int, times: float) -> None:
-    """A value from the leaky ReLUs of it and of its opposite, whose difference is 1 + slope times it."""
-    conv.weight[into, pair, 1, 1] = times / (1 + _SLOPE)
-    conv.weight[into, pair + 1, 1, 1] = -times / (1 + _SLOPE)
+    """A value from the leaky ReLUs of it and of its opposite, whose difference is 1 + slope times it.
+
+    That factor is left to the last layer: hidden ones may be of half precision, in which 1 is exact.
+    """
+    conv.weight[into, pair, 1, 1] = times
+    conv.weight[into, pair + 1, 1, 1] = -times

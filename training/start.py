@@ -1,7 +1,8 @@
 """The network a run starts with: built as the recipe says, with fresh weights or those of another checkpoint."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,14 +59,47 @@ def start(table: ModelTable, seed: int, where: str) -> Start:
     if source is not None:
         state = source.net.state_dict()
         if table.widen:
-            state = widened(state, net.state_dict(), seed)
-        said = f"weights of {table.start}: {_take(net, state, str(table.start), where)}"
+            state = _widened(state, net, seed, f"{where}: model.widen: {table.start}")
+        said = f"weights of {table.start}{', widened' * table.widen}: {_take(net, state, str(table.start), where)}"
     if table.splatting:
-        start_splatting(net)
-    for value in _named(net, "zeroed", table.zeroed, where):
-        nn.init.zeros_(value)
+        with naming(where):
+            start_splatting(net)
+    zero(net, table.zeroed, where)
     _freeze(net, table.frozen, where)
     return Start(net.train(), spec, arithmetic, said)
+
+
+def zero(net: nn.Module, parts: tuple[str, ...], where: str) -> None:
+    """Let parts of a network start with weights of zero.
+
+    Args:
+        net: Changed in place.
+        parts: Names of modules or parameters, with all below them.
+        where: Name of the recipe, for messages.
+
+    Raises:
+        RecipeError: There is no such part.
+    """
+    for value in _named(net, "zeroed", parts, where):
+        nn.init.zeros_(value)
+
+
+@contextmanager
+def naming(where: str) -> Iterator[None]:
+    """Say in errors of the recipe which one it is."""
+    try:
+        yield
+    except RecipeError as error:
+        raise RecipeError(f"{where}: {error}.") from error
+
+
+def _widened(state: Mapping[str, Tensor], net: nn.Module, seed: int, where: str) -> dict[str, Tensor]:
+    own = net.state_dict()
+    with naming(where):
+        made = widened(state, own, seed)
+    if all(made[key].shape == state[key].shape for key in made):
+        raise RecipeError(f"{where} is as wide already as model.settings say; leave model.widen out, or change them.")
+    return made
 
 
 def _fresh(spec: NetSpec, settings: Mapping[str, Any], arithmetic: str, where: str) -> nn.Module:

@@ -23,7 +23,7 @@ from training.parallel import Team
 from training.recipe import Recipe, differing, from_tables
 from training.report import Laps, Meter, Report
 from training.sources import describe, open_source
-from training.start import start
+from training.start import naming, start, zero
 from training.state import RunFolder
 from training.steps import UNUSED, Stepper, Weights, check_precision
 from training.teachers import Teacher
@@ -121,8 +121,10 @@ class Trainer:
                     "samples. Start without torchrun, or leave it out."
                 )
             aids.normalise(begun.net)
+            zero(begun.net, recipe.model.zeroed, recipe.where)  # its hidden layers were drawn anew
             if recipe.model.matching:
-                start_matching(begun.net)
+                with naming(recipe.where):
+                    start_matching(begun.net)
         if recipe.loss.get("flow_levels"):
             aids.teach_levels(begun.net)
         net = begun.net.to(team.device)

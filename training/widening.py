@@ -55,7 +55,7 @@ def widened(narrow: Mapping[str, Tensor], wide: Mapping[str, Tensor], seed: int)
             value = value.repeat_interleave(ratio[1], 1) * parts.view(*parts.shape, *[1] * (value.dim() - 2))
         made[name] = value.reshape(shape)
     if len(ratios) > 1:
-        raise RecipeError(f"model.widen: some layers are {' and some '.join(map(str, sorted(ratios)))} times as wide")
+        raise RecipeError(f"some layers are {' and some '.join(map(str, sorted(ratios)))} times as wide")
     return made
 
 
@@ -68,5 +68,5 @@ def _ratios(name: str, narrow: Tensor, wide: Tensor) -> tuple[int, ...]:
         and all(many % few == 0 for few, many in zip(before[:2], after[:2], strict=True))
     )
     if not fits:
-        raise RecipeError(f"model.widen: {name} is {list(before)} and cannot become {list(after)}")
+        raise RecipeError(f"{name} is {list(before)} and cannot become {list(after)}")
     return tuple(many // few for few, many in zip(before[:2], after[:2], strict=True))

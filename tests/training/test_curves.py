@@ -49,6 +49,14 @@ def test_the_picture_shows_every_run(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert not np.array_equal(*pictures)
 
 
+def test_without_psnr_there_is_no_pane_for_it(tmp_path: Path) -> None:
+    log = CsvLog(tmp_path / "log.csv", COLUMNS, after=0)
+    log.write({"step": 10, "samples": 80, "loss": 0.3, "samples_per_s": 8.0})
+    log.close()
+    assert main([str(tmp_path), "--out", str(tmp_path / "out.png")]) == 0
+    assert cv2.imread(str(tmp_path / "out.png")).shape == (540, 720, 3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

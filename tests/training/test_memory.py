@@ -1,9 +1,12 @@
 """training.memory, in a process of its own, since it lasts."""
 
+import os
 import platform
 import subprocess
 import sys
 
+# Of another allocator nothing is known.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD" and "MALLOC" not in name}
 PROGRAM = """
 import resource, sys
 import torch
@@ -21,7 +24,9 @@ print(faults(10))
 
 
 def faults(how: str) -> list[str]:
-    done = subprocess.run([sys.executable, "-c", PROGRAM, how], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, how], capture_output=True, text=True, check=True, env=ENVIRONMENT
+    )
     return done.stdout.split()
 
 

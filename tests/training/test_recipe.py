@@ -1,5 +1,7 @@
 """Recipes: reading, checking, overriding, comparing, writing."""
 
+import itertools
+import shlex
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -86,6 +88,10 @@ def test_a_recipe_written_as_toml_is_the_same_recipe(tmp_path: Path) -> None:
         ({"model": {"widen": True}}, "model.widen needs model.from, the narrower weights"),
         ({"model": {"widen": True, "from": "draft"}}, "model.widen is for rrin and srrin, not rrin_lite."),
         ({"model": {"splatting": True}}, "model.splatting is for srrin, which splats, not rrin_lite."),
+        (
+            {"model": {"name": "srrin", "splatting": True, "normalise": True}},
+            "model.normalise draws the layers anew that model.splatting sets; leave one of them out.",
+        ),
         ({"data": {"motion": 4.0}}, "data.motion is for windows of a bank; give data.bank"),
         ({"data": {"motion_doubles": 100}}, "data.motion_doubles needs data.motion, where it begins."),
         ({"model": {"matching": True}}, "model.matching needs model.normalise = true."),
@@ -170,3 +176,22 @@ def test_the_recipes_that_come_along_are_valid(path: Path) -> None:
     found = load(path)
     assert path.read_text("utf-8").startswith("# ")
     assert found.model.name in path.stem or path.stem.startswith("tiny")
+
+
+def commands(path: Path) -> list[list[str]]:
+    """The arguments of the commands of training.train that a recipe's comment shows."""
+    text = "\n".join(line[1:] for line in path.read_text("utf-8").splitlines() if line.startswith("#"))
+    lines = text.replace("\\\n", " ").splitlines()
+    return [shlex.split(line)[3:] for line in lines if line.strip().startswith("python -m training.train")]
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_commands_in_their_comments_fit_and_keep_what_they_go_on_from(path: Path) -> None:
+    found = commands(path)
+    assert found, "nobody learns how to use it"
+    for recipe_path, *options in found:
+        assert Path(recipe_path).name == path.name
+        overrides = [value for option, value in itertools.pairwise(options) if option == "--set"]
+        model = load(path, overrides).model
+        if any(override.startswith("model.from=") for override in overrides):
+            assert not (model.zeroed or model.splatting), "what the first command made would be lost"

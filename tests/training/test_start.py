@@ -74,8 +74,21 @@ def test_narrower_weights_are_widened_and_compute_the_same(small_rrin: str) -> N
     assert found.net.Mask.last.in_channels == 8  # type: ignore[union-attr]
     with torch.no_grad():
         assert torch.allclose(found.net(img0, img1, t), checkpoint.load(small_rrin).net(img0, img1, t), atol=1e-5)
+    assert "rrin.safetensors, widened: " in found.said
     # Without settings it gets the network's own size, not that of the weights.
     assert begin(name="rrin", settings={}, widen=True, **{"from": small_rrin}).net.Mask.last.in_channels == 32  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        (4, "is as wide already as model.settings say"),
+        (6, r"Mask.down_path.0.block.0.weight is .* and cannot become .*\."),
+    ],
+)
+def test_widening_that_cannot_be_is_refused(small_rrin: str, width: int, expected: str) -> None:
+    with pytest.raises(RecipeError, match=rf"^tiny: model\.widen: .*rrin\.safetensors.* {expected}"):
+        begin(name="rrin", settings={"width": width}, arithmetic="exact", widen=True, **{"from": small_rrin})
 
 
 def test_zeroed_parts_are_zero_and_nothing_else(small_rrin: str) -> None:
@@ -102,6 +115,10 @@ def test_frozen_parts_are_named_from_the_left() -> None:
         ({"frozen": ["chose"]}, "model.frozen: no part is called 'chose'; there are refine, choose, and those below."),
         ({"frozen": ["cho"]}, "model.frozen: no part is called 'cho'"),
         ({"zeroed": ["chose"]}, "model.zeroed: no part is called 'chose'; there are refine, choose, and those below."),
+        (
+            {"name": "srrin", "settings": {"width": 2}, "splatting": True},
+            "model.splatting needs networks of at least 4 channels, this one begins with 2.",
+        ),
         ({"frozen": ["refine", "choose"]}, "model.frozen leaves nothing to train."),
         ({"name": "cain", "settings": {}, "from": "rrin_lite"}, "model.name and settings (they share no name)"),
     ],

@@ -69,12 +69,12 @@ def learned(run: Trainer) -> dict[str, Any]:
         {
             "model": {"name": "rrin", "settings": {"width": 4}, "normalise": True},
             "loss": {"flow": 1.0, "flow_levels": 0.5},
-            "optim": {"precision": "bf16"},
+            "optim": {"precision": "bf16", "muon": 8.0},
         },
         {
             "model": {"name": "rrin", "settings": {"width": 4}, "normalise": True},
             "loss": {"flow": 1.0, "flow_levels": 0.5},
-            "optim": {"ema": 0.0},
+            "optim": {"ema": 0.0, "muon": 8.0},
         },
     ],
     ids=["fp32", "bf16, accumulated", "multistep, no mean", "normalised, levels taught", "likewise, fp32, no mean"],
@@ -92,6 +92,16 @@ def test_a_run_that_was_stopped_and_goes_on_equals_one_that_was_not(tmp_path: Pa
     logs = [read_log(tmp_path / name / "log.csv") for name in ("whole", "parts")]
     assert [line["loss"] for line in logs[0]] == [line["loss"] for line in logs[1]]
     assert [line["step"] for line in logs[1]] == ["2", "4", "6"]
+
+
+def test_zeroed_parts_stay_zero_where_layers_are_drawn_anew_to_be_normalised(tmp_path: Path) -> None:
+    model = {"name": "rrin", "settings": {"width": 4}, "normalise": True, "zeroed": ["final", "Mask.last"]}
+    state = trainer(tmp_path / "run", recipe(model=model)).weights.net.state_dict()
+    zeroed = [
+        value for name, value in state.items() if name.startswith(("final.", "Mask.last.")) and "norm.r" not in name
+    ]
+    assert len(zeroed) > 20 and not any(value.any() for value in zeroed if value.is_floating_point())
+    assert state["Mask.down_path.0.block.0.weight"].any()
 
 
 def test_a_killed_run_goes_on_from_its_newest_state_and_its_log_has_no_line_twice(tmp_path: Path) -> None:

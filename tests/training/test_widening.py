@@ -71,7 +71,7 @@ def test_the_same_width_stays_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("narrow", "wide", "expected"),
     [
-        ([4, 6, 3, 3], [6, 6, 3, 3], r"model\.widen: x is \[4, 6, 3, 3\] and cannot become \[6, 6, 3, 3\]"),
+        ([4, 6, 3, 3], [6, 6, 3, 3], r"x is \[4, 6, 3, 3\] and cannot become \[6, 6, 3, 3\]"),
         ([4, 6, 3, 3], [8, 6, 5, 5], "cannot become"),
         ([4, 6, 3, 3], [2, 6, 3, 3], "cannot become"),
         ([4, 6, 3, 3], [8, 18, 3, 3], "some layers are 2 and some 3 times as wide"),

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from vsrrin.errors import ArgumentError, FrameSizeError
 from vsrrin.nets.stacks import mark_stack
 
-_SLOPE = 0.1
+SLOPE = 0.1
+"""Of the leaky ReLUs."""
 
 
 class ConvBlock(nn.Module):
@@ -24,9 +25,9 @@ class ConvBlock(nn.Module):
         super().__init__()
         self.block = nn.Sequential(
             nn.Conv2d(in_channels, out_channels, 3, padding=1),
-            nn.LeakyReLU(_SLOPE, inplace=True),
+            nn.LeakyReLU(SLOPE, inplace=True),
             nn.Conv2d(out_channels, out_channels, 3, padding=1),
-            nn.LeakyReLU(_SLOPE, inplace=True),
+            nn.LeakyReLU(SLOPE, inplace=True),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -99,7 +100,7 @@ class UNet(nn.Module):
         for down in self.down_path[:-1]:
             skips.append(down(x))
             x = F.avg_pool2d(skips[-1], 2)
-        x = F.leaky_relu(self.midconv(self.down_path[-1](x)), _SLOPE)
+        x = F.leaky_relu(self.midconv(self.down_path[-1](x)), SLOPE)
         for up in self.up_path:
             x = up(x, skips.pop())
         return output_layer(self.last, x)
