@@ -22,7 +22,7 @@ CLIP = Path(__file__).parents[1] / "media" / "bunny_stretch.mp4"
 BUNDLED = {"draft": "plain", "balanced": "rrin_lite_quick", "rrin_lite": "rrin_lite"}
 """Bundled weights, and the network of each."""
 UNTRAINED = ("rrin", "srrin", "raft_rrin", "cain", "bmbc")
-"""Networks without bundled weights."""
+"""Networks of the published sizes, with random weights."""
 
 type Picture = list[NDArray[np.generic]]
 """The planes of a frame."""

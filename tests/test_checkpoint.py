@@ -192,9 +192,9 @@ def test_name_of_a_folder_says_how_to_mean_the_folder(tmp_path, monkeypatch):
     assert f"To mean the folder of that name, write '.{os.sep}zebra'." in refused("zebra", kind=UnknownNetError)
 
 
-def test_known_net_without_bundled_weights_says_where_to_get_them():
+def test_known_net_without_weights_of_its_name_says_where_to_get_them():
     text = refused("rrin", kind=UnknownNetError)
-    assert "no weights of rrin come with vsrrin" in text
+    assert "no bundled weights are called rrin. Weights of half the paper's width come with vsrrin" in text
     assert "https://github.com/HopLee6/RRIN" in text
 
 

@@ -157,7 +157,8 @@ def test_the_list_names_every_network_in_lines_that_fit(folder: Path, monkeypatc
         assert spec.upstream in out
     assert rows["rrin_lite"].endswith(" rrin_lite")
     assert rows["plain"].endswith("draft (no training)")
-    assert rows["rrin"].endswith("none")
+    assert rows["rrin"].endswith(" rrin_half")
+    assert rows["cain"].endswith("none")
     assert "non-commercial research use" in out
     assert max(map(len, out.splitlines())) <= 120
     monkeypatch.setenv("COLUMNS", "80")
@@ -177,9 +178,10 @@ def test_the_list_as_json(folder: Path) -> None:
             assert entries[spec.name][fact] == getattr(spec, fact)
         assert entries[spec.name]["factors"] == (None if spec.arbitrary_t else [2, 4, 8])
     assert entries["rrin"]["parameters"] == 19_194_445
-    assert entries["rrin"]["bundled"] == []
-    bundled = [weights for name in ("plain", "rrin_lite") for weights in entries[name]["bundled"]]
-    assert [(weights["name"], weights["trained"]) for weights in bundled] == [("draft", False), ("rrin_lite", True)]
+    assert entries["cain"]["bundled"] == []
+    bundled = [weights for name in ("plain", "rrin", "rrin_lite", "srrin") for weights in entries[name]["bundled"]]
+    trained = {weights["name"]: weights["trained"] for weights in bundled}
+    assert trained == {"draft": False, "rrin_half": True, "rrin_lite": True, "srrin_half": True}
     for weights in bundled:
         sidecar = json.loads(checkpoint.bundled()[weights["name"]].with_suffix(".json").read_text())
         assert (weights["licence"], weights["sha256"]) == (sidecar["licence"], sidecar["sha256"])
@@ -254,7 +256,7 @@ def test_inspecting_a_file_that_its_side_car_does_not_describe(folder: Path, net
 def test_inspecting_what_cannot_be_read(folder: Path) -> None:
     (folder / "page.pth").write_text("<html>sign in</html>")
     assert "page.pth is damaged or not a checkpoint" in fail("models", "inspect", "page.pth")
-    assert "no weights of rrin come with vsrrin" in fail("models", "inspect", "rrin")
+    assert "no bundled weights are called rrin" in fail("models", "inspect", "rrin")
     (folder / "rrin").mkdir()  # now the name means the folder
     assert "the folder rrin holds no checkpoint" in fail("models", "inspect", "rrin")
 

@@ -79,9 +79,10 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.ranges": ("", "torch"),
     "vsrrin.transfer": ("", "torch"),
     "vsrrin.pairs": ("motion planning transfer", "torch"),
+    "vsrrin.far_motion": ("nets.warp", "torch"),
     "vsrrin.engine": (
-        "backends backends.torch_backend buffers cache checkpoint errors memory motion nets.spec options pairs "
-        "planning ranges tiling transfer",
+        "backends backends.torch_backend buffers cache checkpoint errors far_motion memory motion nets.spec options "
+        "pairs planning ranges tiling transfer",
         "torch",
     ),
     "vsrrin.options": ("errors motion", ""),

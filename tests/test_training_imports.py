@@ -70,7 +70,7 @@ ALLOWED: dict[str, tuple[str, str, str]] = {
     "training.logs": ("errors", "maps strip", "numpy torch tqdm"),
     "training.validation": (
         "errors metrics triplets",
-        "backends.torch_backend motion nets.spec options padding",
+        "backends.torch_backend far_motion motion nets.spec options padding",
         "numpy torch",
     ),
     "training.report": (

@@ -17,7 +17,7 @@ NAMES = sorted(checkpoint.bundled())
 
 
 def test_bundled_names():
-    assert NAMES == ["balanced", "draft", "rrin_lite"]
+    assert NAMES == ["balanced", "draft", "rrin_half", "rrin_lite", "srrin_half"]
     assert checkpoint.locate("best") == checkpoint.locate("rrin_lite")
 
 

@@ -17,6 +17,7 @@ from training.errors import DatasetError
 from training.metrics import psnr
 from training.triplets import BUCKETS, Picture, Triplet, triplets
 from vsrrin.backends.torch_backend import TorchBackend, resolve_precision
+from vsrrin.far_motion import best_explaining, shrunk_flow, unlike
 from vsrrin.motion import DisFlow, brightness, half_flow
 from vsrrin.nets.spec import NetSpec
 from vsrrin.options import automatic_scale, check_preset
@@ -99,8 +100,22 @@ def _picture(backend: TorchBackend, case: Case, spec: NetSpec) -> Picture:
     img0, img1 = (padder.pad(_image(picture).to(device)) for picture in (case.left, case.right))
     flow = None if case.flow is None else case.flow.to(device)
     t = torch.full((1, 1, 1, 1), case.t, device=device)
-    made = padder.crop(backend.synthesize(img0, img1, backend.estimate(img0, img1, flow), t))
+    estimate = _found(backend, spec, img0, img1) if spec.estimates_flow else backend.estimate(img0, img1, flow)
+    made = padder.crop(backend.synthesize(img0, img1, estimate, t))
     return np.asarray(made[0].mul(255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy())
+
+
+def _found(backend: TorchBackend, spec: NetSpec, img0: Tensor, img1: Tensor) -> Tensor:
+    """The network's own flow, at the scale the engine would choose; pictures are small enough for the whole of it."""
+
+    def estimate(img0: Tensor, img1: Tensor) -> Tensor:
+        return backend.estimate(img0, img1, None)
+
+    def at(scale: float) -> Tensor:
+        return estimate(img0, img1) if scale == 1 else shrunk_flow(estimate, img0, img1, scale, spec.size_multiple)
+
+    with torch.inference_mode():
+        return best_explaining(at, lambda flow: unlike(img0, img1, flow), 1.0, *img0.shape[-2:])
 
 
 def _image(picture: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ __all__ = [
 
 _WEIGHTS = Path(__file__).parent / "weights"
 _OTHER_NAMES = {"best": "rrin_lite"}
-"""Of bundled weights: draft, balanced, best."""
+"""Other names of bundled weights."""
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,7 @@ def locate(model: str | os.PathLike[str]) -> tuple[Path, bool]:
     folder = f" To mean the folder of that name, write {os.path.join('.', model)!r}." if os.path.isdir(model) else ""
     if any(model == spec.name for spec in NETS):
         raise UnknownNetError(
-            f"load: no weights of {model} come with vsrrin. {by_name(model).weights_from} {available}{folder}"
+            f"load: no bundled weights are called {model}. {by_name(model).weights_from} {available}{folder}"
         )
     close = difflib.get_close_matches(model, [*names, *(spec.name for spec in NETS)], 1)
     hint = f" Did you mean {close[0]!r}?" if close else ""

@@ -13,7 +13,6 @@ from itertools import batched
 from threading import Lock
 
 import torch
-import torch.nn.functional as F  # noqa: N812  (the name the field uses)
 from torch import Tensor
 
 from . import memory
@@ -23,6 +22,7 @@ from .buffers import FramePool
 from .cache import BoundedCache
 from .checkpoint import Model
 from .errors import ArgumentError, FrameSizeError
+from .far_motion import best_explaining, shrunk_flow, unlike
 from .motion import DisFlow, Preset, brightness, half_flow
 from .options import check_batch, check_overlap, check_preset, check_scale, check_tile
 from .pairs import Pair, Picture
@@ -60,8 +60,9 @@ class Interpolator:
         precision: "auto", "fp32", "fp16" or "bf16", the type of the convolutions. Images, coordinates, warps and flow
             are float32 always.
         scale: Size of the picture on which motion is estimated, relative to the largest useful one (half the frame for
-            flow from outside, the frame for networks that find it), in [0.25, 1]; ``None`` chooses by frame size.
-            Smaller finds longer motion and costs less, larger follows small things.
+            flow from outside, the frame for networks that find it), in [0.25, 1]; ``None`` chooses by frame size, and
+            where the network finds motion itself, by what explains the pair, see :mod:`vsrrin.far_motion`. Smaller
+            finds longer motion and costs less, larger follows small things.
         tile: Side of a tile in pixels, or (width, height); 0 never tiles; ``None`` tiles when memory demands it.
         overlap: Pixels that neighbouring tiles share; should be 8/3 of the longest motion to a new frame.
         batch: Tiles or time steps that go through the network in one call.
@@ -98,6 +99,7 @@ class Interpolator:
         self._scaled = self.spec.external_flow or self.spec.estimates_flow
         if check_scale(scale) not in (None, 1) and not self._scaled:
             raise ArgumentError(f"scale must be 1 or None for {self.spec.name}, not {scale}: it has no flow to scale")
+        self._seeks = scale is None
         self._batch = check_batch(batch)
         self._shares, self._cache_bytes = several and self.spec.shares, cache_bytes
         if backend is None:
@@ -300,26 +302,39 @@ class Interpolator:
             self._plans[size] = smaller
 
     def _estimate(self, pair: Pair, plan: Plan) -> None:
-        tiles = plan.grid.tiles
-        if self.spec.estimates_flow and plan.scale < 1:
-            area = plan.padder.padded[0] * plan.padder.padded[1] * plan.scale**2
-            if area <= tiles[0].height * tiles[0].width:
-                flow = self._estimate_small(pair.img0, pair.img1, plan.scale)
-                pair.estimates = [tile.cut(flow) for tile in tiles]
-            else:
-                pair.estimates = [
-                    self._estimate_small(tile.cut(pair.img0), tile.cut(pair.img1), plan.scale) for tile in tiles
-                ]
+        if self.spec.estimates_flow and self._seeks:
+            pair.estimates = best_explaining(
+                lambda scale: self._estimates(pair, plan, scale),
+                lambda flows: self._unlike(pair, plan, flows),
+                plan.scale,
+                *plan.padder.padded,
+            )
         else:
-            pair.estimates = []
-            for group in batched(tiles, self._batch):
-                img0, img1 = _cut(pair.img0, group), _cut(pair.img1, group)
-                outer = None if pair.flow is None else _cut(pair.flow, group, factor=2)
-                estimates = self._backend.estimate(img0, img1, outer)
-                if self._shares and self._fits(plan):
-                    estimates = self._backend.share(img0, img1, estimates)
-                pair.estimates += estimates.chunk(len(group))
+            pair.estimates = self._estimates(pair, plan, plan.scale)
         pair.plan = plan
+
+    def _estimates(self, pair: Pair, plan: Plan, scale: float) -> list[Tensor]:
+        """The network's ``estimate`` of each tile; flow that it finds itself, found at a scale."""
+        tiles = plan.grid.tiles
+        if self.spec.estimates_flow and scale < 1:
+            area = plan.padder.padded[0] * plan.padder.padded[1] * scale**2
+            if area <= tiles[0].height * tiles[0].width:
+                flow = self._estimate_small(pair.img0, pair.img1, scale)
+                return [tile.cut(flow) for tile in tiles]
+            return [self._estimate_small(tile.cut(pair.img0), tile.cut(pair.img1), scale) for tile in tiles]
+        found: list[Tensor] = []
+        for group in batched(tiles, self._batch):
+            img0, img1 = _cut(pair.img0, group), _cut(pair.img1, group)
+            outer = None if pair.flow is None else _cut(pair.flow, group, factor=2)
+            estimates = self._backend.estimate(img0, img1, outer)
+            if self._shares and self._fits(plan):
+                estimates = self._backend.share(img0, img1, estimates)
+            found += estimates.chunk(len(group))
+        return found
+
+    def _unlike(self, pair: Pair, plan: Plan, flows: Sequence[Tensor]) -> float:
+        tiles = zip(plan.grid.tiles, flows, strict=True)
+        return sum(unlike(tile.cut(pair.img0), tile.cut(pair.img1), flow) for tile, flow in tiles)
 
     def _fits(self, plan: Plan) -> bool:
         """Whether a pair with its residues can be kept: if not, they would be found anew for every frame."""
@@ -328,13 +343,10 @@ class Interpolator:
 
     def _estimate_small(self, img0: Tensor, img1: Tensor, scale: float) -> Tensor:
         """Flow (1, 4, H, W), pixels, of a network that finds it itself, estimated on pictures shrunk by ``scale``."""
-        height, width = img0.shape[-2:]
         multiple = self.spec.size_multiple
-        small = [max(round(side * scale / multiple), 1) * multiple for side in (height, width)]
-        shrunk = (F.interpolate(x, small, mode="bilinear", align_corners=False, antialias=True) for x in (img0, img1))
-        flow = self._backend.estimate(next(shrunk), next(shrunk), None)
-        per_axis = torch.tensor([width / small[1], height / small[0]] * 2, device=flow.device).view(1, 4, 1, 1)
-        return F.interpolate(flow, (height, width), mode="bilinear", align_corners=False) * per_axis
+        return shrunk_flow(
+            lambda small0, small1: self._backend.estimate(small0, small1, None), img0, img1, scale, multiple
+        )
 
     def _synthesize(self, pair: Pair, steps: Sequence[float], plan: Plan) -> list[Tensor]:
         if pair.plan is not plan:

@@ -96,7 +96,9 @@ def test_a_run_that_was_stopped_and_goes_on_equals_one_that_was_not(tmp_path: Pa
 
 def test_zeroed_parts_stay_zero_where_layers_are_drawn_anew_to_be_normalised(tmp_path: Path) -> None:
     model = {"name": "rrin", "settings": {"width": 4}, "normalise": True, "zeroed": ["final", "Mask.last"]}
-    state = trainer(tmp_path / "run", recipe(model=model)).weights.net.state_dict()
+    run = trainer(tmp_path / "run", recipe(model=model))
+    run.report.close()  # type: ignore[union-attr]
+    state = run.weights.net.state_dict()
     zeroed = [
         value for name, value in state.items() if name.startswith(("final.", "Mask.last.")) and "norm.r" not in name
     ]

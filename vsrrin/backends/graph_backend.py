@@ -22,7 +22,7 @@ from ..nets.spec import NetSpec
 from .torch_backend import TorchBackend
 
 _KEPT = 12
-"""Recordings kept: two or three for each size of frames or tiles. Each keeps the memory that the network worked in."""
+"""Recordings kept: two to five for each size of frames or tiles. Each keeps the memory that the network worked in."""
 _WARM_UP = 2
 """Runs before a recording: libraries choose their kernels in the first ones."""
 

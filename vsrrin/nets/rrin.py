@@ -76,8 +76,9 @@ SPEC = NetSpec(
     code_licence="independent implementation, MIT (upstream code: non-commercial research use)",
     weights_licence="as the checkpoint's author says; upstream's: non-commercial research use",
     weights_from=(
-        "The authors of RRIN link one (pretrained_model.pth.tar) in the README of https://github.com/HopLee6/RRIN, "
-        "for non-commercial research use; give its path as the model."
+        "Weights of half the paper's width come with vsrrin, under the name rrin_half. The authors of RRIN link some "
+        "of the paper's (pretrained_model.pth.tar) in the README of https://github.com/HopLee6/RRIN, for "
+        "non-commercial research use; give their path as the model."
     ),
     size_multiple=SIZE_MULTIPLE,
     arbitrary_t=True,

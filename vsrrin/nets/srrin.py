@@ -101,8 +101,9 @@ SPEC = NetSpec(
     code_licence="independent implementation, MIT (upstream code: non-commercial research use)",
     weights_licence="as the checkpoint's author says; upstream publishes none",
     weights_from=(
-        "No weights of SRRIN are published; a checkpoint is one you trained, with vsrrin or with the trainer of "
-        "https://github.com/Thomasedv/RRIN; give its path as the model."
+        "Weights of half the usual width come with vsrrin, under the name srrin_half. None are published; others are "
+        "those you trained, with vsrrin or with the trainer of https://github.com/Thomasedv/RRIN: give their path as "
+        "the model."
     ),
     size_multiple=SIZE_MULTIPLE,
     arbitrary_t=True,
