@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tests.conftest import BUNNY, psnr, texture
-from tests.engines import recorder
+from tests.engines import recorder, untrained
 from vsrrin import checkpoint
 from vsrrin.checkpoint import Model
 from vsrrin.engine import Interpolator
@@ -37,7 +37,7 @@ def test_motion_that_is_too_far_for_the_network_is_found_on_a_smaller_picture(ha
     img0, img1, truth = panned(0), panned(64), panned(32)
     backend = recorder(half)
     (found,) = Interpolator(half, backend=backend).interpolate(img0, img1, [0.5])
-    (whole,) = Interpolator(half, precision="fp32", scale=1).interpolate(img0, img1, [0.5])
+    (whole,) = Interpolator(half, precision="fp32", device="cpu", scale=1).interpolate(img0, img1, [0.5])
     assert score(found, truth) > score(whole, truth) + 3
     assert backend.estimates == [
         torch.Size((1, 3, HEIGHT, WIDTH) if size == 1 else (1, 3, HEIGHT // size, WIDTH // size)) for size in (1, 2, 4)
@@ -49,21 +49,44 @@ def test_near_motion_is_found_on_the_whole_picture(half: Model) -> None:
     backend = recorder(half)
     (found,) = Interpolator(half, backend=backend).interpolate(img0, img1, [0.5])
     assert [shape[-1] for shape in backend.estimates] == [WIDTH, WIDTH // 2]
-    (whole,) = Interpolator(half, precision="fp32", scale=1).interpolate(img0, img1, [0.5])
+    (whole,) = Interpolator(half, precision="fp32", device="cpu", scale=1).interpolate(img0, img1, [0.5])
     assert torch.equal(found, whole)
 
 
 def test_a_scale_that_was_asked_for_is_the_only_one(half: Model) -> None:
     backend = recorder(half)
-    Interpolator(half, backend=backend, scale=0.5).prepare(*map(Interpolator(half).ready, (panned(0), panned(64))))
+    Interpolator(half, backend=backend, scale=0.5).interpolate(panned(0), panned(64), [0.5])
     assert [shape[-1] for shape in backend.estimates] == [WIDTH // 2]
+
+
+def test_published_weights_do_what_is_published() -> None:
+    model = untrained("rrin")
+    assert model.arithmetic == "published"
+    backend = recorder(model)
+    engine = Interpolator(model, backend=backend)
+    engine.prepare(engine.ready(texture(192, 256)), engine.ready(texture(192, 256, (3.0, 0.0))))
+    assert backend.estimates == [torch.Size((1, 3, 192, 256))]
+
+
+def test_small_tiles_are_not_made_smaller(half: Model) -> None:
+    backend = recorder(half)
+    engine = Interpolator(half, backend=backend, tile=160, overlap=32, scale=None)
+    engine.prepare(engine.ready(panned(0)), engine.ready(panned(64)))
+    assert {shape[-1] for shape in backend.estimates} == {160}
+
+
+def test_large_frames_are_judged_in_a_smaller_size() -> None:
+    img0, img1 = texture(64, 2304), texture(64, 2304, (6.0, 0.0))
+    exact = torch.tensor([6.0, 0.0, -6.0, 0.0]).view(1, 4, 1, 1).expand(1, 4, 64, 2304).contiguous()
+    assert unlike(img0, img1, exact) < 0.2 * unlike(img0, img1, 0 * exact)
+    assert unlike(img0, img1, exact) < 0.2 * unlike(img0, img1, 3 * exact)
 
 
 def test_tiles_get_parts_of_what_was_found_on_the_whole_smaller_picture(half: Model) -> None:
     img0, img1, truth = panned(0), panned(64), panned(32)
     backend = recorder(half)
     (tiled,) = Interpolator(half, backend=backend, tile=(384, 384), overlap=96).interpolate(img0, img1, [0.5])
-    (whole,) = Interpolator(half, precision="fp32").interpolate(img0, img1, [0.5])
+    (whole,) = Interpolator(half, precision="fp32", device="cpu").interpolate(img0, img1, [0.5])
     assert [tuple(shape[-2:]) for shape in backend.estimates] == [(384, 384), (384, 384), (192, 320), (96, 160)]
     assert score(tiled, truth) > score(whole, truth) - 0.5
 
@@ -111,6 +134,7 @@ def test_smaller_pictures_stay_large_enough(scale: float, size: tuple[int, int],
         ({1: 10.0, 0.5: 9.6, 0.25: 9.5}, 0.5, [1, 0.5, 0.25]),
         ({1: 10.0, 0.5: 9.0, 0.25: 8.0}, 0.25, [1, 0.5, 0.25]),
         ({1: 0.0, 0.5: 0.0}, 1, [1, 0.5]),
+        ({1: 10.0, 0.5: float("nan"), 0.25: 1.0}, 1, [1, 0.5]),
     ],
 )
 def test_smaller_ones_are_tried_while_they_explain_more(

@@ -121,7 +121,9 @@ class Report:
         """Measure the network on the recipe's validation data, and write it down."""
         table = self._recipe.validate
         if self._validation is None:
-            self._validation = Validation(Path(table.data or ""), table.limit, self._begun.spec, self._device)
+            self._validation = Validation(
+                Path(table.data or ""), table.limit, self._begun.spec, self._device, self._begun.arithmetic
+            )
         found = self._validation(net)
         self._csv.write({"step": step, "samples": step * self._samples, **found})
         self._board.scalars({f"validation/{name}": value for name, value in found.items()}, step)

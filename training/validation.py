@@ -46,17 +46,21 @@ class Validation:
         limit: At most so many triplets.
         spec: The networks' description. For one that knows only the middle, triplets of other times are left out.
         device: Where networks are run.
+        arithmetic: Theirs; where they find motion themselves, it says whether the engine would choose its scale by the
+            pair.
 
     Raises:
         DatasetError: The folder has no triplets to measure with.
     """
 
-    def __init__(self, folder: Path, limit: int | None, spec: NetSpec, device: torch.device) -> None:
+    def __init__(
+        self, folder: Path, limit: int | None, spec: NetSpec, device: torch.device, arithmetic: str = "exact"
+    ) -> None:
         found = triplets(folder, limit=limit)
         usable = [triplet for triplet in found if spec.arbitrary_t or triplet.span.t == 0.5]
         if not usable:
             raise DatasetError(f"{folder} has no triplet with a true frame in the middle, which {spec.name} needs")
-        self._spec, self._device = spec, device
+        self._spec, self._device, self._seeks = spec, device, arithmetic == "exact"
         motion = DisFlow(check_preset(spec.flow_preset)) if spec.external_flow else None
         self._cases = [_case(triplet, spec, motion) for triplet in usable]
 
@@ -68,7 +72,9 @@ class Validation:
             motion, as far as there are any.
         """
         backend = TorchBackend(net, self._spec, self._device, resolve_precision("auto", self._device, self._spec))
-        scores = [(case.bucket, psnr(_picture(backend, case, self._spec), case.truth)) for case in self._cases]
+        scores = [
+            (case.bucket, psnr(_picture(backend, case, self._spec, self._seeks), case.truth)) for case in self._cases
+        ]
         result = {"psnr": fmean(score for _, score in scores)}
         for bucket in BUCKETS:
             own = [score for name, score in scores if name == bucket]
@@ -94,18 +100,18 @@ def _case(triplet: Triplet, spec: NetSpec, motion: DisFlow | None) -> Case:
     return Case(left, right, triplet.truth, float(triplet.span.t), triplet.bucket, flow)
 
 
-def _picture(backend: TorchBackend, case: Case, spec: NetSpec) -> Picture:
+def _picture(backend: TorchBackend, case: Case, spec: NetSpec, seeks: bool) -> Picture:
     padder = Padder(case.left.shape[1], case.left.shape[2], spec.size_multiple)
     device = backend.device
     img0, img1 = (padder.pad(_image(picture).to(device)) for picture in (case.left, case.right))
     flow = None if case.flow is None else case.flow.to(device)
     t = torch.full((1, 1, 1, 1), case.t, device=device)
-    estimate = _found(backend, spec, img0, img1) if spec.estimates_flow else backend.estimate(img0, img1, flow)
+    estimate = _found(backend, spec, img0, img1, seeks) if spec.estimates_flow else backend.estimate(img0, img1, flow)
     made = padder.crop(backend.synthesize(img0, img1, estimate, t))
     return np.asarray(made[0].mul(255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy())
 
 
-def _found(backend: TorchBackend, spec: NetSpec, img0: Tensor, img1: Tensor) -> Tensor:
+def _found(backend: TorchBackend, spec: NetSpec, img0: Tensor, img1: Tensor, seeks: bool) -> Tensor:
     """The network's own flow, at the scale the engine would choose; pictures are small enough for the whole of it."""
 
     def estimate(img0: Tensor, img1: Tensor) -> Tensor:
@@ -114,8 +120,11 @@ def _found(backend: TorchBackend, spec: NetSpec, img0: Tensor, img1: Tensor) -> 
     def at(scale: float) -> Tensor:
         return estimate(img0, img1) if scale == 1 else shrunk_flow(estimate, img0, img1, scale, spec.size_multiple)
 
+    scale = automatic_scale(*img0.shape[-2:])
+    if not seeks:
+        return at(scale)
     with torch.inference_mode():
-        return best_explaining(at, lambda flow: unlike(img0, img1, flow), 1.0, *img0.shape[-2:])
+        return best_explaining(at, lambda flow: unlike(img0, img1, flow), scale, *img0.shape[-2:])
 
 
 def _image(picture: Tensor) -> Tensor:

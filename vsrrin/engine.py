@@ -61,8 +61,8 @@ class Interpolator:
             are float32 always.
         scale: Size of the picture on which motion is estimated, relative to the largest useful one (half the frame for
             flow from outside, the frame for networks that find it), in [0.25, 1]; ``None`` chooses by frame size, and
-            where the network finds motion itself, by what explains the pair, see :mod:`vsrrin.far_motion`. Smaller
-            finds longer motion and costs less, larger follows small things.
+            where a network of exact arithmetic finds motion itself, by what explains the pair, see
+            :mod:`vsrrin.far_motion`. Smaller finds longer motion and costs less, larger follows small things.
         tile: Side of a tile in pixels, or (width, height); 0 never tiles; ``None`` tiles when memory demands it.
         overlap: Pixels that neighbouring tiles share; should be 8/3 of the longest motion to a new frame.
         batch: Tiles or time steps that go through the network in one call.
@@ -99,7 +99,8 @@ class Interpolator:
         self._scaled = self.spec.external_flow or self.spec.estimates_flow
         if check_scale(scale) not in (None, 1) and not self._scaled:
             raise ArgumentError(f"scale must be 1 or None for {self.spec.name}, not {scale}: it has no flow to scale")
-        self._seeks = scale is None
+        # Published weights do what is published; what they call flow, they may have learned to use in another way.
+        self._seeks = scale is None and self.spec.estimates_flow and model.arithmetic == "exact"
         self._batch = check_batch(batch)
         self._shares, self._cache_bytes = several and self.spec.shares, cache_bytes
         if backend is None:
@@ -302,12 +303,14 @@ class Interpolator:
             self._plans[size] = smaller
 
     def _estimate(self, pair: Pair, plan: Plan) -> None:
-        if self.spec.estimates_flow and self._seeks:
+        pair.estimates = []  # those of another plan
+        if self._seeks:
             pair.estimates = best_explaining(
                 lambda scale: self._estimates(pair, plan, scale),
-                lambda flows: self._unlike(pair, plan, flows),
+                lambda flows: unlike(pair.img0, pair.img1, plan.grid.join(flows)),
                 plan.scale,
-                *plan.padder.padded,
+                plan.grid.tiles[0].height,  # each is shrunk by itself if the whole is too much
+                plan.grid.tiles[0].width,
             )
         else:
             pair.estimates = self._estimates(pair, plan, plan.scale)
@@ -331,10 +334,6 @@ class Interpolator:
                 estimates = self._backend.share(img0, img1, estimates)
             found += estimates.chunk(len(group))
         return found
-
-    def _unlike(self, pair: Pair, plan: Plan, flows: Sequence[Tensor]) -> float:
-        tiles = zip(plan.grid.tiles, flows, strict=True)
-        return sum(unlike(tile.cut(pair.img0), tile.cut(pair.img1), flow) for tile, flow in tiles)
 
     def _fits(self, plan: Plan) -> bool:
         """Whether a pair with its residues can be kept: if not, they would be found anew for every frame."""

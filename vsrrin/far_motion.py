@@ -24,6 +24,8 @@ _HALVINGS = 2
 """How often the picture is made smaller still, at most."""
 _SMALLEST = 96
 """Pixels of the short side below which it is not."""
+_SEEN = 1024
+"""Pixels of the long side on which flow is judged, at most."""
 _LEAST_GAIN = 0.03
 """By what share the smaller picture's flow must explain the pair better, so that nothing flickers for nothing."""
 
@@ -52,11 +54,16 @@ def shrunk_flow(estimate: Estimate, img0: Tensor, img1: Tensor, scale: float, mu
 def unlike(img0: Tensor, img1: Tensor, flow: Tensor) -> float:
     """How much each frame, warped by the flow, differs from the other: the sum of all absolute differences.
 
+    Large frames are looked at in a smaller size.
+
     Args:
         img0: Frame 0, (N, 3, H, W).
         img1: Frame 1, likewise.
         flow: (N, 4, H, W) in pixels, 0 -> 1 then 1 -> 0.
     """
+    step = -(-max(img0.shape[-2:]) // _SEEN)
+    if step > 1:
+        img0, img1, flow = (F.avg_pool2d(x, step, ceil_mode=True) for x in (img0, img1, flow / step))
     at0 = (backward_warp(img1, flow[:, :2]) - img0).abs().sum()
     at1 = (backward_warp(img0, flow[:, 2:]) - img1).abs().sum()
     return float(at0 + at1)
@@ -67,7 +74,7 @@ def smaller_scales(scale: float, height: int, width: int) -> Iterator[float]:
 
     Args:
         scale: The first.
-        height: Of the frame.
+        height: Of the frame, or of what is shrunk by itself.
         width: Likewise.
     """
     for _ in range(_HALVINGS):
@@ -95,7 +102,7 @@ def best_explaining[Flow](
     for tried in smaller:
         flow = find(tried)
         left = unexplained(flow)
-        if left >= (1 - _LEAST_GAIN) * least:
+        if not left < (1 - _LEAST_GAIN) * least:  # nor if it is not a number
             break
         best, least = flow, left
     return best

@@ -73,7 +73,7 @@ def interpolate(
         scene_threshold: Score from which the own detector sees a cut, in (0, 1]; see :mod:`vsrrin.scene`.
         at_cut: What is shown between two scenes: "hold" the left frame, the "nearest" of the two, or a "blend".
         scale: Size of the picture on which motion is estimated, relative to the largest useful one, 0.25 to 1. ``None``
-            chooses by frame size; for networks that find motion themselves also by the pair, see
+            chooses by frame size; for networks of exact arithmetic that find motion themselves also by the pair, see
             :mod:`vsrrin.far_motion`.
         tile: Side of a tile in pixels, or (width, height); 0 never tiles; ``None`` tiles when memory demands it.
         overlap: Pixels that neighbouring tiles share.
