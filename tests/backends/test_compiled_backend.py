@@ -41,7 +41,16 @@ def quick() -> Model:
 @pytest.fixture(scope="module")
 def lite() -> Model:
     """One with two stacks, of different kinds."""
-    net = rrin_lite.RRINLite(refine_width=8, refine_blocks=1, choose_widths=(8, 8), choose_blocks=(1, 1))
+    net = rrin_lite.RRINLite(
+        refine_width=8,
+        refine_blocks=1,
+        choose_widths=(8, 8),
+        choose_blocks=(1, 1),
+        refine_context_widths=(8,),
+        refine_context_blocks=(1,),
+        choose_context_widths=(),
+        choose_context_blocks=(),
+    )
     return little(net, rrin_lite.SPEC)
 
 

@@ -30,7 +30,7 @@ GAINS: dict[str, dict[str, float]] = {
         "Mask.last.": 3.0,
         "final.last.": 0.2,
     },
-    "rrin_lite": {"default": 1.4, "refine.out.": 2.0, "choose.out.": 0.3},
+    "rrin_lite": {"default": 1.4, "refine.out.": 2.0, "choose.out.": 0.25},
     "rrin_lite_quick": {"default": 1.4, "weigher.weigh.": 2.0, "weigher.move.": 2.0},
     "cain": {"default": 0.6, "conv_du.": 2.5},
     "bmbc": {"default": 1.3, "predict_flow": 0.1, "dc_conv7": 0.2, "Conv_Output": 0.6},

@@ -13,6 +13,9 @@ from vsrrin.nets.warp import SHARP, backward_warp
 
 PLANES = ("0 projected", "1 projected", "0 by forth", "1 by forth", "0 by back", "1 by back")
 
+CONTEXT = ("refine_context_widths", "refine_context_blocks", "choose_context_widths", "choose_context_blocks")
+NO_CONTEXT: dict[str, tuple[int, ...]] = dict.fromkeys(CONTEXT, ())
+
 
 @pytest.fixture
 def fresh() -> RRINLite:
@@ -112,8 +115,23 @@ def test_training_gives_the_same_values_as_inference(live, pair):
     "sizes",
     [
         {},
+        NO_CONTEXT,
         {"refine_width": 8, "refine_blocks": 1, "choose_widths": (8, 16), "choose_blocks": (0, 1)},
-        {"refine_width": 16, "refine_blocks": 2, "choose_widths": (8, 12, 16, 24), "choose_blocks": (1, 0, 2, 3)},
+        {
+            **NO_CONTEXT,
+            "refine_width": 16,
+            "refine_blocks": 2,
+            "choose_widths": (8, 12, 16, 24),
+            "choose_blocks": (1, 0, 2, 3),
+        },
+        {"refine_context_widths": (12,), "refine_context_blocks": (2,)},
+        {"refine_context_widths": (12, 20), "refine_context_blocks": (2, 0)},
+        {
+            "choose_widths": (8, 16),
+            "choose_blocks": (1, 1),
+            "choose_context_widths": (24, 12),
+            "choose_context_blocks": (1, 3),
+        },
     ],
 )
 def test_sizes_are_read_from_the_shapes(sizes):
@@ -122,6 +140,47 @@ def test_sizes_are_read_from_the_shapes(sizes):
     built = SPEC.build(state, "exact")
     assert isinstance(built, RRINLite)
     built.load_state_dict(state)
+
+
+def test_a_context_changes_nothing_until_it_has_learned(live, pair):
+    narrow, wide = RRINLite(**NO_CONTEXT).eval(), RRINLite().eval()
+    narrow.load_state_dict(live.state_dict(), strict=False)
+    missing = wide.load_state_dict(narrow.state_dict(), strict=False)
+    assert missing.missing_keys and all("context" in key for key in missing.missing_keys)
+    assert torch.equal(pair.run(wide, SPEC, 0.3), pair.run(narrow, SPEC, 0.3))
+    assert not torch.equal(pair.run(live, SPEC, 0.3), pair.run(narrow, SPEC, 0.3))
+
+
+@pytest.mark.parametrize("part", ["refine.context", "refine.context.inner", "choose.context"])
+def test_a_context_sees_further(part):
+    """Where a change of the input can be seen: with the context up to pixels that it did not reach before."""
+    torch.manual_seed(0)
+    net = RRINLite()
+    name, _, _ = part.partition(".")
+    stack, channels = (net.refine, 13) if name == "refine" else (net.choose, 81)
+    nn.init.normal_(stack.out.weight, std=0.1)
+    x = torch.rand(1, channels, 8, 256)
+    changed = x.clone()
+    changed[..., 128] += 1
+
+    def reached() -> int:
+        with torch.no_grad():
+            return int((stack(changed) - stack(x)).abs().amax((0, 1, 2)).count_nonzero())
+
+    before = reached()
+    nn.init.normal_(net.get_submodule(part).out.weight, std=0.1)
+    if part.endswith("inner"):  # it is seen through the level above it
+        nn.init.normal_(net.refine.context.out.weight, std=0.1)
+    assert reached() > before + 16
+
+
+def test_a_context_that_does_not_fit_is_refused():
+    with pytest.raises(ArgumentError, match=r"refine_context_widths and .*as many numbers, got \(8,\) and \(\)"):
+        RRINLite(refine_context_widths=(8,), refine_context_blocks=())
+    with pytest.raises(ArgumentError, match="1 to 4 levels"):
+        RRINLite(refine_context_widths=(8, 8, 8), refine_context_blocks=(1, 1, 1))
+    with pytest.raises(ArgumentError, match="1 to 4 levels"):
+        RRINLite(choose_context_widths=(8, 8), choose_context_blocks=(1, 1))
 
 
 def test_detects_only_its_own_keys(live):
@@ -137,5 +196,7 @@ def test_wrong_sizes_are_refused(fresh):
     image = torch.rand(1, 3, 48, 64)
     with pytest.raises(FrameSizeError, match=r"RRINLite.estimate: .*multiples of 16, got 40x64"):
         fresh.estimate(image[..., :40, :], image[..., :40, :], constant_flow(0, 0, 40))
-    with pytest.raises(ArgumentError, match=r"RRINLite: widths must be those of 1 to 4 levels, got \(8, 8, 8, 8, 8\)"):
-        RRINLite(choose_widths=(8,) * 5, choose_blocks=(1,) * 5)
+    with pytest.raises(
+        ArgumentError, match=r"RRINLite: widths must be those of 1 to 4 levels, got \(8, 8, 8, 8, 128\)"
+    ):
+        RRINLite(choose_widths=(8,) * 4, choose_blocks=(1,) * 4)

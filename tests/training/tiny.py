@@ -11,7 +11,16 @@ from training.batch import Sample
 from training.parallel import Team
 from training.recipe import Recipe, from_tables
 
-SETTINGS = {"refine_width": 8, "refine_blocks": 1, "choose_widths": [8, 8], "choose_blocks": [1, 1]}
+SETTINGS = {
+    "refine_width": 8,
+    "refine_blocks": 1,
+    "choose_widths": [8, 8],
+    "choose_blocks": [1, 1],
+    "refine_context_widths": [8],
+    "refine_context_blocks": [1],
+    "choose_context_widths": [],
+    "choose_context_blocks": [],
+}
 """Of rrin_lite."""
 SMALL: dict[str, dict[str, Any]] = {
     "rrin_lite": SETTINGS,

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsrrin.errors import ArgumentError
-from vsrrin.nets.warp import backward_warp
+from vsrrin.nets.warp import backward_warp, double
 
 _SLOPE, _RESIDUAL_SLOPE = 0.1, 0.2
 
@@ -31,6 +31,46 @@ class ResidualConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, channels, H, W) to the same shape."""
         return cast(Tensor, self.act(self.conv(x) * self.beta + x))
+
+
+class Context(nn.Module):
+    """What lies around, as far as coarser levels see: a U-Net of their own, added to what it is given.
+
+    It changes nothing at first, so that it can be put into a network that has learned already.
+    """
+
+    def __init__(self, channels: int, widths: Sequence[int], blocks: Sequence[int]) -> None:
+        """Make the layers.
+
+        Args:
+            channels: Of what it is given.
+            widths: Channels of its levels, each at half the size of the one before, at least one.
+            blocks: Residual convolutions of each, as many numbers.
+        """
+        super().__init__()
+        self.down = leaky_conv(channels, widths[0], 2)
+        self.body = nn.Sequential(*(ResidualConv(widths[0]) for _ in range(blocks[0])))
+        self.inner = context(widths[0], widths[1:], blocks[1:])
+        self.out = nn.Conv2d(widths[0], channels, 3, padding=1)
+        start_at_zero(self.out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, channels, H, W) to the same shape; H and W multiples of 2 for each level."""
+        return x + double(self.out(self.inner(self.body(self.down(x)))))
+
+
+def context(channels: int, widths: Sequence[int], blocks: Sequence[int]) -> nn.Module:
+    """`Context`, or what returns its argument where there is no level."""
+    return Context(channels, widths, blocks) if widths else nn.Identity()
+
+
+def context_sizes(state: Mapping[str, Tensor], name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Widths and blocks of the `context` of that name in a state."""
+    key = f"{name}.down.0.weight"
+    if key not in state:
+        return (), ()
+    widths, blocks = context_sizes(state, f"{name}.inner")
+    return (state[key].shape[0], *widths), (count_of(state, f"{name}.body.{{}}.beta"), *blocks)
 
 
 def stack(images: Sequence[Tensor], maps: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
@@ -75,6 +115,22 @@ def check_levels(name: str, widths: Sequence[int], most: int) -> None:
     """
     if not 1 <= len(widths) <= most:
         raise ArgumentError(f"{name}: widths must be those of 1 to {most} levels, got {tuple(widths)}")
+
+
+def check_context(
+    name: str, setting: str, widths: Sequence[int], blocks: Sequence[int]
+) -> tuple[Sequence[int], Sequence[int]]:
+    """Both, if they fit each other.
+
+    Raises:
+        ArgumentError: They do not.
+    """
+    if len(widths) != len(blocks):
+        raise ArgumentError(
+            f"{name}: {setting}_widths and {setting}_blocks must be as many numbers, "
+            f"got {tuple(widths)} and {tuple(blocks)}"
+        )
+    return widths, blocks
 
 
 def count_of(state: Mapping[str, Tensor], pattern: str) -> int:

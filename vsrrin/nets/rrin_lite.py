@@ -8,7 +8,7 @@ before, and one of the picture after; both and the weights' change are zero at f
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
@@ -29,7 +29,17 @@ from vsrrin.nets.candidates import (
     moved,
     prior,
 )
-from vsrrin.nets.lite import ResidualConv, check_levels, count_of, leaky_conv, stack, start_at_zero
+from vsrrin.nets.lite import (
+    ResidualConv,
+    check_context,
+    check_levels,
+    context,
+    context_sizes,
+    count_of,
+    leaky_conv,
+    stack,
+    start_at_zero,
+)
 from vsrrin.nets.spec import NetSpec
 from vsrrin.nets.stacks import mark_stack
 from vsrrin.nets.unet import keep_fp32, output_layer
@@ -46,23 +56,31 @@ _CHOOSE_IN, _CHOOSE_OUT = 12 * PLANES + 2 * KINDS + 3, 4 * PLANES + 12
 class FlowResidue(nn.Module):
     """Changes of the flow to both frames; works at a quarter of the frames' size."""
 
-    def __init__(self, width: int, blocks: int) -> None:
+    def __init__(self, width: int, blocks: int, context_widths: Sequence[int], context_blocks: Sequence[int]) -> None:
         super().__init__()
         self.stem = leaky_conv(_REFINE_IN, width)
         self.body = nn.Sequential(*(ResidualConv(width) for _ in range(blocks)))
+        self.context = context(width, context_widths, context_blocks)
         self.out = nn.Conv2d(width, _REFINE_OUT, 3, padding=1)
         keep_fp32(self.out)
-        mark_stack(self, _REFINE_IN // 4, multiple=2)
+        mark_stack(self, _REFINE_IN // 4, multiple=2 ** (1 + len(context_widths)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, 13, H, W), of the layers' type, to (N, 4, H, W) float32."""
-        return F.pixel_shuffle(output_layer(self.out, self.body(self.stem(F.pixel_unshuffle(x, 2)))), 2)
+        hidden = self.context(self.body(self.stem(F.pixel_unshuffle(x, 2))))
+        return F.pixel_shuffle(output_layer(self.out, hidden), 2)
 
 
 class Choice(nn.Module):
     """A small U-Net of residual convolutions, at half of the frames' size."""
 
-    def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int],
+        blocks: Sequence[int],
+        context_widths: Sequence[int],
+        context_blocks: Sequence[int],
+    ) -> None:
         super().__init__()
         steps = list(itertools.pairwise(widths))
         self.first = leaky_conv(_CHOOSE_IN, widths[0])
@@ -71,10 +89,11 @@ class Choice(nn.Module):
             nn.Sequential(*(ResidualConv(width) for _ in range(count)))
             for width, count in zip(widths, blocks, strict=True)
         )
+        self.context = context(widths[-1], context_widths, context_blocks)
         self.up = nn.ModuleList(leaky_conv(coarse + fine, fine) for fine, coarse in steps)
         self.out = nn.Conv2d(widths[0], _CHOOSE_OUT, 3, padding=1)
         keep_fp32(self.out)
-        mark_stack(self, _CHOOSE_IN, multiple=2 ** len(steps))
+        mark_stack(self, _CHOOSE_IN, multiple=2 ** (len(steps) + len(context_widths)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, 81, H, W), of the layers' type, to (N, 36, H, W) float32."""
@@ -83,6 +102,7 @@ class Choice(nn.Module):
         for down, level in zip(self.down, self.level[1:], strict=True):
             skips.append(x)
             x = level(down(x))
+        x = self.context(x)
         for up in reversed(self.up):
             x = up(torch.cat((double(x), skips.pop()), 1))
         return output_layer(self.out, x)
@@ -98,6 +118,10 @@ class RRINLite(CandidateNet):
         refine_blocks: int = 3,
         choose_widths: tuple[int, ...] = (32, 48, 64),
         choose_blocks: tuple[int, ...] = (1, 1, 2),
+        refine_context_widths: tuple[int, ...] = (64, 96),
+        refine_context_blocks: tuple[int, ...] = (2, 3),
+        choose_context_widths: tuple[int, ...] = (128,),
+        choose_context_blocks: tuple[int, ...] = (4,),
     ) -> None:
         """Make the layers, the output layers zero.
 
@@ -106,14 +130,21 @@ class RRINLite(CandidateNet):
             refine_blocks: Residual convolutions of it.
             choose_widths: Channels of the U-Net's levels, the finest first; at most `LEVELS`.
             choose_blocks: Residual convolutions of each.
+            refine_context_widths: Channels of coarser levels of the flow's residue, see `Context`; at most 2.
+            refine_context_blocks: Residual convolutions of each.
+            choose_context_widths: Channels of coarser levels below those of the U-Net; with these at most `LEVELS`.
+            choose_context_blocks: Residual convolutions of each.
 
         Raises:
-            ArgumentError: Too many levels.
+            ArgumentError: Too many levels, or not as many numbers of blocks.
         """
         super().__init__()
-        check_levels("RRINLite", choose_widths, LEVELS)
-        self.refine = FlowResidue(refine_width, refine_blocks)
-        self.choose = Choice(tuple(choose_widths), tuple(choose_blocks))
+        refine_context = check_context("RRINLite", "refine_context", refine_context_widths, refine_context_blocks)
+        choose_context = check_context("RRINLite", "choose_context", choose_context_widths, choose_context_blocks)
+        check_levels("RRINLite", (*choose_widths, *choose_context_widths), LEVELS)
+        check_levels("RRINLite", (refine_width, refine_width, *refine_context_widths), LEVELS)
+        self.refine = FlowResidue(refine_width, refine_blocks, *refine_context)
+        self.choose = Choice(choose_widths, choose_blocks, *choose_context)
         start_at_zero(self.refine.out, self.choose.out)
 
     @property
@@ -182,7 +213,12 @@ def _detect(state: Mapping[str, Tensor]) -> bool:
 def _build(state: Mapping[str, Tensor], arithmetic: str) -> nn.Module:
     levels = 1 + count_of(state, "choose.down.{}.0.weight")
     coarser = (state[f"choose.down.{step}.0.weight"].shape[0] for step in range(levels - 1))
+    refine_context, choose_context = (context_sizes(state, f"{part}.context") for part in ("refine", "choose"))
     return RRINLite(
+        refine_context_widths=refine_context[0],
+        refine_context_blocks=refine_context[1],
+        choose_context_widths=choose_context[0],
+        choose_context_blocks=choose_context[1],
         refine_width=state["refine.stem.0.weight"].shape[0],
         refine_blocks=count_of(state, "refine.body.{}.beta"),
         choose_widths=(state["choose.first.0.weight"].shape[0], *coarser),
