@@ -72,8 +72,9 @@ def test_alpha_moves_and_what_is_hidden_does_not_bleed(tmp_path: Path) -> None:
         visible = mask > 25
         for plane, value in zip(planes(frame), (200, 120, 40), strict=True):
             wrong = np.abs(plane[visible].astype(int) - value)
-            # As it is seen: what is a tenth opaque is divided by a tenth, and an error of it with it.
-            assert (wrong * (mask[visible] / 255)).max() <= 1.5
+            assert wrong[mask[visible] > 40].max() <= 3
+            # What is a tenth opaque is divided by a tenth, and an error of it with it: there, as it is seen.
+            assert (wrong * (mask[visible] / 255)).max() <= 1
             assert not plane[mask == 0].any()
         assert same_picture(frame, frames[1][n])
         assert same_picture(alpha(frame), alpha(frames[1][n]))

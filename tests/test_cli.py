@@ -130,9 +130,9 @@ def test_output_that_cannot_be_written_is_an_error(folder: Path) -> None:
 
 def test_interrupting_is_quiet(folder: Path) -> None:
     os.mkfifo("slow.pth")
-    # Without warnings, as users run it: of a file that is just being opened Python would say that nobody closed it.
-    command = [sys.executable, "-m", "vsrrin", "models", "inspect", "slow.pth"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as child:
+    # Of a file that is just being opened Python says that nobody closed it, to those who ask for that warning.
+    command = [sys.executable, "-W", "error", "-W", "ignore::ResourceWarning", "-m", "vsrrin"]
+    with subprocess.Popen([*command, "models", "inspect", "slow.pth"], stderr=subprocess.PIPE) as child:
         writer = os.open("slow.pth", os.O_WRONLY)  # returns once the command reads
         child.send_signal(signal.SIGINT)
         assert child.stderr is not None
