@@ -24,6 +24,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.coarse_motion": ("", "cv2 numpy torch"),
     "vsrrin.layout": ("", "cv2 numpy torch"),
     "vsrrin.motion": ("coarse_motion layout", "cv2 numpy torch"),
+    "vsrrin.background": ("", ""),
     "vsrrin.cache": ("", ""),
     "vsrrin.buffers": ("", "numpy torch"),
     "vsrrin.planning": ("errors memory options padding tiling", "torch"),
@@ -91,7 +92,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
     # The edges.
     "vsrrin.frames": ("errors layout", "cv2 numpy torch vapoursynth"),
     "vsrrin.cuts": ("frames props scene", "numpy vapoursynth"),
-    "vsrrin.clips": ("errors frames props timing", "vapoursynth"),
+    "vsrrin.clips": ("background errors frames props timing", "vapoursynth"),
     "vsrrin.filter": (
         "clips cuts engine errors frames models nets.spec pairs props scene timing",
         "vapoursynth",
@@ -100,7 +101,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.segments": ("errors", ""),
     "vsrrin.sources": ("clips errors media.probe media.streams media.times segments", "vapoursynth"),
     "vsrrin.retiming": ("errors media.encode sources", ""),
-    "vsrrin.pipeline": ("errors media.encode media.encoders segments sources", "vapoursynth"),
+    "vsrrin.pipeline": ("background errors media.encode media.encoders segments sources", "vapoursynth"),
     "vsrrin.preparation": (
         "checkpoint clips cuts engine errors frames media.encode media.encoders media.pixels media.streams models "
         "retiming segments sources vsrrin",
@@ -144,7 +145,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.alpha": ("cuts scene", "vapoursynth"),
     "vsrrin.images": ("errors image_headers", "av cv2 numpy vapoursynth"),
     "vsrrin.image_convert": (
-        "alpha convert errors frames image_headers images preparation retiming segments sources",
+        "alpha background convert errors frames image_headers images preparation retiming segments sources",
         "vapoursynth",
     ),
     # The command; `vsrrin` is the package itself, for its version.

@@ -8,8 +8,9 @@ import os
 import re
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +19,7 @@ import vapoursynth as vs
 
 from . import preparation, retiming, segments
 from .alpha import alpha_of, interpolate_with_alpha, premultiplied
+from .background import in_background
 from .convert import Progress, Result
 from .errors import ArgumentError, ConvertError
 from .frames import Colour
@@ -255,16 +257,26 @@ class _Run:
 
     def write_missing(self) -> None:
         """Interpolates and writes; a bounded number of frames waits for the disk."""
+        with in_background(self._written(), "vsrrin images") as written:
+            for cuts in written:
+                self._done += 1
+                if self._progress is not None:
+                    self._progress(Progress(self._done, self._total, len(cuts), self.resumed, cuts))
+
+    def _written(self) -> Generator[tuple[int, ...]]:
+        """Yields, after each image, the cuts known."""
         waiting: deque[Future[None]] = deque()
-        with ThreadPoolExecutor(_WRITERS, "vsrrin PNG") as pool:
+        with ThreadPoolExecutor(_WRITERS, "vsrrin PNG") as pool, closing(self._frames()) as frames:
             try:
-                for number, frame in self._frames():
+                for number, frame in frames:
                     self._note_cut(number, frame)
                     waiting.append(pool.submit(write_png, frame, self.path(number), self._prepared.profile))
                     while waiting and (waiting[0].done() or len(waiting) > 2 * _WRITERS):
-                        self._finish(waiting.popleft())
+                        waiting.popleft().result()
+                        yield self.cuts
                 while waiting:
-                    self._finish(waiting.popleft())
+                    waiting.popleft().result()
+                    yield self.cuts
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -278,18 +290,11 @@ class _Run:
             if not self._is_finished(number):
                 raise ConvertError(f"{self.path(number)} is not as it was written: is the disk full or damaged?")
 
-    def _finish(self, writing: Future[None]) -> None:
-        writing.result()
-        self._done += 1
-        if self._progress is not None:
-            cuts = self.cuts
-            self._progress(Progress(self._done, self._total, len(cuts), self.resumed, cuts))
-
-    def _frames(self) -> Iterator[tuple[int, vs.VideoFrame]]:
+    def _frames(self) -> Generator[tuple[int, vs.VideoFrame]]:
         try:
             for span in segments.runs(self._missing):
-                part = self._prepared.clip[span.start : span.stop]
-                yield from zip(span, part.frames(), strict=True)
+                with closing(self._prepared.clip[span.start : span.stop].frames()) as frames:
+                    yield from zip(span, frames, strict=True)
         except vs.Error as error:
             raise ConvertError(reason(error)) from error
 

@@ -1,23 +1,18 @@
-"""Frames of a clip into segments: decoding, interpolation and encoding at the same time, through a bounded queue."""
+"""Frames of a clip into segments: while a frame is encoded, VapourSynth makes the next ones."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from itertools import pairwise
-from queue import Empty, Full, Queue
-from threading import Event, Thread
 
 import vapoursynth as vs
 
+from .background import in_background
 from .errors import ConvertError
 from .media.encode import ColourTags, SegmentWriter, VideoTimes
 from .media.encoders import EncoderSettings
 from .segments import Segment, WorkFolder, runs
 from .sources import reason
-
-_QUEUED = 8
-"""Frames that wait for the encoder at most."""
-_PATIENCE = 0.1
-"""Seconds after which a waiting thread looks whether the other one has failed."""
 
 
 @dataclass(frozen=True)
@@ -45,25 +40,22 @@ def encode_segments(job: Job, work: WorkFolder, report: Callable[[int, Sequence[
     Args:
         job: What is encoded.
         work: Where segments are kept.
-        report: Called now and then with the number of frames encoded in this run and the output frames, in this run,
-            with which a new scene begins.
+        report: Called after each frame, from the calling thread, with the number of frames encoded in this run and
+            the output frames, in this run, with which a new scene begins.
 
     Returns:
         What is known of all segments, in order.
 
     Raises:
         ConvertError: A frame cannot be made or encoded, or a segment cannot be written; finished ones are kept.
+        KeyboardInterrupt: As it came; likewise.
     """
     known = {number: work.finished(number, len(span)) for number, span in enumerate(job.spans)}
-    encoder = _EncoderThread(job, work)
-    missing = [number for number, segment in known.items() if segment is None]
-    for run in runs(missing):
-        encoder.start(run)
-        try:
-            _feed(job, encoder, range(job.spans[run[0]].start, job.spans[run[-1]].stop), report)
-        finally:
-            encoder.stop()
-    known.update(encoder.finished)
+    cuts: list[int] = []
+    with in_background(_encode_missing(job, work, known), "vsrrin encoder") as frames:
+        for count, (number, is_cut) in enumerate(frames, 1):
+            cuts += [number] * is_cut
+            report(count, cuts)
     segments = [segment for segment in known.values() if segment is not None]
     assert len(segments) == len(job.spans)
     _check_headers(segments, job.encoder)
@@ -78,108 +70,36 @@ def _check_headers(segments: Sequence[Segment], encoder: EncoderSettings) -> Non
         )
 
 
-def _feed(job: Job, encoder: "_EncoderThread", span: range, report: Callable[[int, Sequence[int]], None]) -> None:
-    """Hand frames to the encoder, in order, until all are encoded."""
-    for number, frame in zip(span, _frames(job.clip, span), strict=True):
-        encoder.put(number, frame)
-        report(encoder.frames, encoder.cuts)
-    while not encoder.wait():
-        report(encoder.frames, encoder.cuts)
-    report(encoder.frames, encoder.cuts)
+def _encode_missing(job: Job, work: WorkFolder, known: dict[int, Segment | None]) -> Generator[tuple[int, bool]]:
+    """Makes segments and notes them in ``known``; yields each frame encoded, and whether a new scene begins with it."""
+    for run in runs([number for number, segment in known.items() if segment is None]):
+        with closing(_frames(job.clip, range(job.spans[run[0]].start, job.spans[run[-1]].stop))) as frames:
+            for number in run:
+                known[number] = yield from _encode_segment(job, work, number, frames)
 
 
-def _frames(clip: vs.VideoNode, span: range) -> Iterator[vs.VideoFrame]:
+def _encode_segment(
+    job: Job, work: WorkFolder, number: int, frames: Iterator[vs.VideoFrame]
+) -> Generator[tuple[int, bool], None, Segment]:
+    path, span, size = work.part(number), job.spans[number], (job.clip.width, job.clip.height)
+    cuts: list[int] = []
+    try:
+        with SegmentWriter(path, job.encoder, size, job.times, job.tags) as out:
+            for output in span:
+                with next(frames) as frame:
+                    out.write(frame, output)
+                    is_cut = frame.props.get("_SceneChangePrev") == 1
+                cuts += [output] * is_cut
+                yield output, is_cut
+        return work.finish(number, len(span), tuple(cuts), out.headers)
+    except BaseException:
+        work.discard_part(number)
+        raise
+
+
+def _frames(clip: vs.VideoNode, span: range) -> Generator[vs.VideoFrame]:
     part = clip[span.start : span.stop] if len(span) < clip.num_frames else clip
     try:
         yield from part.frames()
     except vs.Error as error:
         raise ConvertError(reason(error)) from error
-
-
-@dataclass
-class _EncoderThread:
-    """Encodes frames from a queue, segment by segment."""
-
-    job: Job
-    work: WorkFolder
-    frames: int = 0
-    cuts: list[int] = field(default_factory=list)
-    finished: dict[int, Segment] = field(default_factory=dict)
-
-    def start(self, numbers: Sequence[int]) -> None:
-        """Begin with the segments of these numbers."""
-        self._queue: Queue[tuple[int, vs.VideoFrame]] = Queue(_QUEUED)
-        self._failure: BaseException | None = None
-        self._given_up = Event()
-        self._thread = Thread(target=self._run, args=(numbers,), name="vsrrin encoder", daemon=True)
-        self._thread.start()
-
-    def put(self, number: int, frame: vs.VideoFrame) -> None:
-        """Give the next frame; waits while the queue is full."""
-        while True:
-            self._raise_failure()
-            try:
-                return self._queue.put((number, frame), timeout=_PATIENCE)
-            except Full:
-                continue
-
-    def wait(self) -> bool:
-        """Wait a moment; whether all is encoded."""
-        self._thread.join(_PATIENCE)
-        ended = not self._thread.is_alive()  # asked first: it may fail at any moment until it has ended
-        self._raise_failure()
-        return ended
-
-    def stop(self) -> None:
-        """Wait for the thread, which gives up the segment at hand unless all is encoded."""
-        self._given_up.set()
-        self._thread.join()
-
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-
-    def _run(self, numbers: Sequence[int]) -> None:
-        try:
-            for number in numbers:
-                self.finished[number] = self._segment(number)
-        except _GivenUpError:
-            pass
-        except BaseException as error:
-            self._failure = error
-
-    def _segment(self, number: int) -> Segment:
-        span, clip = self.job.spans[number], self.job.clip
-        cuts: list[int] = []
-        path = self.work.part(number)
-        try:
-            with SegmentWriter(path, self.job.encoder, (clip.width, clip.height), self.job.times, self.job.tags) as out:
-                for expected in span:
-                    cuts += self._encode(out, expected)
-            return self.work.finish(number, len(span), tuple(cuts), out.headers)
-        except BaseException:
-            self.work.discard_part(number)
-            raise
-
-    def _encode(self, out: SegmentWriter, expected: int) -> list[int]:
-        """Encode the next frame; its number, in a list, if a new scene begins with it."""
-        number, frame = self._take()
-        assert number == expected
-        cut = [number] if frame.props.get("_SceneChangePrev") == 1 else []
-        out.write(frame, number)
-        frame.close()
-        self.cuts += cut
-        self.frames += 1
-        return cut
-
-    def _take(self) -> tuple[int, vs.VideoFrame]:
-        while not self._given_up.is_set():
-            try:
-                return self._queue.get(timeout=_PATIENCE)
-            except Empty:
-                continue
-        raise _GivenUpError
-
-
-class _GivenUpError(Exception):
-    """The run has ended before all frames were encoded."""
