@@ -121,7 +121,8 @@ ALLOWED: dict[str, tuple[str, str]] = {
     "vsrrin.media.encode": ("errors media.encoders media.pixels", "av vapoursynth"),
     "vsrrin.media.encoders": ("errors media.pixels", "av cv2"),
     "vsrrin.media.pixels": ("", "av numpy vapoursynth"),
-    "vsrrin.media.times": ("errors media.probe", "av"),
+    "vsrrin.media.times": ("errors media.matroska media.probe", "av"),
+    "vsrrin.media.matroska": ("", ""),
     # Pictures of single places, and the state of the machine.
     "vsrrin.positions": ("errors", ""),
     "vsrrin.strip": ("", "cv2 numpy"),

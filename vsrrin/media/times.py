@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 
 from ..errors import ConvertError
+from .matroska import missing_bytes
 from .probe import as_fraction
 
 # Formats that state their length, and by how much it may be wrong.
@@ -48,6 +49,8 @@ def read_times(path: Path, track: int, decoded: int) -> FrameTimes:
     try:
         with av.open(str(path)) as container:
             rates = _claimed(container.streams[track])
+            if "matroska" in container.format.name and (missing := missing_bytes(path)):
+                raise _damaged(path, f"its last {missing} bytes are missing")
             found, end, corrupt = _demux(container, track)
             if corrupt is not None:
                 raise _damaged(path, f"parts of its video at {float(corrupt):.2f} s are missing")
