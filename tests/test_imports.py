@@ -92,7 +92,7 @@ ALLOWED: dict[str, tuple[str, str]] = {
     # The edges.
     "vsrrin.frames": ("errors layout", "cv2 numpy torch vapoursynth"),
     "vsrrin.cuts": ("frames props scene", "numpy vapoursynth"),
-    "vsrrin.clips": ("background errors frames props timing", "vapoursynth"),
+    "vsrrin.clips": ("errors frames props timing", "vapoursynth"),
     "vsrrin.filter": (
         "clips cuts engine errors frames models nets.spec pairs props scene timing",
         "vapoursynth",

@@ -6,7 +6,6 @@ from fractions import Fraction
 import vapoursynth as vs
 
 from . import frames, props
-from .background import in_background
 from .errors import ArgumentError
 from .timing import ConstantTiming, Timing, VariableTiming, parse_ratio, read_timecodes, whole_durations
 
@@ -80,7 +79,7 @@ def _rate_varies(clip: vs.VideoNode) -> bool:
 
 
 def _run_varies(clip: vs.VideoNode, rate: Fraction) -> bool:
-    durations = _durations(clip)
+    durations = [props.frame_duration(frame.props) for frame in clip.frames(close=True)]
     known = [duration for duration in durations if duration is not None]
     drift = abs(sum(known, Fraction(0)) - len(known) / rate)
     return drift > ROUNDING or any(abs(duration - 1 / rate) > ROUNDING for duration in known)
@@ -88,14 +87,7 @@ def _run_varies(clip: vs.VideoNode, rate: Fraction) -> bool:
 
 def _read_durations(clip: vs.VideoNode) -> list[Fraction]:
     say(f"the frame rate varies: reading the durations of all {clip.num_frames} frames (timecodes=FILE is quicker)")
-    return whole_durations(_durations(clip))
-
-
-def _durations(clip: vs.VideoNode) -> list[Fraction | None]:
-    with in_background(
-        (props.frame_duration(frame.props) for frame in clip.frames(close=True)), "vsrrin durations"
-    ) as found:
-        return list(found)
+    return whole_durations(props.frame_duration(frame.props) for frame in clip.frames(close=True))
 
 
 def frame_rate(clip: vs.VideoNode) -> Fraction | None:
