@@ -266,6 +266,34 @@ def test_images_that_are_finished_are_kept(folder: Path, number: signal.Signals,
     assert leftovers(folder) == []
 
 
+LOST = """
+import os, signal, sys
+import vapoursynth as vs
+from vsrrin.cli import main
+
+signals = [signal.Signals[sys.argv[1]]]
+
+def listen(kind, text):
+    while signals and "vsrrin" in text:
+        os.kill(os.getpid(), signals.pop())
+
+vs.core.core.add_log_handler(listen)
+sys.exit(main(["convert", *sys.argv[2:]]))
+"""
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_what_vapoursynth_swallows_ends_the_run_all_the_same(folder: Path, name: str, status: int) -> None:
+    """What is raised while VapourSynth calls Python is printed and lost; here, in a message about colours."""
+    command = (sys.executable, "-c", LOST, name, "in.mp4", "out.mkv", "--model", "draft")
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "Exception ignored" in ended.stderr
+    assert ended.returncode == status
+    assert ended.stderr.splitlines()[-1].endswith("out.mkv is not written")
+    assert not (folder / "out.mkv").exists()
+    assert leftovers(folder) == []
+
+
 def test_segments_that_are_finished_are_kept(folder: Path) -> None:
     (folder / "frames").mkdir()
     ffmpeg("-i", BUNNY, folder / "frames" / "%d.png")

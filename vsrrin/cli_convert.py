@@ -123,6 +123,22 @@ class _TerminatedError(KeyboardInterrupt):
     """SIGTERM, treated as Ctrl-C is."""
 
 
+class _Stop:
+    """What Ctrl-C and SIGTERM call."""
+
+    def __init__(self) -> None:
+        self._asked: KeyboardInterrupt | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self._asked = _TerminatedError() if number == signal.SIGTERM else KeyboardInterrupt()
+        raise self._asked
+
+    def check(self) -> None:
+        """Raise what was raised before: where VapourSynth calls Python from C, exceptions are printed and lost."""
+        if self._asked is not None:
+            raise self._asked
+
+
 def _run(options: argparse.Namespace) -> int:
     folder = _is_folder(options.target)
     speed = _speed(options.fps, options.sf)
@@ -131,7 +147,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.input_fps and options.source.exists() and not options.source.is_dir():
         raise ArgumentError(f"--input-fps is for folders of images; {options.source} has a rate of its own")
     _check_log(options)
-    with _terminable(), ExitStack() as stack:
+    with _stoppable() as stop, ExitStack() as stack:
         log = cli_progress.Log(options.log) if options.log and not options.dry_run else None
         reporter = stack.enter_context(cli_progress.Reporter(log, quiet=options.quiet))
         try:
@@ -150,7 +166,7 @@ def _run(options: argparse.Namespace) -> int:
             _log_start(reporter, settings)
             if options.dry_run:
                 return _dry_run(settings, input_fps, folder=folder)
-            return _convert(settings, input_fps, reporter, folder=folder)
+            return _convert(settings, input_fps, reporter, stop, folder=folder)
         except KeyboardInterrupt as error:
             terminated = isinstance(error, _TerminatedError)
             reporter.say(f"{'terminated' if terminated else 'interrupted'}: {options.target} is not written")
@@ -190,12 +206,15 @@ def _dry_run(settings: "Settings", input_fps: Fraction, *, folder: bool) -> int:
     return 0
 
 
-def _convert(settings: "Settings", input_fps: Fraction, reporter: cli_progress.Reporter, *, folder: bool) -> int:
+def _convert(
+    settings: "Settings", input_fps: Fraction, reporter: cli_progress.Reporter, stop: _Stop, *, folder: bool
+) -> int:
     from vsrrin import convert, image_convert
 
     known: set[int] = set()
 
     def progress(state: "Progress") -> None:
+        stop.check()
         for cut in sorted(set(state.cut_frames) - known):
             reporter.note(f"cut: a new scene begins with output frame {cut}")
         known.update(state.cut_frames)
@@ -365,14 +384,15 @@ def _vapoursynth_log(reporter: cli_progress.Reporter) -> Iterator[None]:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def _stoppable() -> Iterator[_Stop]:
     """SIGTERM ends the run as Ctrl-C does, so that finished work is kept and said."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise _TerminatedError
-
-    before = signal.signal(signal.SIGTERM, stop)
+    stop = _Stop()
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else somebody has it ignored
+        numbers.append(signal.SIGINT)
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
-        yield
+        yield stop
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
