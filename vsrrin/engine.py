@@ -40,7 +40,7 @@ PICTURE_BYTES = 2**28
 IDLE_BYTES = 2**28
 """Bytes of memory for frames that an engine keeps for the next ones."""
 
-_SHARING = 2
+_SHARING = 2.5
 """How many times the memory a network takes while it finds residues for all times: they are kept beside their parts,
 and beside those of the pairs that are kept."""
 
@@ -112,7 +112,7 @@ class Interpolator:
         self._planner = Planner(
             name=self.spec.name,
             size_multiple=self.spec.size_multiple,
-            bytes_per_pixel=self._backend.bytes_per_pixel * (_SHARING if self._shares else 1),
+            bytes_per_pixel=int(self._backend.bytes_per_pixel * (_SHARING if self._shares else 1)),
             device=self.device,
             scale=scale,
             tile=check_tile(tile),
