@@ -63,8 +63,8 @@ def interpolate(
             rate is fine.
         factor: Output frames per source frame, at least 1: an int, a Fraction or a text such as "5/2". 1 returns the
             clip. With a varying frame rate it must be whole; each frame's duration is then divided by it.
-        model: The path of a checkpoint, or a bundled name: "best" is "rrin_lite", "balanced" is several times as fast
-            and "draft" again twice as fast.
+        model: The path of a checkpoint, or a bundled name: "best" is "rrin_lite", "balanced" is twice as fast and
+            "draft" again four times, on a CPU.
         fps: Output frame rate instead of ``factor``: an int, a Fraction or a text such as "60000/1001". With a varying
             frame rate it maps by the frames' durations, which are read from the whole clip at once unless
             ``timecodes`` gives them.
