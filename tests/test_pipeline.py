@@ -108,6 +108,8 @@ from vsrrin import convert
 
 source, folder, times = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 chosen = random.Random()
+convert.convert(Settings(source, folder / "out.mkv", model="draft"))  # all imported: not what is tried here
+(folder / "out.mkv").unlink()
 for number in range(times):
     faulthandler.dump_traceback_later(60, exit=True)
     target, run = (folder / "out.mkv", convert.convert) if number % 4 else (folder / "images", convert_to_folder)
@@ -121,9 +123,9 @@ for number in range(times):
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    if not frames:
-        begin.set()
     try:
+        if not frames:
+            begin.set()
         run(
             Settings(source, target, segment_frames=5, model="draft"),
             progress=lambda progress: begin.set() if progress.frames_done >= frames else None,
