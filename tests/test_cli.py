@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -130,10 +131,9 @@ def test_output_that_cannot_be_written_is_an_error(folder: Path) -> None:
 
 def test_interrupting_is_quiet(folder: Path) -> None:
     os.mkfifo("slow.pth")
-    # Of a file that is just being opened Python says that nobody closed it, to those who ask for that warning.
-    command = [sys.executable, "-W", "error", "-W", "ignore::ResourceWarning", "-m", "vsrrin"]
-    with subprocess.Popen([*command, "models", "inspect", "slow.pth"], stderr=subprocess.PIPE) as child:
-        writer = os.open("slow.pth", os.O_WRONLY)  # returns once the command reads
+    with subprocess.Popen([*COMMAND, "models", "inspect", "slow.pth"], stderr=subprocess.PIPE) as child:
+        writer = os.open("slow.pth", os.O_WRONLY)  # returns once the command opens it
+        time.sleep(0.5)  # until it reads: of a file that is just being opened, Python warns that nobody closed it
         child.send_signal(signal.SIGINT)
         assert child.stderr is not None
         assert child.stderr.read() == b""
