@@ -11,7 +11,7 @@ from vsrrin import catalogue, checkpoint, checkpoint_conversion
 from vsrrin.errors import CheckpointError
 from vsrrin.nets import NETS, rrin
 from vsrrin.nets.bmbc import BMBC
-from vsrrin.nets.raft import RAFT
+from vsrrin.nets.parts.raft import RAFT
 from vsrrin.nets.registry import by_name
 
 State = dict[str, Tensor]

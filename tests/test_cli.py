@@ -19,7 +19,7 @@ import vsrrin
 from tests.commands import vsrrin_command
 from vsrrin import checkpoint
 from vsrrin.nets import NETS, rrin
-from vsrrin.nets.raft import RAFT
+from vsrrin.nets.parts.raft import RAFT
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [sys.executable, "-W", "error", "-m", "vsrrin"]

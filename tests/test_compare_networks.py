@@ -11,12 +11,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from tests.conftest import BUNNY, psnr
 from vsrrin import checkpoint, strip
 from vsrrin.nets import NETS
 from vsrrin.nets.cain import CAIN
 from vsrrin.nets.cain import SPEC as CAIN_SPEC
-
-from .conftest import BUNNY, psnr
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "compare_networks.py"
 WIDTH, HEIGHT = 136, 130

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .fake_programs import link_tools, write_program
+from tests.fake_programs import link_tools, write_program
 
 ROOT = Path(__file__).resolve().parent.parent
 

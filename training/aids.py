@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from training.errors import RecipeError
-from vsrrin.nets.unet import SLOPE, UNet, UpBlock, keep_fp32, output_layer
+from vsrrin.nets.parts.unet import SLOPE, UNet, UpBlock, keep_fp32, output_layer
 
 _SMALL = 0.1
 """By which output layers begin smaller than other layers."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import vapoursynth as vs
 
-from .triplets import Picture
+from training.triplets import Picture
 
 
 def to_clip(pictures: Sequence[Picture]) -> vs.VideoNode:

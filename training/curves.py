@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from training.errors import TrainingError
+from training.logs import read_log
 from vsrrin.errors import VsrrinError
-
-from .errors import TrainingError
-from .logs import read_log
 
 _SMOOTHED = 20
 """Share of a run, one in so many, over which losses are smoothed."""

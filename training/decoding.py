@@ -19,11 +19,10 @@ import vapoursynth as vs
 from av.video.reformatter import ChromaLocation, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from training.errors import DatasetError
 from vsrrin.errors import ConvertError
 from vsrrin.frames import Colour
 from vsrrin.media.probe import as_fraction, probe
-
-from .errors import DatasetError
 
 type Picture = NDArray[np.uint8]
 """(H, W, 3), RGB."""

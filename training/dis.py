@@ -87,7 +87,7 @@ def plain_error(bright: Triple, flow: NDArray[np.float32], t: float) -> NDArray[
     """
     height, width = bright[0].shape
     x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
-    # The projection of vsrrin.nets.warp.project_flow.
+    # The projection of vsrrin.nets.parts.warp.project_flow.
     shares = ((-(1 - t) * t, t * t), ((1 - t) * (1 - t), -t * (1 - t)))
     warped = []
     for image, (forth, back) in zip((bright[0], bright[2]), shares, strict=True):

@@ -16,16 +16,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from training.errors import TrainingError
+from training.table import MEASURES, Score, check_comparable, details, merged, read_csv, rendered, summary, write_csv
 from vsrrin.errors import VsrrinError
 
-from .errors import TrainingError
-from .table import MEASURES, Score, check_comparable, details, merged, read_csv, rendered, summary, write_csv
-
 if TYPE_CHECKING:
-    from .methods import Method
-    from .metrics import Flow
-    from .sheet import Worst
-    from .triplets import Picture, Triplet
+    from training.methods import Method
+    from training.metrics import Flow
+    from training.sheet import Worst
+    from training.triplets import Picture, Triplet
 
 DEFAULT_METHODS = "blend,dis,mvtools"
 NOTE = """\
@@ -49,8 +48,8 @@ def measure(
         worst: Is given every triplet with the pictures made for it.
         keep: Is given the scores of a triplet as soon as all methods have theirs.
     """
-    from .metrics import flows
-    from .sheet import Case
+    from training.metrics import flows
+    from training.sheet import Case
 
     scores: list[Score] = []
     for number, triplet in enumerate(sources):
@@ -142,9 +141,8 @@ def chosen(options: argparse.Namespace) -> tuple[dict[str, "Method"], list[str]]
     """
     import vapoursynth as vs
 
+    from training.methods import bare, filtered, make
     from vsrrin import checkpoint
-
-    from .methods import bare, filtered, make
 
     found = {name: make(name, options.device) for name in options.methods.split(",") if name}
     own: dict[str, Method] = {}
@@ -164,7 +162,7 @@ def chosen(options: argparse.Namespace) -> tuple[dict[str, "Method"], list[str]]
 def _worst(options: argparse.Namespace, names: Sequence[str], own: Sequence[str]) -> "Worst | None":
     if not options.sheet:
         return None
-    from .sheet import Worst
+    from training.sheet import Worst
 
     subject = own[0] if own else names[-1]
     others = [name for name in names if name != subject]
@@ -183,7 +181,7 @@ def run(options: argparse.Namespace) -> str:
         VsrrinError: Something that is asked for is missing or wrong.
         OSError: A file cannot be written.
     """
-    from .triplets import read_triplets
+    from training.triplets import read_triplets
 
     old = [score for path in options.merge for score in read_csv(path)]
     methods, own = chosen(options)

@@ -16,11 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.errors import DatasetError
 from vsrrin.errors import ConvertError
 from vsrrin.image_headers import read_header
 from vsrrin.images import EXTENSIONS, natural_key
-
-from .errors import DatasetError
 
 type Picture = NDArray[np.uint8]
 """(H, W, 3), RGB."""

@@ -16,8 +16,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from .errors import DatasetError
-from .writing import replace_whole
+from training.errors import DatasetError
+from training.writing import replace_whole
 
 SCHEMA = 1
 NAME = "manifest.json"

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from training.aids import NormalisedConv
 from training.errors import RecipeError
-from vsrrin.nets.unet import ConvBlock, UNet
+from vsrrin.nets.parts.unet import ConvBlock, UNet
 
 _STRAIGHT = ((-1, 0), (1, 0), (0, -1), (0, 1))
 _OBLIQUE = ((-1, -1), (1, 1), (-1, 1), (1, -1))

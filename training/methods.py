@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import vsrrin
+from training.clips import to_clip, to_picture
+from training.errors import TrainingError
+from training.triplets import Picture, dis_flow, grey
 from vsrrin.backends.torch_backend import resolve_device
 from vsrrin.checkpoint import Model
 from vsrrin.engine import Interpolator
 
 from . import peers
-from .clips import to_clip, to_picture
-from .errors import TrainingError
-from .triplets import Picture, dis_flow, grey
 
 type Method = Callable[[Picture, Picture, Fraction], Picture]
 """The frame at t, 0 < t < 1, between two frames."""

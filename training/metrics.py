@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .triplets import Picture
+from training.triplets import Picture
 
 type Flow = NDArray[np.float32]
 """(H, W, 2), (dx, dy) in pixels."""
@@ -43,7 +43,7 @@ def ssimulacra2(picture: Picture, truth: Picture) -> float | None:
     """
     import vapoursynth as vs
 
-    from .clips import to_clip
+    from training.clips import to_clip
 
     if not hasattr(vs.core, "vszip"):
         return None

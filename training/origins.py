@@ -12,10 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from training.decoding import VIDEO_SUFFIXES
+from training.errors import DatasetError
 from vsrrin.images import natural_key
-
-from .decoding import VIDEO_SUFFIXES
-from .errors import DatasetError
 
 UNKNOWN = "unknown"
 

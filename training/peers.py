@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the name the field uses)
 from torch import Tensor, nn
 
-from .errors import TrainingError
+from training.errors import TrainingError
 
 MULTIPLE = 128
 """Both packages pad both sides of a picture up to a multiple of this, at scale 1."""

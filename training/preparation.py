@@ -21,14 +21,13 @@ from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 
+from training.decoding import Frame, Video, VideoError
+from training.errors import DatasetError
+from training.manifest import NAME, SHOTS, Manifest, Settings, ShotInfo, VideoState
+from training.origins import Origin, fingerprint
+from training.splitting import Run, Splitter, mark_repeated, mark_scenes
+from training.writing import PART, ShotWriter
 from vsrrin.scene import RADIUS
-
-from .decoding import Frame, Video, VideoError
-from .errors import DatasetError
-from .manifest import NAME, SHOTS, Manifest, Settings, ShotInfo, VideoState
-from .origins import Origin, fingerprint
-from .splitting import Run, Splitter, mark_repeated, mark_scenes
-from .writing import PART, ShotWriter
 
 if sys.platform != "win32":
     import fcntl

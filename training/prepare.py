@@ -26,9 +26,9 @@ from training.arguments import whole
 from vsrrin.errors import VsrrinError
 
 if TYPE_CHECKING:
-    from .decoding import Frame, Video
-    from .manifest import Manifest, VideoState
-    from .preparation import Preparation
+    from training.decoding import Frame, Video
+    from training.manifest import Manifest, VideoState
+    from training.preparation import Preparation
 
 LEAST_FRAMES = 8
 """Frames of the shortest shot: what a pair seven frames apart needs."""
@@ -40,7 +40,7 @@ MOTION = (0.0, 0.25, 1.0, 3.0, 10.0, inf)
 
 def prepare(preparation: "Preparation", videos: Sequence[Path], *, source: str | None, licence: str | None) -> int:
     """Adds videos to a dataset; returns how many of them have problems that are new."""
-    from .origins import UNKNOWN, origin
+    from training.origins import UNKNOWN, origin
 
     failed = 0
     for number, path in enumerate(videos, 1):
@@ -98,9 +98,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; the exit status is 0, 1 if a video could not be read, or 2 for what was asked wrongly."""
     options = parse(arguments)
-    from .manifest import Settings
-    from .origins import find_videos
-    from .preparation import Preparation
+    from training.manifest import Settings
+    from training.origins import find_videos
+    from training.preparation import Preparation
 
     try:
         videos = find_videos(options.videos)

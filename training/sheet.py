@@ -12,9 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.triplets import Picture, Triplet
 from vsrrin.strip import Cell, grey, legend, png, sheet
-
-from .triplets import Picture, Triplet
 
 WIDTH, HEIGHT = 320, 240
 """Largest window, pixels."""

@@ -24,11 +24,11 @@ from typing import Literal, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from training.errors import DatasetError
+from training.manifest import Manifest, ShotInfo
 from vsrrin.images import EXTENSIONS, natural_key
 
 from . import layouts, manifest
-from .errors import DatasetError
-from .manifest import Manifest, ShotInfo
 
 type Picture = NDArray[np.uint8]
 """(H, W, 3), RGB."""

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from training.errors import RecipeError
-from vsrrin.nets.residue import ResidueNet
-from vsrrin.nets.unet import SLOPE, ConvBlock, UpBlock
+from vsrrin.nets.parts.residue import ResidueNet
+from vsrrin.nets.parts.unet import SLOPE, ConvBlock, UpBlock
 
 _CARRIERS = 4
 """Channels that carry the flow: x, -x, y, -y."""

@@ -33,11 +33,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.decoding import Frame
+from training.writing import ShotWriter
 from vsrrin import scene
 from vsrrin.motion import DisFlow
-
-from .decoding import Frame
-from .writing import ShotWriter
 
 type Grey = NDArray[np.uint8]
 """(H, W), at most `LONG_EDGE` on the long edge."""

@@ -7,8 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 from statistics import fmean, median
 
-from .errors import TrainingError
-from .triplets import BUCKETS, Span
+from training.errors import TrainingError
+from training.triplets import BUCKETS, Span
 
 type Table = list[list[str]]
 """Rows of cells, the header first."""

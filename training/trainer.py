@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training import aids, optim
 from training.batch import Batch, Source
 from training.errors import RecipeError, TrainingError
 from training.feed import feed, samples_per_step
@@ -27,6 +26,8 @@ from training.start import naming, start, zero
 from training.state import RunFolder
 from training.steps import UNUSED, Stepper, Weights, check_precision
 from training.teachers import Teacher
+
+from . import aids, optim
 
 type Losses = tuple[Tensor, dict[str, float]]
 

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import DatasetError
+from training.errors import DatasetError
 
 type Picture = NDArray[np.uint8]
 """(H, W, 3), RGB."""

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vsrrin import checkpoint
 from vsrrin.checkpoint_files import CheckpointFile, read_sidecar
 from vsrrin.errors import CheckpointError
 from vsrrin.nets import NETS, NetSpec
 from vsrrin.nets.registry import compared, differences
+
+from . import checkpoint
 
 _FACTORS_OF_THE_MIDDLE = (2, 4, 8)
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
-from vsrrin import checkpoint
 from vsrrin.errors import ArgumentError, CheckpointError
+
+from . import checkpoint
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 

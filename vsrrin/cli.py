@@ -11,8 +11,9 @@ import sys
 from collections.abc import Sequence
 
 import vsrrin
-from vsrrin import cli_convert, cli_doctor, cli_models, cli_preview
 from vsrrin.errors import ArgumentError, VsrrinError
+
+from . import cli_convert, cli_doctor, cli_models, cli_preview
 
 # Each adds its parser and sets `run`, a function from the parsed arguments to the exit status.
 _COMMANDS = (cli_convert.add, cli_models.add, cli_doctor.add, cli_preview.add)

@@ -15,9 +15,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from vsrrin import __version__, cli_progress, positions
 from vsrrin.errors import ArgumentError, ConvertError
 from vsrrin.timing import parse_ratio
+
+from . import __version__, cli_progress, positions
 
 # Loading torch takes seconds, so the work is imported by the functions that do it: help and Ctrl-C stay quick.
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _run(options: argparse.Namespace) -> int:
         log = cli_progress.Log(options.log) if options.log and not options.dry_run else None
         reporter = stack.enter_context(cli_progress.Reporter(log, quiet=options.quiet))
         try:
-            from vsrrin import catalogue, convert
+            from . import catalogue, convert
 
             same: dict[str, Any] = {**speed, **{name: getattr(options, name) for name in _SAME}}
             settings = convert.Settings(
@@ -194,7 +195,7 @@ _SAME = (
 
 
 def _dry_run(settings: "Settings", input_fps: Fraction, *, folder: bool) -> int:
-    from vsrrin import convert, image_convert
+    from . import convert, image_convert
 
     images = _images(settings, input_fps, folder=folder)
     if folder:
@@ -209,7 +210,7 @@ def _dry_run(settings: "Settings", input_fps: Fraction, *, folder: bool) -> int:
 def _convert(
     settings: "Settings", input_fps: Fraction, reporter: cli_progress.Reporter, stop: _Stop, *, folder: bool
 ) -> int:
-    from vsrrin import convert, image_convert
+    from . import convert, image_convert
 
     known: set[int] = set()
 
@@ -232,7 +233,7 @@ def _convert(
 
 
 def _images(settings: "Settings", fps: Fraction, *, folder: bool) -> "Images | None":
-    from vsrrin import image_convert
+    from . import image_convert
 
     if not settings.source.is_dir():
         return None

@@ -23,7 +23,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _run(options: argparse.Namespace) -> int:
-    from vsrrin import doctor
+    from . import doctor
 
     found: list[Check] = []
     for check in doctor.examine():

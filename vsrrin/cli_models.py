@@ -71,7 +71,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from vsrrin import catalogue
+    from . import catalogue
 
     entries = catalogue.networks()
     if options.json:
@@ -82,7 +82,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from vsrrin import catalogue
+    from . import catalogue
 
     inspection = catalogue.inspect(catalogue.locate(options.model))
     width = _width()
@@ -95,7 +95,7 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from vsrrin import __version__, catalogue, checkpoint_conversion
+    from . import __version__, catalogue, checkpoint_conversion
 
     facts = {key: getattr(options, key) for key in _FACTS if getattr(options, key, None) is not None}
     done = checkpoint_conversion.convert(
@@ -116,7 +116,7 @@ def _convert(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from vsrrin import catalogue, checkpoint, export
+    from . import catalogue, checkpoint, export
 
     model = checkpoint.load(catalogue.locate(options.model), arithmetic=options.arithmetic)
     done = export.export(model, options.out, size=options.size, opset=options.opset, overwrite=options.overwrite)

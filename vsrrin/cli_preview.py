@@ -43,13 +43,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _run(options: argparse.Namespace) -> int:
-    from vsrrin import positions
+    from . import positions
 
     at = positions.parse_position(options.at, "--at")
     target = options.out or Path(f"{options.source.resolve().stem}_{options.at.strip().replace(':', '.')}.png")
     _check_target(target, overwrite=options.overwrite)
 
-    from vsrrin import catalogue, checkpoint_files, preview, strip
+    from . import catalogue, checkpoint_files, preview, strip
 
     wanted = preview.Wanted(
         source=options.source,

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from .errors import ConvertError
-from .media.encoders import EncoderSettings
-from .media.mux import join
-from .media.pixels import Pixels
-from .media.streams import StreamPlan
-from .media.verify import Expected, verify
-from .pipeline import Job, encode_segments
-from .preparation import Prepared, Settings, prepare
-from .segments import Segment, WorkFolder, ranges
-from .sources import ClipSource
+from vsrrin.errors import ConvertError
+from vsrrin.media.encoders import EncoderSettings
+from vsrrin.media.mux import join
+from vsrrin.media.pixels import Pixels
+from vsrrin.media.streams import StreamPlan
+from vsrrin.media.verify import Expected, verify
+from vsrrin.pipeline import Job, encode_segments
+from vsrrin.preparation import Prepared, Settings, prepare
+from vsrrin.segments import Segment, WorkFolder, ranges
+from vsrrin.sources import ClipSource
 
 __all__ = [
     "ClipSource",

@@ -9,9 +9,10 @@ from typing import Literal
 import numpy as np
 import vapoursynth as vs
 
+from vsrrin.frames import Colour
+from vsrrin.props import marked_cut
+
 from . import frames, scene
-from .frames import Colour
-from .props import marked_cut
 
 SceneMode = Literal["auto", "props", "detect", "off"]
 

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from .errors import VsrrinError
+from vsrrin.errors import VsrrinError
 
 Status = Literal["ok", "note", "problem"]
 
@@ -121,7 +121,7 @@ def cpu() -> Iterator[Check]:
     """The processor."""
     import torch
 
-    from .backends.torch_backend import cpu_multiplies_bf16
+    from vsrrin.backends.torch_backend import cpu_multiplies_bf16
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     bf16 = "multiplies bf16" if cpu_multiplies_bf16() else "no bf16, so fp32 is used"
@@ -130,7 +130,7 @@ def cpu() -> Iterator[Check]:
 
 def openvino() -> Iterator[Check]:
     """OpenVINO, which makes most networks faster on CPUs."""
-    from .backends import openvino_backend
+    from vsrrin.backends import openvino_backend
 
     if not openvino_backend.installed():
         advice = "pip install 'vsrrin[openvino]' makes networks with many convolutions faster on the CPU"
@@ -324,7 +324,7 @@ def weights(files: Mapping[str, Path] | None = None) -> Iterator[Check]:
 
 def encoders() -> Iterator[Check]:
     """PyAV and what it can encode."""
-    from .media import library
+    from vsrrin.media import library
 
     version, ffmpeg = library.versions()
     yield Check("PyAV", "ok", f"{version} with FFmpeg {ffmpeg}")
@@ -361,8 +361,9 @@ def interpolation(device: str) -> Iterator[Check]:
 
 
 def _file() -> Iterator[Check]:
+    from vsrrin.media import library
+
     from . import selftest
-    from .media import library
 
     for codec in filter(library.has_encoder, _VIDEO_ENCODERS):
         found = selftest.round_trip(codec)

@@ -15,21 +15,22 @@ from threading import Lock
 import torch
 from torch import Tensor
 
+from vsrrin.backends import Backend
+from vsrrin.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
+from vsrrin.buffers import FramePool
+from vsrrin.cache import BoundedCache
+from vsrrin.checkpoint import Model
+from vsrrin.errors import ArgumentError, FrameSizeError
+from vsrrin.far_motion import best_explaining, shrunk_flow, unlike
+from vsrrin.motion import DisFlow, Preset, brightness, half_flow
+from vsrrin.options import check_batch, check_overlap, check_preset, check_scale, check_tile
+from vsrrin.pairs import Pair, Picture
+from vsrrin.planning import Plan, Planner
+from vsrrin.ranges import finite_range, usual_gain
+from vsrrin.tiling import Tile
+from vsrrin.transfer import Mark, Mover, Transfer, mover_of
+
 from . import memory
-from .backends import Backend
-from .backends.torch_backend import TorchBackend, resolve_device, resolve_precision
-from .buffers import FramePool
-from .cache import BoundedCache
-from .checkpoint import Model
-from .errors import ArgumentError, FrameSizeError
-from .far_motion import best_explaining, shrunk_flow, unlike
-from .motion import DisFlow, Preset, brightness, half_flow
-from .options import check_batch, check_overlap, check_preset, check_scale, check_tile
-from .pairs import Pair, Picture
-from .planning import Plan, Planner
-from .ranges import finite_range, usual_gain
-from .tiling import Tile
-from .transfer import Mark, Mover, Transfer, mover_of
 
 CACHE_BYTES = 2**30
 """Bytes of prepared pairs that an engine keeps."""

@@ -22,9 +22,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .checkpoint import Model
-from .errors import ArgumentError, BackendError, ConvertError
-from .nets.spec import NetSpec
+from vsrrin.checkpoint import Model
+from vsrrin.errors import ArgumentError, BackendError, ConvertError
+from vsrrin.nets.spec import NetSpec
 
 DEFAULT_OPSET = 18
 OPSETS = range(18, 24)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the name the field uses)
 from torch import Tensor
 
-from .nets.warp import backward_warp
+from vsrrin.nets.parts.warp import backward_warp
 
 type Estimate = Callable[[Tensor, Tensor], Tensor]
 """The flow of two pictures (N, 3, H, W): (N, 4, H, W), (dx, dy) in pixels, 0 -> 1 then 1 -> 0."""

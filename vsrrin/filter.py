@@ -17,16 +17,17 @@ from typing import Any, Literal, get_args
 
 import vapoursynth as vs
 
+from vsrrin.clips import check_clip, frame_rate, make_timing, say
+from vsrrin.cuts import SceneMode, cut_clip, is_cut
+from vsrrin.engine import CACHE_BYTES, FINEST_BISECTION, Interpolator
+from vsrrin.errors import ArgumentError, VsrrinError
+from vsrrin.frames import Colour
+from vsrrin.models import Devices, shared_by
+from vsrrin.nets.spec import NetSpec
+from vsrrin.pairs import Picture
+from vsrrin.timing import ConstantTiming, FrameTime, Timing
+
 from . import frames, props, scene
-from .clips import check_clip, frame_rate, make_timing, say
-from .cuts import SceneMode, cut_clip, is_cut
-from .engine import CACHE_BYTES, FINEST_BISECTION, Interpolator
-from .errors import ArgumentError, VsrrinError
-from .frames import Colour
-from .models import Devices, shared_by
-from .nets.spec import NetSpec
-from .pairs import Picture
-from .timing import ConstantTiming, FrameTime, Timing
 
 AtCut = Literal["hold", "nearest", "blend"]
 

@@ -19,8 +19,8 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .errors import ArgumentError
-from .layout import interleaved
+from vsrrin.errors import ArgumentError
+from vsrrin.nets.parts.opencv_layout import interleaved
 
 type Plane = NDArray[np.float32]
 """(H, W)."""

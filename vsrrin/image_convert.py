@@ -17,17 +17,18 @@ from pathlib import Path
 
 import vapoursynth as vs
 
+from vsrrin.alpha import alpha_of, interpolate_with_alpha, premultiplied
+from vsrrin.background import in_background
+from vsrrin.convert import Progress, Result
+from vsrrin.errors import ArgumentError, ConvertError
+from vsrrin.frames import Colour
+from vsrrin.image_headers import read_header
+from vsrrin.images import ImageClip, read_folder, write_png
+from vsrrin.preparation import Settings
+from vsrrin.segments import WorkFolder
+from vsrrin.sources import ClipSource, Source, reason
+
 from . import preparation, retiming, segments
-from .alpha import alpha_of, interpolate_with_alpha, premultiplied
-from .background import in_background
-from .convert import Progress, Result
-from .errors import ArgumentError, ConvertError
-from .frames import Colour
-from .image_headers import read_header
-from .images import ImageClip, read_folder, write_png
-from .preparation import Settings
-from .segments import WorkFolder
-from .sources import ClipSource, Source, reason
 
 _WRITERS = min(4, os.cpu_count() or 1)
 _DIGITS = 6

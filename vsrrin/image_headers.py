@@ -10,7 +10,7 @@ from io import SEEK_CUR, SEEK_END, BytesIO
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from .errors import ConvertError
+from vsrrin.errors import ConvertError
 
 Form = Literal["PNG", "JPEG", "WebP", "TIFF"]
 

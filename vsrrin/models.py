@@ -8,12 +8,13 @@ from threading import Lock
 
 import torch
 
+from vsrrin.backends import Backend
+from vsrrin.backends.choice import make_backend, resolve_backend
+from vsrrin.backends.torch_backend import resolve_device, resolve_precision
+from vsrrin.checkpoint import Model
+from vsrrin.errors import ArgumentError
+
 from . import checkpoint
-from .backends import Backend
-from .backends.choice import make_backend, resolve_backend
-from .backends.torch_backend import resolve_device, resolve_precision
-from .checkpoint import Model
-from .errors import ArgumentError
 
 _LIMIT = 4
 """Networks kept on each device; the least recently used goes first."""

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .coarse_motion import Flow, Grey, coarse_motion
-from .layout import interleaved
+from vsrrin.coarse_motion import Flow, Grey, coarse_motion
+from vsrrin.nets.parts.opencv_layout import interleaved
 
 type Brightness = NDArray[np.float32]
 """(H, W), nominally [0, 1]."""

@@ -2,8 +2,8 @@
 
 from fractions import Fraction
 
-from .errors import ArgumentError
-from .motion import PRESETS, Preset
+from vsrrin.errors import ArgumentError
+from vsrrin.motion import PRESETS, Preset
 
 
 def automatic_scale(height: int, width: int) -> float:

@@ -5,9 +5,9 @@ from itertools import count
 
 from torch import Tensor
 
-from .motion import Brightness
-from .planning import Plan
-from .transfer import DONE, Mark
+from vsrrin.motion import Brightness
+from vsrrin.planning import Plan
+from vsrrin.transfer import DONE, Mark
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from itertools import pairwise
 
 import vapoursynth as vs
 
-from .background import in_background
-from .errors import ConvertError
-from .media.encode import ColourTags, SegmentWriter, VideoTimes
-from .media.encoders import EncoderSettings
-from .segments import Segment, WorkFolder, runs
-from .sources import reason
+from vsrrin.background import in_background
+from vsrrin.errors import ConvertError
+from vsrrin.media.encode import ColourTags, SegmentWriter, VideoTimes
+from vsrrin.media.encoders import EncoderSettings
+from vsrrin.segments import Segment, WorkFolder, runs
+from vsrrin.sources import reason
 
 
 @dataclass(frozen=True)

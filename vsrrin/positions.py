@@ -3,7 +3,7 @@
 import re
 from fractions import Fraction
 
-from .errors import ArgumentError
+from vsrrin.errors import ArgumentError
 
 _CLOCK = re.compile(r"(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,12}(?:\.\d{0,12})?|\.\d{1,12})")
 _FRAME = re.compile(r"(\d{1,10})f")

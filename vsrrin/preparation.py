@@ -13,21 +13,21 @@ from typing import Any, Literal
 import vapoursynth as vs
 
 import vsrrin
+from vsrrin.checkpoint import locate
+from vsrrin.clips import check_clip, frame_rate
+from vsrrin.cuts import SceneMode
+from vsrrin.engine import Interpolator
+from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
+from vsrrin.frames import Colour
+from vsrrin.media.encode import ColourTags, Hdr, VideoTimes
+from vsrrin.media.encoders import EncoderSettings, choose_encoder
+from vsrrin.media.pixels import Pixels
+from vsrrin.media.streams import AudioMode, StreamPlan, container_for, plan_streams
+from vsrrin.models import Devices, Shared, shared_by
+from vsrrin.retiming import Speed
+from vsrrin.sources import ClipSource, Moment, Source, open_clip, open_file
 
 from . import retiming, segments
-from .checkpoint import locate
-from .clips import check_clip, frame_rate
-from .cuts import SceneMode
-from .engine import Interpolator
-from .errors import ArgumentError, ConvertError, VsrrinError
-from .frames import Colour
-from .media.encode import ColourTags, Hdr, VideoTimes
-from .media.encoders import EncoderSettings, choose_encoder
-from .media.pixels import Pixels
-from .media.streams import AudioMode, StreamPlan, container_for, plan_streams
-from .models import Devices, Shared, shared_by
-from .retiming import Speed
-from .sources import ClipSource, Moment, Source, open_clip, open_file
 
 _SEGMENT_SECONDS = 10
 _SHORTEST_SEGMENT = 24

@@ -17,18 +17,18 @@ import vapoursynth as vs
 from torch import Tensor
 
 import vsrrin
+from vsrrin.alpha import premultiplied
+from vsrrin.checkpoint import load
+from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
+from vsrrin.frames import Colour
+from vsrrin.images import read_folder
+from vsrrin.maps import Maps, maps_of
+from vsrrin.positions import written
+from vsrrin.props import marked_cut
+from vsrrin.sources import ClipSource, Source, open_clip, open_file
+from vsrrin.strip import Cell, Picture
 
 from . import frames, scene, screen, strip
-from .alpha import premultiplied
-from .checkpoint import load
-from .errors import ArgumentError, ConvertError, VsrrinError
-from .frames import Colour
-from .images import read_folder
-from .maps import Maps, maps_of
-from .positions import written
-from .props import marked_cut
-from .sources import ClipSource, Source, open_clip, open_file
-from .strip import Cell, Picture
 
 MAX_FACTOR = 16
 _WIDEST = 16_000

@@ -18,7 +18,7 @@ from collections.abc import Mapping, MutableMapping
 from fractions import Fraction
 from typing import Any, Literal
 
-from .timing import FrameTime
+from vsrrin.timing import FrameTime
 
 Kind = Literal["source", "new", "held", "blend"]
 

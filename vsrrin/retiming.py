@@ -5,9 +5,9 @@ from fractions import Fraction
 from itertools import pairwise
 from math import lcm
 
-from .errors import ArgumentError
-from .media.encode import VideoTimes
-from .sources import Source
+from vsrrin.errors import ArgumentError
+from vsrrin.media.encode import VideoTimes
+from vsrrin.sources import Source
 
 _FINEST = 1_000_000
 """Ticks per second at most where frame durations vary."""

@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .errors import ArgumentError
+from vsrrin.errors import ArgumentError
 
 Thumbnail = npt.NDArray[np.float32]
 _Picture = npt.NDArray[np.integer | np.floating]  # what OpenCV's annotations say that it returns

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
-from .errors import ConvertError
+from vsrrin.errors import ConvertError
 
 if sys.platform != "win32":
     import fcntl

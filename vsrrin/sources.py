@@ -9,12 +9,12 @@ from pathlib import Path
 
 import vapoursynth as vs
 
-from .clips import ROUNDING, frame_rate
-from .errors import ArgumentError, ConvertError, VsrrinError
-from .media.probe import MediaInfo, StreamInfo, probe
-from .media.streams import Cut
-from .media.times import FrameTimes, read_times
-from .segments import fingerprint
+from vsrrin.clips import ROUNDING, frame_rate
+from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
+from vsrrin.media.probe import MediaInfo, StreamInfo, probe
+from vsrrin.media.streams import Cut
+from vsrrin.media.times import FrameTimes, read_times
+from vsrrin.segments import fingerprint
 
 Moment = Fraction | int
 """Seconds since the beginning of the file, or, as an int, the number of a frame."""

@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from .errors import ArgumentError
+from vsrrin.errors import ArgumentError
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Protocol
 
-from .errors import ArgumentError
+from vsrrin.errors import ArgumentError
 
 MAX_FRAMES = 2**31 - 1
 """VapourSynth counts frames in a 32-bit int."""

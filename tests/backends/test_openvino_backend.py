@@ -24,8 +24,8 @@ from vsrrin.backends.openvino_package import ov
 from vsrrin.backends.torch_backend import TorchBackend
 from vsrrin.errors import ArgumentError, BackendError
 from vsrrin.nets import NETS, rrin, rrin_lite
-from vsrrin.nets.stacks import Stack, mark_stack, stacks_of
-from vsrrin.nets.unet import UNet, keep_fp32, output_layer
+from vsrrin.nets.parts.convolution_stacks import Stack, mark_stack, stacks_of
+from vsrrin.nets.parts.unet import UNet, keep_fp32, output_layer
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ from vsrrin import checkpoint
 from vsrrin.errors import ArgumentError, FrameSizeError
 from vsrrin.motion import PRESETS
 from vsrrin.nets import identify
-from vsrrin.nets.unet import to_precision
+from vsrrin.nets.parts.unet import to_precision
 
 SIDECAR = {"training_data": "-", "metrics": "-", "licence": "-", "source": "-", "created_with": "-"}
 # Largest and mean difference from float32 with hidden layers in half precision, for weights that amplify as the ones

@@ -5,9 +5,9 @@ import torch
 
 from vsrrin import checkpoint
 from vsrrin.errors import FrameSizeError
+from vsrrin.nets.parts.warp import EXACT, SHARP, backward_warp
 from vsrrin.nets.plain import SPEC, Plain
 from vsrrin.nets.rrin_lite import RRINLite
-from vsrrin.nets.warp import EXACT, SHARP, backward_warp
 
 
 @pytest.mark.parametrize("t", [0.25, 0.5, 0.75])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vsrrin.nets import NETS, identify, rrin
-from vsrrin.nets.raft import RAFT
+from vsrrin.nets.parts.raft import RAFT
 from vsrrin.nets.raft_rrin import RAFTRRIN, SPEC
 from vsrrin.nets.rrin import RRIN
 

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from vsrrin.nets.parts.warp import FORK, PUBLISHED, backward_warp
 from vsrrin.nets.rrin import RRIN, SPEC
-from vsrrin.nets.warp import FORK, PUBLISHED, backward_warp
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 LAYOUT = json.loads((DATA / "rrin.layout.json").read_text())

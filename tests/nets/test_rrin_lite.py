@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from vsrrin.errors import ArgumentError, FrameSizeError
+from vsrrin.nets.parts.warp import SHARP, backward_warp
 from vsrrin.nets.registry import identify
 from vsrrin.nets.rrin_lite import SPEC, RRINLite
-from vsrrin.nets.warp import SHARP, backward_warp
 
 PLANES = ("0 projected", "1 projected", "0 by forth", "1 by forth", "0 by back", "1 by back")
 

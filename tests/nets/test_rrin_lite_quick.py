@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from tests.nets.test_rrin_lite import PLANES, constant_flow, time
 from vsrrin.errors import ArgumentError, FrameSizeError
+from vsrrin.nets.parts.warp import SHARP, backward_warp
 from vsrrin.nets.registry import identify
 from vsrrin.nets.rrin_lite_quick import SPEC, QuickLite, frame_logits
-from vsrrin.nets.warp import SHARP, backward_warp
 
 LOGITS = 16 * len(PLANES)
 

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from vsrrin import checkpoint
 from vsrrin.nets import identify
-from vsrrin.nets.softsplat import splat_softmax
+from vsrrin.nets.parts.softsplat import splat_softmax
+from vsrrin.nets.parts.unet import to_precision
+from vsrrin.nets.parts.warp import PUBLISHED, backward_warp
 from vsrrin.nets.srrin import SPEC, SRRIN
-from vsrrin.nets.unet import to_precision
-from vsrrin.nets.warp import PUBLISHED, backward_warp
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 LAYOUT = json.loads((DATA / "srrin.layout.json").read_text())

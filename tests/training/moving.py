@@ -6,7 +6,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from ..conftest import texture
+from tests.conftest import texture
 
 WIDTH, HEIGHT = 160, 96
 

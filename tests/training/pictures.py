@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from ..conftest import texture
+from tests.conftest import texture
 
 type Picture = NDArray[np.uint8]
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from training.aids import NormalisedConv, TaughtUNet, normalise, plain, shown_by, teach_levels
 from training.errors import RecipeError
 from training.losses import flow_levels
+from vsrrin.nets.parts.unet import UNet
 from vsrrin.nets.rrin import RRIN
 from vsrrin.nets.rrin_lite import RRINLite
-from vsrrin.nets.unet import UNet
 
 
 def pair() -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tests.training.pictures import picture
 from training.augment import (
     Window,
     augmented,
@@ -24,9 +25,7 @@ from training.augment import (
 from training.batch import Sample
 from training.errors import TrainingError
 from training.layers import Layer, Motion, flow_of, motions, render
-from vsrrin.nets.warp import backward_warp
-
-from .pictures import picture
+from vsrrin.nets.parts.warp import backward_warp
 
 HEIGHT, WIDTH = 48, 64
 CHANGES: dict[str, Callable[[Window], Window]] = {

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.training.pictures import ArrayShot, moving, photos
 from training.bank import BankSource, Data, GrowingMotion, main, make_bank
 from training.bank_files import BankReader, from_steps, to_steps
 from training.bank_making import BankMaker, BankSettings, window_worth
@@ -20,9 +21,7 @@ from training.dis import PairFlow
 from training.errors import DatasetError
 from training.manifest import Manifest, Settings, ShotInfo
 from training.shots import open_shots
-from vsrrin.nets.warp import backward_warp
-
-from .pictures import ArrayShot, moving, photos
+from vsrrin.nets.parts.warp import backward_warp
 
 SETTINGS = BankSettings(window=80, crop=64, synthetic=0.4, candidates=2, flow_preset="fast", largest_gap=3)
 

@@ -7,12 +7,11 @@ from pathlib import Path
 import cv2
 import pytest
 
+from tests.training.moving import write_video
 from training import evaluate, methods
 from training.table import read_csv
 from training.triplets import Picture
 from vsrrin.checkpoint import bundled
-
-from .moving import write_video
 
 
 def cells(text: str) -> list[list[list[str]]]:

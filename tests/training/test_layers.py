@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.training.pictures import picture
 from training.layers import Layer, Motion, flow_of, motions, render
-
-from .pictures import picture
 
 BOX = (0, 0, 64, 48)
 

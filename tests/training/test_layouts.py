@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.training.video_files import HEIGHT, WIDTH, Picture, pan
 from training.errors import DatasetError
 from training.layouts import read_image
 from training.shots import open_shots
-
-from .video_files import HEIGHT, WIDTH, Picture, pan
 
 
 def write_images(folder: Path, pictures: Sequence[Picture], names: Sequence[str]) -> None:

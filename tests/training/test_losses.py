@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the name the field uses)
 from torch import Tensor
 
+from tests.conftest import texture
 from training import vgg
 from training.batch import Batch
 from training.errors import RecipeError
@@ -26,8 +27,6 @@ from training.losses import (
     make_loss,
     ssim,
 )
-
-from ..conftest import texture
 
 type PictureLoss = Callable[[Tensor, Tensor], Tensor]
 

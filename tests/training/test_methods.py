@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
+from tests.training.moving import picture
 from training import methods
 from training.clips import to_clip, to_picture
 from training.errors import TrainingError
 from training.metrics import psnr
 from vsrrin import checkpoint
-
-from .moving import picture
 
 HALF, QUARTER = Fraction(1, 2), Fraction(1, 4)
 

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
+from tests.training.moving import picture
 from training import metrics
-
-from .moving import picture
 
 
 def test_psnr() -> None:

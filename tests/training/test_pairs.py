@@ -6,10 +6,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from tests.training.pictures import ArrayShot
 from training.errors import DatasetError
 from training.pairs import Place, Places, Times, gap_weights
-
-from .pictures import ArrayShot
 
 
 def shot(frames: int, motion: float, side: int = 64) -> ArrayShot:

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.conftest import BUNNY
+from tests.training.video_files import pan, write_video
 from training import prepare
 from training.decoding import Frame, Video
 from training.errors import DatasetError
@@ -17,9 +19,6 @@ from training.manifest import Manifest, Settings
 from training.origins import Origin, find_videos, fingerprint, origin
 from training.preparation import Preparation, Watch, rate_of
 from training.shots import open_shots
-
-from ..conftest import BUNNY
-from .video_files import pan, write_video
 
 SETTINGS = Settings(long_edge=None, least_frames=8)
 SOMEWHERE = Origin("somewhere", "CC0")

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from tests.training.pictures import ArrayShot, moving, picture
 from training.batch import Sample
 from training.errors import DatasetError, RecipeError
 from training.sampling import MixedSource, RealSource, Sampling, Turns
-from vsrrin.nets.warp import backward_warp
-
-from .pictures import ArrayShot, moving, picture
+from vsrrin.nets.parts.warp import backward_warp
 
 SAMPLING = Sampling(crop=64, margin=16, candidates=2, flow_preset="fast")
 

@@ -9,12 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.training.video_files import HEIGHT, WIDTH, pan
 from training.errors import DatasetError
 from training.manifest import Manifest, Settings, ShotInfo
 from training.shots import Photos, open_photos, open_shots
 from training.writing import ShotWriter, replace_whole
-
-from .video_files import HEIGHT, WIDTH, pan
 
 
 def dataset(folder: Path, *lengths: int) -> list[np.ndarray]:

@@ -6,8 +6,8 @@ import torch
 from tests.conftest import texture
 from training.errors import RecipeError
 from training.splatting import start_splatting
+from vsrrin.nets.parts.warp import project_flow
 from vsrrin.nets.srrin import SRRIN
-from vsrrin.nets.warp import project_flow
 
 
 def test_the_flow_to_frame_0_is_turned_round_and_nothing_else() -> None:

@@ -8,14 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.training.video_files import pan
 from training.clips import to_clip
 from training.decoding import Frame, Picture
 from training.splitting import REACH, STRETCH, Run, Splitter, mark_repeated, mark_scenes
 from training.writing import ShotWriter
 from vsrrin import scene
 from vsrrin.cuts import cut_clip, is_cut
-
-from .video_files import pan
 
 RATE = 25
 

@@ -5,15 +5,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from tests.training.pictures import photos, picture
 from training.batch import generator
 from training.dis import PairFlow
 from training.errors import DatasetError
 from training.layers import flow_of, motions, render
 from training.sampling import Sampling
 from training.synthetic import Scene, SyntheticSource, blob, degraded, texture, truth
-from vsrrin.nets.warp import backward_warp
-
-from .pictures import photos, picture
+from vsrrin.nets.parts.warp import backward_warp
 
 SAMPLING = Sampling(crop=64, margin=16, flow_preset="fast")
 SCENES = range(6)

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.training.moving import picture, write_video
 from training import triplets
 from training.errors import DatasetError
 from training.metrics import psnr
-
-from .moving import picture, write_video
 
 HALF, QUARTER = Fraction(1, 2), Fraction(1, 4)
 

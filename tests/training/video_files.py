@@ -8,7 +8,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from .pictures import picture
+from tests.training.pictures import picture
 
 type Picture = NDArray[np.uint8]
 

@@ -6,9 +6,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from ..errors import ArgumentError, VsrrinError
-from ..nets.spec import NetSpec
-from ..nets.stacks import stacks_of
+from vsrrin.errors import ArgumentError, VsrrinError
+from vsrrin.nets.parts.convolution_stacks import stacks_of
+from vsrrin.nets.spec import NetSpec
+
 from . import Backend, openvino_backend
 from .compiled_backend import CompiledBackend
 from .graph_backend import GraphBackend

@@ -1,16 +1,18 @@
 """Stacks of convolutions through torch.compile, everything else as in the default backend.
 
-What is compiled are the stacks that a net marks (:mod:`vsrrin.nets.stacks`): they are all convolutions and see no
-coordinates, so a compiler may fuse and reorder them as it likes. One compiled stack serves every frame size.
+What is compiled are the stacks that a net marks (:mod:`vsrrin.nets.parts.convolution_stacks`): they are all
+convolutions and see no coordinates, so a compiler may fuse and reorder them as it likes. One compiled stack serves
+every frame size.
 """
 
 import torch
 from torch import nn
 
-from .. import memory
-from ..errors import BackendError
-from ..nets.spec import NetSpec
-from ..nets.stacks import stacks_of
+from vsrrin import memory
+from vsrrin.errors import BackendError
+from vsrrin.nets.parts.convolution_stacks import stacks_of
+from vsrrin.nets.spec import NetSpec
+
 from .torch_backend import TorchBackend
 
 _SIDES = 6, 8

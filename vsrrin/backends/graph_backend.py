@@ -16,9 +16,10 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from .. import memory
-from ..errors import BackendError
-from ..nets.spec import NetSpec
+from vsrrin import memory
+from vsrrin.errors import BackendError
+from vsrrin.nets.spec import NetSpec
+
 from .torch_backend import TorchBackend
 
 _KEPT = 12

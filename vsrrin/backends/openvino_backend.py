@@ -1,8 +1,8 @@
 """OpenVINO for the convolutions of a network on the CPU; everything else stays PyTorch's.
 
 A whole network in OpenVINO's bf16 is wrong, as coordinates become bf16 too. So the stacks of convolutions that a net
-marks (:mod:`vsrrin.nets.stacks`) are compiled, for any frame size at once, and its warps, flow and blending are the
-very code that the other backends run.
+marks (:mod:`vsrrin.nets.parts.convolution_stacks`) are compiled, for any frame size at once, and its warps, flow and
+blending are the very code that the other backends run.
 """
 
 import copy
@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import ArgumentError, BackendError
-from ..nets.spec import NetSpec
-from ..nets.stacks import stacks_of
+from vsrrin.errors import ArgumentError, BackendError
+from vsrrin.nets.parts.convolution_stacks import stacks_of
+from vsrrin.nets.spec import NetSpec
+
 from .torch_backend import TorchBackend
 
 if TYPE_CHECKING:

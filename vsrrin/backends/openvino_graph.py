@@ -15,8 +15,9 @@ import torch.nn.functional as F  # noqa: N812  (the name the field uses)
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ..errors import BackendError
-from ..nets.stacks import Stack
+from vsrrin.errors import BackendError
+from vsrrin.nets.parts.convolution_stacks import Stack
+
 from .openvino_package import op, ov
 
 # In bf16 OpenVINO rounds what a convolution returns, unless an operation follows at the graph's end that takes float32:

@@ -7,9 +7,9 @@ from typing import Any, Literal, cast, get_args
 import torch
 from torch import Tensor, nn
 
-from ..errors import ArgumentError, BackendError
-from ..nets.spec import NetSpec
-from ..nets.unet import to_precision
+from vsrrin.errors import ArgumentError, BackendError
+from vsrrin.nets.parts.unet import to_precision
+from vsrrin.nets.spec import NetSpec
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 

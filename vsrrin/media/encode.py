@@ -15,7 +15,8 @@ from typing import IO, Any
 import av
 import vapoursynth as vs
 
-from ..errors import ConvertError
+from vsrrin.errors import ConvertError
+
 from .encoders import EncoderSettings
 from .pixels import to_av
 

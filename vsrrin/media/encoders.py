@@ -7,7 +7,8 @@ from fractions import Fraction
 import av
 import cv2
 
-from ..errors import ArgumentError, ConvertError
+from vsrrin.errors import ArgumentError, ConvertError
+
 from .pixels import Pixels, known_name
 
 _X_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")

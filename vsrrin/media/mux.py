@@ -16,7 +16,8 @@ import av.stream
 import av.subtitles.stream
 from av.rational import AVRational
 
-from ..errors import ConvertError
+from vsrrin.errors import ConvertError
+
 from .captions import Captions, add_converter
 from .probe import Chapter, MediaInfo, StreamInfo, as_fraction
 from .sound import CopiedSound, TranscodedSound, add_encoder, part_end

@@ -18,7 +18,7 @@ import av.container
 import av.error
 import av.stream
 
-from ..errors import ConvertError
+from vsrrin.errors import ConvertError
 
 Kind = Literal["video", "audio", "subtitle", "attachment", "data"]
 

@@ -10,7 +10,8 @@ import av
 import av.error
 import av.packet
 
-from ..errors import ArgumentError, ConvertError
+from vsrrin.errors import ArgumentError, ConvertError
+
 from .probe import MediaInfo, StreamInfo
 
 AudioMode = Literal["keep", "drop", "stretch"]

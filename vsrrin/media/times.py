@@ -6,7 +6,8 @@ from pathlib import Path
 
 import av
 
-from ..errors import ConvertError
+from vsrrin.errors import ConvertError
+
 from .matroska import missing_bytes
 from .probe import as_fraction
 

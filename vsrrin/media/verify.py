@@ -10,7 +10,8 @@ import av.container
 import av.error
 import av.stream
 
-from ..errors import ConvertError
+from vsrrin.errors import ConvertError
+
 from .probe import as_fraction
 from .streams import StreamAction, StreamPlan, container_for, describe
 

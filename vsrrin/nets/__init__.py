@@ -1,6 +1,6 @@
 """The networks: one file each, and the parts they share."""
 
-from vsrrin.nets.registry import NETS, identify
-from vsrrin.nets.spec import NetSpec
+from .registry import NETS, identify
+from .spec import NetSpec
 
 __all__ = ["NETS", "NetSpec", "identify"]

@@ -25,10 +25,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsrrin.nets.bilateral import BMNet, warp_inside
-from vsrrin.nets.spec import NetSpec, Part
-from vsrrin.nets.stacks import mark_stack
-from vsrrin.nets.unet import check_inputs, keep_fp32
+from vsrrin.nets.parts.bilateral import BMNet, warp_inside
+from vsrrin.nets.parts.convolution_stacks import mark_stack
+from vsrrin.nets.parts.unet import check_inputs, keep_fp32
+
+from .spec import NetSpec, Part
 
 _MOTION_MULTIPLE = 32
 _CANDIDATES = 6

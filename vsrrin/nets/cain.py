@@ -22,9 +22,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsrrin.nets.spec import NetSpec
-from vsrrin.nets.stacks import mark_stack
-from vsrrin.nets.unet import check_inputs, keep_fp32, output_layer
+from vsrrin.nets.parts.convolution_stacks import mark_stack
+from vsrrin.nets.parts.unet import check_inputs, keep_fp32, output_layer
+
+from .spec import NetSpec
 
 _SLOPE = 0.2
 # Pixels of a square of this side become channels.

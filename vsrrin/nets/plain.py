@@ -12,9 +12,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from vsrrin.nets.spec import NetSpec
-from vsrrin.nets.unet import check_inputs
-from vsrrin.nets.warp import SHARP, backward_warp, blend, double, project_flow
+from vsrrin.nets.parts.unet import check_inputs
+from vsrrin.nets.parts.warp import SHARP, backward_warp, blend, double, project_flow
+
+from .spec import NetSpec
 
 SIZE_MULTIPLE = 2
 _KEY = "plain"

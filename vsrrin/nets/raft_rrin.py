@@ -19,11 +19,12 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from vsrrin.nets import raft
-from vsrrin.nets.residue import RESIDUE_PARTS, SIZE_MULTIPLE, ResidueNet, has_unets
-from vsrrin.nets.spec import NetSpec, Part
-from vsrrin.nets.unet import UNet, check_inputs
-from vsrrin.nets.warp import EXACT, PUBLISHED, WarpArithmetic
+from vsrrin.nets.parts.residue import RESIDUE_PARTS, SIZE_MULTIPLE, ResidueNet, has_unets
+from vsrrin.nets.parts.unet import UNet, check_inputs
+from vsrrin.nets.parts.warp import EXACT, PUBLISHED, WarpArithmetic
+
+from .parts import raft
+from .spec import NetSpec, Part
 
 _ARITHMETICS: dict[str, WarpArithmetic] = {"exact": EXACT, "published": PUBLISHED}
 

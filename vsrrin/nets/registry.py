@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from vsrrin.errors import UnknownNetError
-from vsrrin.nets import bmbc, cain, plain, raft_rrin, rrin, rrin_lite, rrin_lite_quick, srrin
-from vsrrin.nets.spec import NetSpec
+
+from . import bmbc, cain, plain, raft_rrin, rrin, rrin_lite, rrin_lite_quick, srrin
+from .spec import NetSpec
 
 NETS: tuple[NetSpec, ...] = (
     srrin.SPEC,

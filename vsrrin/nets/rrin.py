@@ -24,10 +24,11 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from vsrrin.nets.residue import RESIDUE_PARTS, SIZE_MULTIPLE, ResidueNet, has_unets
-from vsrrin.nets.spec import NetSpec
-from vsrrin.nets.unet import UNet, check_inputs
-from vsrrin.nets.warp import EXACT, FORK, PUBLISHED, WarpArithmetic
+from vsrrin.nets.parts.residue import RESIDUE_PARTS, SIZE_MULTIPLE, ResidueNet, has_unets
+from vsrrin.nets.parts.unet import UNet, check_inputs
+from vsrrin.nets.parts.warp import EXACT, FORK, PUBLISHED, WarpArithmetic
+
+from .spec import NetSpec
 
 # name -> (warp, align_corners of the U-Nets' enlargement)
 _ARITHMETICS: dict[str, tuple[WarpArithmetic, bool]] = {

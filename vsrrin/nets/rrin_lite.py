@@ -1,6 +1,6 @@
 """RRIN-lite, the default: motion from DIS optical flow, RRIN's residues learned on top.
 
-Papers: those of :mod:`vsrrin.nets.candidates`.
+Papers: those of :mod:`vsrrin.nets.parts.candidates`.
 Code: vsrrin, MIT. Weights: trained by vsrrin, MIT.
 
 One network corrects the flow, another weighs six candidates made with it. Like RRIN it learns a residue of the flow
@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsrrin.nets.candidates import (
+from vsrrin.nets.parts.candidates import (
     ESTIMATED,
     KINDS,
     PLANES,
@@ -29,7 +29,8 @@ from vsrrin.nets.candidates import (
     moved,
     prior,
 )
-from vsrrin.nets.lite import (
+from vsrrin.nets.parts.convolution_stacks import mark_stack
+from vsrrin.nets.parts.lite_blocks import (
     ResidualConv,
     check_context,
     check_levels,
@@ -40,10 +41,10 @@ from vsrrin.nets.lite import (
     stack,
     start_at_zero,
 )
-from vsrrin.nets.spec import NetSpec
-from vsrrin.nets.stacks import mark_stack
-from vsrrin.nets.unet import keep_fp32, output_layer
-from vsrrin.nets.warp import backward_warp, double, halve
+from vsrrin.nets.parts.unet import keep_fp32, output_layer
+from vsrrin.nets.parts.warp import backward_warp, double, halve
+
+from .spec import NetSpec
 
 LEVELS = 4
 """At most: the network's sides are multiples of 8."""

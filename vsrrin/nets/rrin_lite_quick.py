@@ -1,6 +1,6 @@
 """RRIN-lite, quick: one small network weighs six candidates.
 
-Papers: those of :mod:`vsrrin.nets.candidates`.
+Papers: those of :mod:`vsrrin.nets.parts.candidates`.
 Code: vsrrin, MIT. Weights: trained by vsrrin, MIT.
 
 In RRIN-lite a network corrects the flow and another one, at half of the frames' size, weighs the candidates made with
@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsrrin.nets.candidates import (
+from vsrrin.nets.parts.candidates import (
     ESTIMATED,
     PLANES,
     SIZE_MULTIPLE,
@@ -28,11 +28,12 @@ from vsrrin.nets.candidates import (
     moved,
     prior,
 )
-from vsrrin.nets.lite import ResidualConv, check_levels, count_of, leaky_conv, stack, start_at_zero
-from vsrrin.nets.spec import NetSpec
-from vsrrin.nets.stacks import mark_stack
-from vsrrin.nets.unet import keep_fp32, output_layer
-from vsrrin.nets.warp import backward_warp, double, halve
+from vsrrin.nets.parts.convolution_stacks import mark_stack
+from vsrrin.nets.parts.lite_blocks import ResidualConv, check_levels, count_of, leaky_conv, stack, start_at_zero
+from vsrrin.nets.parts.unet import keep_fp32, output_layer
+from vsrrin.nets.parts.warp import backward_warp, double, halve
+
+from .spec import NetSpec
 
 LEVELS = 3
 """At most: the network's sides are multiples of 4."""

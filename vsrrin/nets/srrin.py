@@ -33,11 +33,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from vsrrin.nets.residue import RESIDUE_PARTS, SIZE_MULTIPLE, ResidueNet, has_unets
-from vsrrin.nets.softsplat import splat_softmax
-from vsrrin.nets.spec import NetSpec
-from vsrrin.nets.unet import UNet, check_inputs, keep_fp32
-from vsrrin.nets.warp import EXACT, FORK, PUBLISHED, WarpArithmetic, backward_warp
+from vsrrin.nets.parts.residue import RESIDUE_PARTS, SIZE_MULTIPLE, ResidueNet, has_unets
+from vsrrin.nets.parts.softsplat import splat_softmax
+from vsrrin.nets.parts.unet import UNet, check_inputs, keep_fp32
+from vsrrin.nets.parts.warp import EXACT, FORK, PUBLISHED, WarpArithmetic, backward_warp
+
+from .spec import NetSpec
 
 # name -> (warp, align_corners of the U-Nets' enlargement)
 _ARITHMETICS: dict[str, tuple[WarpArithmetic, bool]] = {

@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from vsrrin.nets.softsplat import splat_average, splat_softmax, splat_sum
+from vsrrin.nets.parts.softsplat import splat_average, splat_softmax, splat_sum
 
-DATA = Path(__file__).resolve().parent.parent / "data"
+DATA = Path(__file__).resolve().parents[2] / "data"
 EPSILON = 1e-7  # of the published quotient
 
 

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vsrrin.nets.warp import pixel_grid
+from .warp import pixel_grid
 
 _LEVELS = 4
 # Pixels on the side of a block of `OnDemand`; larger ones multiply more, smaller ones call more.

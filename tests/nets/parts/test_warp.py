@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 import vsrrin
-from vsrrin.nets.warp import (
+from vsrrin.nets.parts.warp import (
     EXACT,
     FORK,
     PUBLISHED,

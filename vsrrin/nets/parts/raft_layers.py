@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsrrin.nets.stacks import mark_stack
-from vsrrin.nets.unet import keep_fp32, output_layer
+from .convolution_stacks import mark_stack
+from .unet import keep_fp32, output_layer
 
 STRIDE = 8
 

@@ -12,7 +12,7 @@ additions, and with it the last bits, may change.
 import torch
 from torch import Tensor
 
-from vsrrin.nets.warp import pixel_grid
+from .warp import pixel_grid
 
 EPSILON = 1e-7
 """Weight that published networks add to the sum of weights; pixels that receive next to nothing turn black."""

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsrrin.nets.unet import keep_fp32, output_layer
-from vsrrin.nets.warp import EXACT, WarpArithmetic, backward_warp, pixel_grid
+from .unet import keep_fp32, output_layer
+from .warp import EXACT, WarpArithmetic, backward_warp, pixel_grid
 
 _SLOPE = 0.1
 _MOTION_UNIT = 20.0  # pixels of the picture

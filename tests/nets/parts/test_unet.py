@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from vsrrin.errors import ArgumentError, FrameSizeError
-from vsrrin.nets.unet import UNet, check_inputs, keep_fp32, output_layer, to_precision
+from vsrrin.nets.parts.unet import UNet, check_inputs, keep_fp32, output_layer, to_precision
 
 BLOCKS = ("block.0", "block.2")
 KEYS = [

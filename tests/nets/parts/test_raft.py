@@ -15,12 +15,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from vsrrin.nets.raft import RAFT, canonical_keys, is_small
-from vsrrin.nets.raft_corr import AllPairs, OnDemand, correlation, volume_bytes
+from vsrrin.nets.parts.raft import RAFT, canonical_keys, is_small
+from vsrrin.nets.parts.raft_corr import AllPairs, OnDemand, correlation, volume_bytes
+from vsrrin.nets.parts.unet import to_precision
 from vsrrin.nets.raft_rrin import SPEC as RAFT_RRIN
-from vsrrin.nets.unet import to_precision
 
-DATA = Path(__file__).resolve().parent.parent / "data"
+DATA = Path(__file__).resolve().parents[2] / "data"
 SIZES = ("large", "small")
 LAYOUT = {size: json.loads((DATA / f"raft_{size}.layout.json").read_text()) for size in SIZES}
 # float32 itself makes 4e-5 of difference in the small net.

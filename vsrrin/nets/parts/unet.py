@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsrrin.errors import ArgumentError, FrameSizeError
-from vsrrin.nets.stacks import mark_stack
+
+from .convolution_stacks import mark_stack
 
 SLOPE = 0.1
 """Of the leaky ReLUs."""

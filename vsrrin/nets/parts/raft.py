@@ -24,8 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsrrin.nets.raft_corr import correlation
-from vsrrin.nets.raft_layers import LARGE, SMALL, STRIDE, Encoder, UpdateBlock
+from .raft_corr import correlation
+from .raft_layers import LARGE, SMALL, STRIDE, Encoder, UpdateBlock
 
 # The coarsest level of the correlation has a pixel for every 64 of the frame, and upstream divides by one less.
 _LEAST_SIDE = 128

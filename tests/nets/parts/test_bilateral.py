@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from vsrrin.nets import bilateral
-from vsrrin.nets.bilateral import BMNet, cost_volume, inside, warp_inside
-from vsrrin.nets.warp import WarpArithmetic, backward_warp
+from vsrrin.nets.parts import bilateral
+from vsrrin.nets.parts.bilateral import BMNet, cost_volume, inside, warp_inside
+from vsrrin.nets.parts.warp import WarpArithmetic, backward_warp
 
-DATA = Path(__file__).resolve().parent.parent / "data"
+DATA = Path(__file__).resolve().parents[2] / "data"
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
-"""vsrrin.layout"""
+"""vsrrin.nets.parts.opencv_layout"""
 
 import numpy as np
 import pytest
 import torch
 
-from vsrrin.layout import as_planes, interleaved
+from vsrrin.nets.parts.opencv_layout import as_planes, interleaved
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

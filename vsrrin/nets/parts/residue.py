@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from vsrrin.nets.unet import UNet, check_inputs
-from vsrrin.nets.warp import WarpArithmetic, backward_warp, project_flow
+from .unet import UNet, check_inputs
+from .warp import WarpArithmetic, backward_warp, project_flow
 
 SIZE_MULTIPLE = 16
 _EPSILON = 1e-8

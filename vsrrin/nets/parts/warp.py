@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vsrrin.layout import as_planes, interleaved, merged
+from .opencv_layout import as_planes, interleaved, merged
 
 _OPENCV_LIMIT = 2**15 - 1
 """OpenCV's remap takes pictures of sides below this,"""

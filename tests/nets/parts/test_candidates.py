@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tests.conftest import texture
 from vsrrin.errors import FrameSizeError
-from vsrrin.nets.candidates import (
+from vsrrin.nets.parts.candidates import (
     PLANES,
     CandidateNet,
     Motion,
@@ -20,7 +20,7 @@ from vsrrin.nets.candidates import (
     moved,
     prior,
 )
-from vsrrin.nets.warp import EXACT, SHARP, backward_warp
+from vsrrin.nets.parts.warp import EXACT, SHARP, backward_warp
 
 
 def time(*values: float) -> Tensor:

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsrrin.errors import ArgumentError
-from vsrrin.nets.warp import backward_warp, double
+
+from .warp import backward_warp, double
 
 _SLOPE, _RESIDUAL_SLOPE = 0.1, 0.2
 

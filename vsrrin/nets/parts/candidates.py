@@ -21,10 +21,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsrrin.layout import as_planes, merged
-from vsrrin.nets.lite import disagreement
-from vsrrin.nets.unet import check_inputs
-from vsrrin.nets.warp import SHARP, backward_warp, double, may_use_opencv, project_flow
+from .lite_blocks import disagreement
+from .opencv_layout import as_planes, merged
+from .unet import check_inputs
+from .warp import SHARP, backward_warp, double, may_use_opencv, project_flow
 
 SIZE_MULTIPLE = 16
 KINDS = 3

@@ -1,0 +1,1 @@
+"""Pieces that networks share; none of them is a network."""
