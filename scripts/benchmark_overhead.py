@@ -23,7 +23,7 @@ import vsrrin
 from scripts.benchmark_source import in_memory
 from vsrrin import checkpoint, frames
 from vsrrin.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
-from vsrrin.motion import DisFlow, brightness, half_flow
+from vsrrin.flow.dis import DisFlow, brightness, half_flow
 from vsrrin.options import automatic_scale
 
 _DEFAULT_CLIP = Path(__file__).parents[1] / "media" / "bunny_stretch.mp4"

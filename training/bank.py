@@ -38,7 +38,7 @@ from training.pairs import Times
 from training.shots import Shot, open_photos, open_shots
 from training.synthetic import truth
 from vsrrin.errors import VsrrinError
-from vsrrin.motion import PRESETS
+from vsrrin.flow.dis import PRESETS
 
 _DRAWN, _ORDER = 4, 5
 """Tell the random numbers of this source from those of others with the same seed."""

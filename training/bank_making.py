@@ -14,7 +14,7 @@ from training.pairs import Place, Places, Times
 from training.sampling import Sampling, Turns
 from training.shots import Shot
 from training.synthetic import SyntheticSource
-from vsrrin.motion import Preset
+from vsrrin.flow.dis import Preset
 
 _PURPOSE = 3
 """Tells the random numbers of banks from those of others with the same seed."""

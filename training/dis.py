@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vsrrin.motion import Brightness, DisFlow, Preset, half_flow, reduced
+from vsrrin.flow.dis import Brightness, DisFlow, Preset, half_flow, reduced
 
 type Picture = NDArray[np.uint8]
 """(H, W, 3), RGB."""
@@ -31,7 +31,7 @@ class PairFlow:
     """Computes the flow of frame pairs; can be copied to other processes.
 
     Args:
-        preset: As in :class:`vsrrin.motion.DisFlow`.
+        preset: As in :class:`vsrrin.flow.dis.DisFlow`.
         scale: Size of the pictures it is found on, relative to the frames, in (0, 1].
     """
 
@@ -61,7 +61,7 @@ class PairFlow:
 
 
 def brightness(picture: Picture, scale: float = 1.0) -> Brightness:
-    """What flow is estimated on, float32 in [0, 1]: `vsrrin.motion.brightness` for frames of 8 bit."""
+    """What flow is estimated on, float32 in [0, 1]: `vsrrin.flow.dis.brightness` for frames of 8 bit."""
     red, green, blue = cv2.split(picture)
     total = np.add(red, green, dtype=np.uint16)
     total += blue

@@ -28,7 +28,7 @@ from training.recipe_keys import (
     whole,
     write_table,
 )
-from vsrrin.motion import PRESETS
+from vsrrin.flow.dis import PRESETS
 from vsrrin.nets import NETS
 from vsrrin.nets.registry import by_name
 

@@ -12,7 +12,7 @@ from training.dis import PairFlow, difficulty
 from training.errors import RecipeError
 from training.pairs import Place, Places, Times
 from training.shots import Shot
-from vsrrin.motion import Preset
+from vsrrin.flow.dis import Preset
 
 _REAL = 1
 """Tells the random numbers of this source from those of others with the same seed."""

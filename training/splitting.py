@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from training.decoding import Frame
 from training.writing import ShotWriter
 from vsrrin import scene
-from vsrrin.motion import DisFlow
+from vsrrin.flow.dis import DisFlow
 
 type Grey = NDArray[np.uint8]
 """(H, W), at most `LONG_EDGE` on the long edge."""

@@ -21,8 +21,8 @@ from vsrrin.buffers import FramePool
 from vsrrin.cache import BoundedCache
 from vsrrin.checkpoint import Model
 from vsrrin.errors import ArgumentError, FrameSizeError
-from vsrrin.far_motion import best_explaining, shrunk_flow, unlike
-from vsrrin.motion import DisFlow, Preset, brightness, half_flow
+from vsrrin.flow.dis import DisFlow, Preset, brightness, half_flow
+from vsrrin.flow.own_flow_scale import best_explaining, shrunk_flow, unlike
 from vsrrin.options import check_batch, check_overlap, check_preset, check_scale, check_tile
 from vsrrin.pairs import Pair, Picture
 from vsrrin.planning import Plan, Planner
@@ -63,7 +63,7 @@ class Interpolator:
         scale: Size of the picture on which motion is estimated, relative to the largest useful one (half the frame for
             flow from outside, the frame for networks that find it), in [0.25, 1]; ``None`` chooses by frame size, and
             where a network of exact arithmetic finds motion itself, by what explains the pair, see
-            :mod:`vsrrin.far_motion`. Smaller finds longer motion and costs less, larger follows small things.
+            :mod:`vsrrin.flow.own_flow_scale`. Smaller finds longer motion and costs less, larger follows small things.
         tile: Side of a tile in pixels, or (width, height); 0 never tiles; ``None`` tiles when memory demands it.
         overlap: Pixels that neighbouring tiles share; should be 8/3 of the longest motion to a new frame.
         batch: Tiles or time steps that go through the network in one call.

@@ -75,7 +75,7 @@ def interpolate(
         at_cut: What is shown between two scenes: "hold" the left frame, the "nearest" of the two, or a "blend".
         scale: Size of the picture on which motion is estimated, relative to the largest useful one, 0.25 to 1. ``None``
             chooses by frame size; for networks of exact arithmetic that find motion themselves also by the pair, see
-            :mod:`vsrrin.far_motion`.
+            :mod:`vsrrin.flow.own_flow_scale`.
         tile: Side of a tile in pixels, or (width, height); 0 never tiles; ``None`` tiles when memory demands it.
         overlap: Pixels that neighbouring tiles share.
         device: "cpu", "cuda", "cuda:1", "xpu" or "mps"; ``None`` for the best one here. Several, as in

@@ -3,17 +3,17 @@
 from fractions import Fraction
 
 from vsrrin.errors import ArgumentError
-from vsrrin.motion import PRESETS, Preset
+from vsrrin.flow.dis import PRESETS, Preset
 
 
 def automatic_scale(height: int, width: int) -> float:
     """Size of the picture for motion: 1 up to 1024 pixels on the long side, 1/2 up to 2880, then 1/4.
 
     1 is the largest useful one: the frame's own size for networks that find motion themselves, half of it for DIS flow
-    (:func:`vsrrin.motion.working_size`). Measured with DIS on pictures of twice those sizes, OpenCV's preset "medium":
-    on 1280x720 shots half the size gives the same PSNR (32.08 against 32.12 dB with camera motion, 28.90 against 28.87
-    dB otherwise) and no less than the "fast" preset at full size (32.06 and 28.83 dB), and takes less time; at
-    1920x1080 35.73 against 35.79 dB.
+    (:func:`vsrrin.flow.dis.working_size`). Measured with DIS on pictures of twice those sizes, OpenCV's preset
+    "medium": on 1280x720 shots half the size gives the same PSNR (32.08 against 32.12 dB with camera motion, 28.90
+    against 28.87 dB otherwise) and no less than the "fast" preset at full size (32.06 and 28.83 dB), and takes less
+    time; at 1920x1080 35.73 against 35.79 dB.
     """
     side = max(height, width)
     return 1.0 if side <= 1024 else 0.5 if side <= 2880 else 0.25

@@ -5,7 +5,7 @@ from itertools import count
 
 from torch import Tensor
 
-from vsrrin.motion import Brightness
+from vsrrin.flow.dis import Brightness
 from vsrrin.planning import Plan
 from vsrrin.transfer import DONE, Mark
 

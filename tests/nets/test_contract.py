@@ -8,7 +8,7 @@ import torch
 
 from vsrrin import checkpoint
 from vsrrin.errors import ArgumentError, FrameSizeError
-from vsrrin.motion import PRESETS
+from vsrrin.flow.dis import PRESETS
 from vsrrin.nets import identify
 from vsrrin.nets.parts.unet import to_precision
 

@@ -8,8 +8,8 @@ import torch
 
 from tests.training.pictures import picture
 from training.dis import PairFlow, brightness, changes_light, difficulty, half_brightness, lengths, plain_error, worth
-from vsrrin.motion import DisFlow, greys, half_flow
-from vsrrin.motion import brightness as engine_brightness
+from vsrrin.flow.dis import DisFlow, greys, half_flow
+from vsrrin.flow.dis import brightness as engine_brightness
 
 
 def test_brightness_gives_the_grey_levels_that_the_engine_sees() -> None:

@@ -57,7 +57,7 @@ class NetSpec:
     default: Callable[[], nn.Module]
     """A net with the usual sizes and fresh weights, e.g. to compare the keys of an unknown file with."""
     flow_preset: str = "fine"
-    """Settings of DIS that find the flow for ``external_flow``, a name of :data:`vsrrin.motion.PRESETS`: weights have
+    """Settings of DIS that find the flow for ``external_flow``, a name of :data:`vsrrin.flow.dis.PRESETS`: weights have
     learned to live with the errors of one of them."""
     shares: bool = False
     """Whether the network has a ``share``, which finds once a pair what ``synthesize`` finds at each t otherwise."""

@@ -1,4 +1,4 @@
-"""vsrrin.coarse_motion, and what DIS makes of it."""
+"""vsrrin.flow.block_matching, and what DIS makes of it."""
 
 import cv2
 import numpy as np
@@ -6,8 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.conftest import texture
-from vsrrin.coarse_motion import _match, coarse_motion
-from vsrrin.motion import PRESETS, DisFlow, _dis, brightness
+from vsrrin.flow.block_matching import _match, coarse_motion
+from vsrrin.flow.dis import PRESETS, DisFlow, _dis, brightness
 
 
 def scene(height: int, width: int, shift: tuple[int, int] = (0, 0), *, seed: int = 4) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""vsrrin.far_motion: which size of the picture motion is found on."""
+"""vsrrin.flow.own_flow_scale: which size of the picture motion is found on."""
 
 import av
 import pytest
@@ -10,7 +10,7 @@ from tests.engines import recorder, untrained
 from vsrrin import checkpoint
 from vsrrin.checkpoint import Model
 from vsrrin.engine import Interpolator
-from vsrrin.far_motion import best_explaining, shrunk_flow, smaller_scales, unlike
+from vsrrin.flow.own_flow_scale import best_explaining, shrunk_flow, smaller_scales, unlike
 
 HEIGHT, WIDTH = 384, 640
 

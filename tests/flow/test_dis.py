@@ -1,4 +1,4 @@
-"""vsrrin.motion"""
+"""vsrrin.flow.dis"""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tests.conftest import texture
-from vsrrin.motion import PRESETS, DisFlow, Preset, _dis, brightness, greys, half_flow, working_size
+from vsrrin.flow.dis import PRESETS, DisFlow, Preset, _dis, brightness, greys, half_flow, working_size
 
 
 def motion_of(img0: Tensor, img1: Tensor, preset: Preset = "fine", scale: float = 1.0) -> Tensor:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vsrrin.coarse_motion import Flow, Grey, coarse_motion
 from vsrrin.nets.parts.opencv_layout import interleaved
+
+from .block_matching import Flow, Grey, coarse_motion
 
 type Brightness = NDArray[np.float32]
 """(H, W), nominally [0, 1]."""
@@ -61,7 +62,7 @@ class DisFlow:
 
     OpenCV's objects keep buffers, so each serves one call at a time. They are pooled by frame size: one that has seen
     another size before gives other flow than a fresh one (seen with OpenCV 5.0). DIS starts from coarse motion,
-    see :mod:`vsrrin.coarse_motion`.
+    see :mod:`vsrrin.flow.block_matching`.
 
     Args:
         preset: "fine", or "fast" in about half the time.

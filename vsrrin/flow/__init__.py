@@ -1,0 +1,1 @@
+"""Motion of a frame pair without a network of its own."""
