@@ -20,8 +20,8 @@ import torch
 import vapoursynth as vs
 
 from scripts.benchmark_overhead import bare_runner
-from vsrrin import checkpoint
 from vsrrin.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
+from vsrrin.checkpoint import loader
 from vsrrin.convert import Settings, convert
 
 _DEFAULT_CLIP = Path(__file__).parents[1] / "media" / "bunny_stretch.mp4"
@@ -64,7 +64,7 @@ def _cut(clip: Path, target: Path, width: int, height: int, frames: int) -> None
 
 
 def _compare(source: Path, model: str, options: argparse.Namespace) -> str:
-    loaded = checkpoint.load(model)
+    loaded = loader.load(model)
     device = resolve_device(None)
     backend = TorchBackend(loaded.net, loaded.spec, device, resolve_precision("auto", device, loaded.spec))
     bare = bare_runner(vs.core.bs.VideoSource(str(source), cachemode=0), backend)

@@ -113,7 +113,7 @@ def own(name: str, options: Options, folder: Path) -> FilterMethod:
         UnavailableError: It has no such argument.
     """
     import vsrrin
-    from vsrrin import checkpoint
+    from vsrrin.checkpoint import loader
     from vsrrin.nets import NETS
 
     known = inspect.signature(vsrrin.interpolate).parameters
@@ -123,7 +123,7 @@ def own(name: str, options: Options, folder: Path) -> FilterMethod:
     for key in arguments:
         if key not in known:
             raise UnavailableError(f"vsrrin.interpolate has no argument {key}")
-    random = name in {spec.name for spec in NETS} - set(checkpoint.bundled())
+    random = name in {spec.name for spec in NETS} - set(loader.bundled())
     if name != "vsrrin":
         arguments["model"] = str(random_weights(name, folder)) if random else name
     counted = arguments | ({"backend": "torch"} if "backend" in known else {})
@@ -152,14 +152,14 @@ def value_of(text: str) -> int | float | str:
 def random_weights(name: str, folder: Path) -> Path:
     """A checkpoint of a network's usual size with random weights, the same in every process."""
     from scripts.benchmark_networks import random_model
-    from vsrrin import checkpoint
+    from vsrrin.checkpoint import loader
     from vsrrin.nets.registry import by_name
 
     path = folder / f"{name}_random.safetensors"
     if not path.exists():
         model = random_model(by_name(name))
-        sidecar = {key: "random weights to measure time with" for key in checkpoint.SIDECAR_GIVEN}
-        checkpoint.save(model.net, model.spec, path, arithmetic=model.arithmetic, sidecar=sidecar)
+        sidecar = {key: "random weights to measure time with" for key in loader.SIDECAR_GIVEN}
+        loader.save(model.net, model.spec, path, arithmetic=model.arithmetic, sidecar=sidecar)
     return path
 
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from scripts.benchmark_memory import own_peak
-from vsrrin.checkpoint import Model
+from vsrrin.checkpoint.loader import Model
 from vsrrin.engine import Interpolator
 from vsrrin.nets import NETS, NetSpec
 from vsrrin.nets.registry import by_name

@@ -21,8 +21,9 @@ from torch import Tensor
 
 import vsrrin
 from scripts.benchmark_source import in_memory
-from vsrrin import checkpoint, frames
+from vsrrin import frames
 from vsrrin.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
+from vsrrin.checkpoint import loader
 from vsrrin.flow.dis import DisFlow, brightness, half_flow
 from vsrrin.options import automatic_scale
 
@@ -50,7 +51,7 @@ def main() -> None:
 
 
 def _compare(clip: vs.VideoNode, model: str, rounds: int) -> str:
-    loaded = checkpoint.load(model)
+    loaded = loader.load(model)
     device = resolve_device(None)
     dtype = resolve_precision("auto", device, loaded.spec)
     bare = bare_runner(clip, TorchBackend(loaded.net, loaded.spec, device, dtype))

@@ -21,8 +21,8 @@ import torch
 from av.video.reformatter import Colorspace
 from torch import nn
 
-from vsrrin import checkpoint
-from vsrrin.checkpoint import Model
+from vsrrin.checkpoint import loader
+from vsrrin.checkpoint.loader import Model
 from vsrrin.engine import Interpolator
 from vsrrin.errors import VsrrinError
 from vsrrin.nets import NETS, NetSpec
@@ -75,12 +75,12 @@ def model_of(spec: NetSpec, given: Path | None) -> tuple[Model, str]:
         CompareError: It is of another network.
     """
     if given is not None:
-        model = checkpoint.load(given)
+        model = loader.load(given)
         if model.spec is not spec:
             raise CompareError(f"--weights: {given} holds weights of {model.spec.name}, not of {spec.name}")
         return model, f"weights of {given.name}"
-    for name in checkpoint.bundled():
-        model = checkpoint.load(name)
+    for name in loader.bundled():
+        model = loader.load(name)
         if model.spec is spec:
             untrained = str(model.metadata["training_data"]).lower().startswith("none")
             return model, "bundled weights, untrained" if untrained else "bundled weights"

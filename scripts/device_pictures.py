@@ -15,7 +15,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 from torch import nn
 
-from vsrrin import checkpoint
+from vsrrin.checkpoint import loader
 from vsrrin.nets.registry import by_name
 
 CLIP = Path(__file__).parents[1] / "media" / "bunny_stretch.mp4"
@@ -105,8 +105,8 @@ def model_of(name: str, folder: Path) -> str:
                     nn.init.normal_(layer.weight, std=1e-3)
                 if part_name.endswith(".last"):
                     layer.weight.mul_(_LIVELY.get(name, 1.0))
-        sidecar = dict.fromkeys(checkpoint.SIDECAR_GIVEN, "random weights")
-        checkpoint.save(net, spec, path, arithmetic=spec.arithmetics[0], sidecar=sidecar)
+        sidecar = dict.fromkeys(loader.SIDECAR_GIVEN, "random weights")
+        loader.save(net, spec, path, arithmetic=spec.arithmetics[0], sidecar=sidecar)
     return str(path)
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import vsrrin
-from vsrrin import checkpoint
+from vsrrin.checkpoint import loader
 from vsrrin.nets import plain
 
 DEFAULT = Path(__file__).resolve().parent.parent / "vsrrin" / "weights" / "draft.safetensors"
@@ -28,7 +28,7 @@ SIDECAR = {
 def main() -> None:
     """Write the file and say what was written."""
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT
-    checkpoint.save(plain.Plain(), plain.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
+    loader.save(plain.Plain(), plain.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
     print(f"{path}: {path.stat().st_size} bytes, sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
 
 

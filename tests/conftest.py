@@ -11,8 +11,8 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vsrrin import checkpoint
-from vsrrin.checkpoint import Model
+from vsrrin.checkpoint import loader
+from vsrrin.checkpoint.loader import Model
 from vsrrin.nets.cain import CAIN
 from vsrrin.nets.registry import by_name
 
@@ -103,7 +103,7 @@ def counted() -> Callable[[vs.VideoNode], tuple[vs.VideoNode, list[int]]]:
 @pytest.fixture(scope="module")
 def lite() -> Model:
     """The bundled network."""
-    return checkpoint.load("rrin_lite")
+    return loader.load("rrin_lite")
 
 
 @pytest.fixture(scope="module")

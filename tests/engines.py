@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from tests.conftest import texture
-from vsrrin import checkpoint
 from vsrrin.backends.torch_backend import TorchBackend
-from vsrrin.checkpoint import Model
+from vsrrin.checkpoint import loader
+from vsrrin.checkpoint.loader import Model
 from vsrrin.nets import NETS
 
 MOTION = (6.0, -4.0)
@@ -30,7 +30,7 @@ def untrained(name: str) -> Model:
     spec = next(spec for spec in NETS if spec.name == name)
     torch.manual_seed(1)
     net = spec.default().eval().requires_grad_(False)
-    return Model(net, spec, spec.arithmetics[0], name, checkpoint.bundled()["rrin_lite"], {})
+    return Model(net, spec, spec.arithmetics[0], name, loader.bundled()["rrin_lite"], {})
 
 
 @dataclass

@@ -17,7 +17,7 @@ from torch import Tensor
 
 import vsrrin
 from tests.commands import vsrrin_command
-from vsrrin import checkpoint
+from vsrrin.checkpoint import loader
 from vsrrin.nets import NETS, rrin
 from vsrrin.nets.parts.raft import RAFT
 
@@ -185,7 +185,7 @@ def test_the_list_as_json(folder: Path) -> None:
     trained = {weights["name"]: weights["trained"] for weights in bundled}
     assert trained == {"draft": False, "rrin_half": True, "rrin_lite": True, "srrin_half": True}
     for weights in bundled:
-        sidecar = json.loads(checkpoint.bundled()[weights["name"]].with_suffix(".json").read_text())
+        sidecar = json.loads(loader.bundled()[weights["name"]].with_suffix(".json").read_text())
         assert (weights["licence"], weights["sha256"]) == (sidecar["licence"], sidecar["sha256"])
 
 
@@ -244,7 +244,7 @@ def test_inspecting_what_is_unknown(folder: Path, state: dict[str, Tensor]) -> N
 
 def test_inspecting_a_file_that_its_side_car_does_not_describe(folder: Path, net: rrin.RRIN) -> None:
     path = folder / "mine.safetensors"
-    checkpoint.save(net, rrin.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
+    loader.save(net, rrin.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
     assert facts(succeed("models", "inspect", path.name))["side-car"] == "mine.json, its sha256 agrees"
     sidecar = path.with_suffix(".json")
     sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "sha256": "0" * 64}))
@@ -278,7 +278,7 @@ def test_converting_a_published_file(folder: Path, state: dict[str, Tensor]) -> 
     assert sidecar["source"] == "a friend"
     assert sidecar["created_with"] == f"vsrrin {vsrrin.__version__}"
     assert sidecar["converted_from"]["name"] == "x.pth"
-    model = checkpoint.load("y.safetensors")
+    model = loader.load("y.safetensors")
     assert model.arithmetic == "published"
     assert all(torch.equal(model.net.state_dict()[key], value) for key, value in state.items())
 
@@ -291,7 +291,7 @@ def test_converting_says_why_not(folder: Path, state: dict[str, Tensor]) -> None
     assert Path("y.json").read_text() == "{}"
     assert "must end with .safetensors, got 'y.pth'" in fail("models", "convert", "x.pth", "y.pth", status=2)
     succeed("models", "convert", "x.pth", "y.safetensors", "--overwrite", "--arithmetic", "fork", "--dtype", "bf16")
-    assert checkpoint.load("y.safetensors").arithmetic == "fork"
+    assert loader.load("y.safetensors").arithmetic == "fork"
     assert sorted(path.name for path in folder.iterdir()) == ["x.pth", "y.json", "y.safetensors"]
 
 
@@ -316,6 +316,6 @@ def test_a_folder_of_parts(folder: Path, state: dict[str, Tensor]) -> None:
     assert report["left out"] == "rrin.pth: Flow_L, RRIN's own estimate of flow"
     out = succeed("models", "convert", "parts", "whole.safetensors")
     assert out.startswith("whole.safetensors: raft_rrin, arithmetic published, ")
-    loaded = checkpoint.load("whole.safetensors").net.state_dict()
+    loaded = loader.load("whole.safetensors").net.state_dict()
     assert torch.equal(loaded["raft.fnet.conv1.weight"], flow["fnet.conv1.weight"])
     assert torch.equal(loaded["Mask.last.bias"], state["Mask.last.bias"])

@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from tests.conftest import BUNNY, psnr
-from vsrrin import checkpoint, strip
+from vsrrin import strip
+from vsrrin.checkpoint import loader
 from vsrrin.nets import NETS
 from vsrrin.nets.cain import CAIN
 from vsrrin.nets.cain import SPEC as CAIN_SPEC
@@ -46,7 +47,7 @@ def test_grid_of_every_network(tmp_path: Path, capsys: pytest.CaptureFixture[str
     labels = [line.strip() for line in capsys.readouterr().out.splitlines()[1:]]
     assert labels[:2] == ["source: frame 20", "true middle: frame 21"]
     assert labels[-1] == "source: frame 22"
-    bundled = {checkpoint.load(name).spec.name for name in checkpoint.bundled()}
+    bundled = {loader.load(name).spec.name for name in loader.bundled()}
     for spec, label in zip(NETS, labels[2:-1], strict=True):
         assert label.startswith(f"{spec.name}: {'bundled' if spec.name in bundled else 'random'} weights")
 
@@ -76,8 +77,8 @@ def test_random_weights_are_the_same_each_time_and_leave_the_seed_alone() -> Non
 def test_weights_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, target = tmp_path / "mine.safetensors", tmp_path / "grid.png"
     net = CAIN(groups=1, blocks=1, features=16)
-    sidecar = {key: "-" for key in checkpoint.SIDECAR_GIVEN}
-    checkpoint.save(net, CAIN_SPEC, path, arithmetic="published", sidecar=sidecar)
+    sidecar = {key: "-" for key in loader.SIDECAR_GIVEN}
+    loader.save(net, CAIN_SPEC, path, arithmetic="published", sidecar=sidecar)
     options = ["--nets", "cain", "--crop", f"{WIDTH}x{HEIGHT}", "--gap", "1", "--output", str(target)]
     assert compare.main([*options, "--weights", f"cain={path}"]) == 0
     labels = [line.strip() for line in capsys.readouterr().out.splitlines()[1:]]
@@ -96,7 +97,7 @@ def test_weights_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (["--frame", "49"], "has no frame 51"),
         (["--clip", str(SCRIPT)], "cannot be read as a video"),
         (["--nets", "cain", "--weights", "cain=missing.pth"], "there is no file missing.pth"),
-        (["--nets", "cain", "--weights", f"cain={checkpoint.bundled()['rrin_lite']}"], "weights of rrin_lite, not of"),
+        (["--nets", "cain", "--weights", f"cain={loader.bundled()['rrin_lite']}"], "weights of rrin_lite, not of"),
     ],
 )
 def test_what_cannot_be_compared(

@@ -14,8 +14,9 @@ import pytest
 import torch
 
 import vsrrin
-from vsrrin import checkpoint, doctor, selftest
+from vsrrin import doctor, selftest
 from vsrrin.backends import openvino_backend
+from vsrrin.checkpoint import loader
 from vsrrin.doctor import Check
 from vsrrin.errors import VsrrinError
 from vsrrin.media import library
@@ -93,7 +94,7 @@ def test_a_sound_environment_has_no_problem(sound: subprocess.CompletedProcess[s
 
 
 def test_the_weights_are_named_with_their_sha256(sound: subprocess.CompletedProcess[str]) -> None:
-    path = checkpoint.bundled()["rrin_lite"]
+    path = loader.bundled()["rrin_lite"]
     sha256 = json.loads(path.with_suffix(".json").read_text())["sha256"]
     assert sha256 in by_name(sound.stdout)["weights rrin_lite"]["text"]
 
@@ -209,7 +210,7 @@ def test_a_vspipe_that_is_right(tmp_path: Path) -> None:
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
     """A copy of the bundled weights with their side-car."""
-    source = checkpoint.bundled()["rrin_lite"]
+    source = loader.bundled()["rrin_lite"]
     shutil.copy(source.with_suffix(".json"), tmp_path)
     return Path(shutil.copy(source, tmp_path))
 
@@ -218,7 +219,7 @@ def test_sound_weights(weights: Path) -> None:
     check = only(doctor.weights({"mine": weights}))
     assert check.status == "ok"
     assert check.text.endswith("as it should be")
-    (draft,) = doctor.weights({"draft": checkpoint.bundled()["draft"]})
+    (draft,) = doctor.weights({"draft": loader.bundled()["draft"]})
     assert draft.status == "ok"
     assert draft.text.endswith("as it should be, made without training")
 

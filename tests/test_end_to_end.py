@@ -17,7 +17,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from tests.conftest import BUNNY, planes, psnr
-from vsrrin import checkpoint
+from vsrrin.checkpoint import loader
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH, HEIGHT = 426, 240
@@ -304,7 +304,7 @@ def test_variable_rate_to_a_constant_one_shows_the_right_moments(uneven: Path, t
     ids=["factor", "truncated checkpoint", "no checkpoint", "device"],
 )
 def test_a_mistake_ends_the_pipe_with_our_message_and_no_video(tmp_path: Path, call: str, message: str) -> None:
-    weights = checkpoint.bundled()["rrin_lite"].read_bytes()
+    weights = loader.bundled()["rrin_lite"].read_bytes()
     (tmp_path / "truncated.safetensors").write_bytes(weights[: len(weights) // 2])
     script = write_script(tmp_path, call)
     done = run(tmp_path, "vspipe", "-c", "y4m", str(script), "-")

@@ -11,15 +11,16 @@ from torch import Tensor
 
 from tests.conftest import psnr, texture
 from tests.engines import MOTION, inner, middle, recorder, untrained
-from vsrrin import checkpoint, memory
-from vsrrin.checkpoint import Model
+from vsrrin import memory
+from vsrrin.checkpoint import loader
+from vsrrin.checkpoint.loader import Model
 from vsrrin.engine import Interpolator
 from vsrrin.errors import ArgumentError, BackendError, FrameSizeError
 
 
 @pytest.mark.parametrize("t", [Fraction(1, 4), Fraction(1, 2), Fraction(3, 4)])
 def test_new_frames_show_the_motion_at_their_time(t: Fraction) -> None:
-    engine = Interpolator(checkpoint.load("rrin_lite"), precision="fp32")
+    engine = Interpolator(loader.load("rrin_lite"), precision="fp32")
     img0, img1 = texture(96, 128), texture(96, 128, MOTION)
     (frame,) = engine.interpolate(img0, img1, [t])
     truth = middle(96, 128, float(t))
@@ -82,7 +83,7 @@ def test_one_new_frame_is_made_with_residues_of_its_own_time(lite: Model) -> Non
     notes = recorder(lite)
     Interpolator(lite, backend=notes).interpolate(*given, [0.25])
     assert len(notes.syntheses) == 1 and not notes.shares
-    draft = checkpoint.load("draft")
+    draft = loader.load("draft")
     notes = recorder(draft)
     Interpolator(draft, backend=notes, several=True).interpolate(*given, [0.25, 0.5])
     assert len(notes.syntheses) == 2 and not notes.shares  # it has no residues
@@ -169,7 +170,7 @@ def test_scale_estimates_on_a_smaller_picture(lite: Model) -> None:
     Interpolator(model, backend=backend, scale=0.5).interpolate(texture(128, 192), texture(128, 192, MOTION), [0.5])
     assert backend.estimates == [torch.Size((1, 3, 64, 96))]
     assert backend.syntheses == [torch.Size((1, 3, 128, 192))]
-    (frame,) = Interpolator(checkpoint.load("rrin_lite"), scale=0.5, precision="fp32").interpolate(
+    (frame,) = Interpolator(loader.load("rrin_lite"), scale=0.5, precision="fp32").interpolate(
         texture(128, 192), texture(128, 192, MOTION), [0.5]
     )
     assert psnr(inner(frame).numpy(), inner(middle(128, 192)).numpy(), 1.0) > 35
@@ -267,7 +268,7 @@ def test_an_automatic_tile_never_contradicts_the_overlap(lite: Model, monkeypatc
 
 
 def test_flow_is_found_as_the_network_learned_it(lite: Model) -> None:
-    draft = checkpoint.load("draft")
+    draft = loader.load("draft")
     presets = [Interpolator(model)._motion.preset for model in (draft, lite)]
     assert presets == [draft.spec.flow_preset, lite.spec.flow_preset] == ["fast", "fine"]
     assert Interpolator(lite, preset="fast")._motion.preset == "fast"

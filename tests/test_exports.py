@@ -56,7 +56,15 @@ def test_unknown_names_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["vsrrin", "vsrrin.nets", "vsrrin.checkpoint", "vsrrin.engine", "vsrrin.models", "vsrrin.catalogue", "vsrrin.cli"],
+    [
+        "vsrrin",
+        "vsrrin.nets",
+        "vsrrin.checkpoint.loader",
+        "vsrrin.engine",
+        "vsrrin.models",
+        "vsrrin.checkpoint.inspection",
+        "vsrrin.cli",
+    ],
 )
 def test_only_the_filter_needs_vapoursynth(module: str) -> None:
     assert python(f"import sys, {module}; print('vapoursynth' in sys.modules)") == "False\n"

@@ -16,11 +16,11 @@ import vsrrin
 from tests.conftest import planes, same_picture
 from tests.nets.conftest import GAINS, SMALL, _keyed_state
 from tests.test_clips import with_durations
-from vsrrin import checkpoint
 from vsrrin.backends.torch_backend import TorchBackend
+from vsrrin.checkpoint import loader
 from vsrrin.nets import NETS, NetSpec
 
-SIDECAR = dict.fromkeys(checkpoint.SIDECAR_GIVEN, "a test")
+SIDECAR = dict.fromkeys(loader.SIDECAR_GIVEN, "a test")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         with torch.no_grad():
             net.load_state_dict(_keyed_state(net, GAINS[spec.name]))
         paths[spec.name] = str(folder / f"{spec.name}.safetensors")
-        checkpoint.save(net, spec, paths[spec.name], arithmetic=spec.arithmetics[0], sidecar=SIDECAR)
+        loader.save(net, spec, paths[spec.name], arithmetic=spec.arithmetics[0], sidecar=SIDECAR)
     return paths
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import torch
 
-from vsrrin import checkpoint, models
+from vsrrin import models
+from vsrrin.checkpoint import loader
 from vsrrin.errors import ArgumentError, BackendError, CheckpointError, UnknownNetError, VsrrinError
 from vsrrin.nets import rrin
 from vsrrin.nets.bmbc import BMBC
 
-SIDECAR = dict.fromkeys(checkpoint.SIDECAR_GIVEN, "test")
+SIDECAR = dict.fromkeys(loader.SIDECAR_GIVEN, "test")
 
 Save = Callable[..., Path]
 
@@ -34,13 +35,13 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> OrderedDict[tuple[object, ...], mod
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the models that were really loaded."""
     done: list[str] = []
-    original = checkpoint.load
+    original = loader.load
 
-    def load(model: Any, **options: Any) -> checkpoint.Model:
+    def load(model: Any, **options: Any) -> loader.Model:
         done.append(Path(model).stem)
         return original(model, **options)
 
-    monkeypatch.setattr(checkpoint, "load", load)
+    monkeypatch.setattr(loader, "load", load)
     return done
 
 
@@ -52,7 +53,7 @@ def save(tmp_path: Path) -> Save:
         torch.manual_seed(seed)
         path = tmp_path / f"{name}.safetensors"
         net = rrin.RRIN("exact", width=2).eval()
-        checkpoint.save(net, rrin.SPEC, path, arithmetic="exact", sidecar={**SIDECAR, **changes})
+        loader.save(net, rrin.SPEC, path, arithmetic="exact", sidecar={**SIDECAR, **changes})
         # File systems keep time more coarsely than tests run.
         for file in (path, path.with_suffix(".json")):
             os.utime(file, ns=(1_000_000_000 * (seed + 1),) * 2)
@@ -79,7 +80,7 @@ def test_a_network_is_loaded_once_whatever_name_it_is_asked_by(
 
 
 def test_bundled_name_and_path_of_the_bundled_file_are_one(loads: list[str]) -> None:
-    assert models.shared("rrin_lite") is models.shared(checkpoint.bundled()["rrin_lite"])
+    assert models.shared("rrin_lite") is models.shared(loader.bundled()["rrin_lite"])
     assert loads == ["rrin_lite"]
 
 

@@ -20,7 +20,8 @@ import vsrrin
 from tests import image_files
 from tests.commands import vsrrin_command
 from tests.conftest import BUNNY, texture
-from vsrrin import checkpoint, frames, preview, screen, strip
+from vsrrin import frames, preview, screen, strip
+from vsrrin.checkpoint import loader
 from vsrrin.errors import ArgumentError
 from vsrrin.image_convert import convert_to_folder, open_images
 from vsrrin.maps import maps_of
@@ -226,7 +227,7 @@ def moving(shift: tuple[float, float]) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_colours_of_a_known_motion() -> None:
     shift = (6.0, 0.0)
-    maps = maps_of(checkpoint.load("draft"), *moving(shift), Fraction(1, 2), device="cpu")
+    maps = maps_of(loader.load("draft"), *moving(shift), Fraction(1, 2), device="cpu")
     assert maps.forward is not None and maps.backward is not None and maps.doubt is not None
     inner = (slice(16, -16), slice(16, -16))
     assert np.abs(maps.forward[inner] - shift).mean() < 0.3
@@ -246,7 +247,7 @@ def test_a_flow_colour_is_where_the_wheel_has_it() -> None:
 
 
 def test_tiles_give_the_same_maps() -> None:
-    model = checkpoint.load("rrin_lite")
+    model = loader.load("rrin_lite")
     pair = texture(200, 300), texture(200, 300, (3, 1))
     whole = maps_of(model, *pair, Fraction(1, 2), device="cpu", precision="fp32")
     parts = maps_of(model, *pair, Fraction(1, 2), device="cpu", precision="fp32", tile=128, overlap=32)
@@ -275,8 +276,8 @@ def test_the_mask_is_the_one_that_the_network_blends_with(spec: NetSpec, name: s
             pixels = 4 if spec is rrin_lite.SPEC else 16
             layer.bias[: 6 * pixels] = logits.repeat_interleave(pixels)
     path = tmp_path / "x.safetensors"
-    checkpoint.save(net, spec, path, arithmetic=spec.arithmetics[0], sidecar=SIDECAR)
-    maps = maps_of(checkpoint.load(path), *moving((4, 0)), Fraction(1, 4), device="cpu", precision="fp32")
+    loader.save(net, spec, path, arithmetic=spec.arithmetics[0], sidecar=SIDECAR)
+    maps = maps_of(loader.load(path), *moving((4, 0)), Fraction(1, 4), device="cpu", precision="fp32")
     assert maps.share is not None
     assert maps.share.shape == (96, 128)
     assert np.abs(maps.share - 0.25 * mask1 / (0.25 * mask1 + 0.75 * mask0)).max() < 1e-4
@@ -286,7 +287,7 @@ def test_a_network_without_flow_says_so(tmp_path: Path, lossless: Path) -> None:
     torch.manual_seed(0)
     net = cain.CAIN(groups=1, blocks=1, features=16)
     path = tmp_path / "x.safetensors"
-    checkpoint.save(net, cain.SPEC, path, arithmetic="published", sidecar=SIDECAR)
+    loader.save(net, cain.SPEC, path, arithmetic="published", sidecar=SIDECAR)
     made = preview.preview(preview.Wanted(lossless, 2, model=path))
     assert dict(made.facts)["motion"] == "this network makes new frames without estimating motion"
 

@@ -10,15 +10,15 @@ from torch import Tensor
 
 from tests.conftest import psnr, texture
 from tests.engines import MOTION, inner, middle, recorder, untrained
-from vsrrin import checkpoint
-from vsrrin.checkpoint import Model
+from vsrrin.checkpoint import loader
+from vsrrin.checkpoint.loader import Model
 from vsrrin.engine import Interpolator
 from vsrrin.nets.registry import by_name
 
 
 @pytest.mark.parametrize("peak", [100.0, 10.0, 1.0, 0.002])
 def test_motion_is_found_in_linear_hdr_and_in_dim_pictures(peak: float) -> None:
-    engine = Interpolator(checkpoint.load("rrin_lite"), precision="fp32")
+    engine = Interpolator(loader.load("rrin_lite"), precision="fp32")
     (frame,) = engine.interpolate(texture(96, 128) * peak, texture(96, 128, MOTION) * peak, [0.5])
     assert psnr(inner(frame).numpy(), inner(middle(96, 128) * peak).numpy(), peak) > 38
 
@@ -30,7 +30,7 @@ def greatest(*images: Tensor) -> float:
 @pytest.mark.parametrize("name", ["draft", "balanced", "rrin_lite"])
 def test_wide_range_video_is_not_clipped(name: str) -> None:
     wide = [texture(64, 80, shift) * 4 - 1.5 for shift in ((0.0, 0.0), MOTION)]
-    (frame,) = Interpolator(checkpoint.load(name), precision="fp32").interpolate(*wide, [0.3])
+    (frame,) = Interpolator(loader.load(name), precision="fp32").interpolate(*wide, [0.3])
     assert frame.min() < -0.8 and frame.max() > 1.8
     assert frame.min() >= min(float(image.min()) for image in wide) and frame.max() <= greatest(*wide)
 
@@ -70,7 +70,7 @@ def test_networks_see_the_range_that_they_know(lite: Model) -> None:
         assert backend.peaks == [pytest.approx(seen)]
         assert low <= frame.min() < frame.max() <= max(high, 1.0)
     black = torch.zeros(1, 3, 48, 64)
-    assert not Interpolator(checkpoint.load("draft")).interpolate(black, black, [0.5])[0].any()
+    assert not Interpolator(loader.load("draft")).interpolate(black, black, [0.5])[0].any()
 
 
 @pytest.mark.parametrize("name", ["draft", "balanced", "rrin_lite"])
@@ -78,7 +78,7 @@ def test_a_dark_picture_has_the_same_gain_in_all_tiles(name: str) -> None:
     """The left half is a tenth as bright as the right one, where the greatest value is."""
     shade = torch.cat((torch.full((160,), 0.004), torch.full((160,), 0.04)))
     images = [texture(128, 320, shift) * shade for shift in ((0.0, 0.0), MOTION)]
-    model = checkpoint.load(name)
+    model = loader.load(name)
     backend = recorder(model)
     (tiled,) = Interpolator(model, tile=128, overlap=48, backend=backend).interpolate(*images, [0.5])
     (whole,) = Interpolator(model, tile=0, precision="fp32").interpolate(*images, [0.5])
@@ -104,12 +104,12 @@ def test_samples_that_are_no_numbers_are_replaced(lite: Model) -> None:
     torch.testing.assert_close(torch.from_numpy(picture.brightness), F.avg_pool2d(mended.mean(1), 2)[0])
     assert broken[0, 0, 5, 7].isnan(), "the frame given was changed"
     nothing = torch.full_like(image, torch.nan), torch.full_like(image, torch.inf)
-    assert not Interpolator(checkpoint.load("draft")).interpolate(*nothing, [0.5])[0].any()
+    assert not Interpolator(loader.load("draft")).interpolate(*nothing, [0.5])[0].any()
 
 
 @pytest.mark.parametrize("name", ["draft", "balanced", "rrin", "rrin_lite", "cain"])
 def test_samples_that_are_no_numbers_stay_where_they_are(name: str, middle_only: Model) -> None:
-    model = middle_only if name == "cain" else untrained(name) if name == "rrin" else checkpoint.load(name)
+    model = middle_only if name == "cain" else untrained(name) if name == "rrin" else loader.load(name)
     images = texture(64, 320), texture(64, 320, MOTION)
     broken = images[0].clone(), images[1].clone()
     broken[0][0, 0, 20, 30], broken[1][0, 2, 40, 40] = torch.nan, torch.inf

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from tests.conftest import texture
 from tests.engines import DEVICES, MOTION, untrained
-from vsrrin import checkpoint
 from vsrrin.buffers import FramePool
-from vsrrin.checkpoint import Model
+from vsrrin.checkpoint import loader
+from vsrrin.checkpoint.loader import Model
 from vsrrin.engine import Interpolator
 from vsrrin.transfer import DONE, Direct, Empty, Mark, Transfer, mover_of
 
@@ -80,7 +80,7 @@ class LateMover:
 @pytest.mark.parametrize("peak", [1.0, 30.0])
 def test_nothing_is_read_before_it_is_there(name: str, peak: float) -> None:
     """The same bits as without copies: whatever is read too early is no number, which would spread."""
-    model = untrained(name) if name == "rrin" else checkpoint.load(name)
+    model = untrained(name) if name == "rrin" else loader.load(name)
     frames = [texture(96, 128, (MOTION[0] * k, MOTION[1] * k)) * peak for k in range(4)]
     mover = LateMover()
     usual = Interpolator(model, device="cpu", precision="fp32")
@@ -198,7 +198,7 @@ def test_an_upload_is_awaited_on_the_device_behind_its_other_work(device: str) -
 @pytest.mark.parametrize("name", ["rrin_lite", "draft"])
 def test_copies_beside_other_work_change_no_bit(name: str, device: str) -> None:
     """The device's own copies against those that the host waits for, from many threads."""
-    place, model = torch.device(device), checkpoint.load(name)
+    place, model = torch.device(device), loader.load(name)
     engine = Interpolator(model, device=device, precision="fp32")
     waiting = Interpolator(model, device=device, precision="fp32", mover=Direct(place))
     frames = [texture(96, 128, (MOTION[0] * k, MOTION[1] * k)) for k in range(9)]

@@ -142,13 +142,13 @@ def chosen(options: argparse.Namespace) -> tuple[dict[str, "Method"], list[str]]
     import vapoursynth as vs
 
     from training.methods import bare, filtered, make
-    from vsrrin import checkpoint
+    from vsrrin.checkpoint import loader
 
     found = {name: make(name, options.device) for name in options.methods.split(",") if name}
     own: dict[str, Method] = {}
     for model in options.model:
         if options.through == "net":
-            own[f"vsrrin {model}"] = bare(checkpoint.load(model), options.device)
+            own[f"vsrrin {model}"] = bare(loader.load(model), options.device)
             continue
         for name in options.format:
             if name not in vs.PresetVideoFormat.__members__ or name == "NONE":

@@ -59,7 +59,7 @@ class ModelTable:
     """Whether the U-Net that finds the flow starts with layers that compare the frames, see
     :mod:`training.matching`; needs ``normalise``."""
     arithmetic: str | None = key(TEXT, None)
-    """As for `vsrrin.checkpoint.load`; left out, that of the start weights, else the network's first."""
+    """As for `vsrrin.checkpoint.loader.load`; left out, that of the start weights, else the network's first."""
     licence: str = key(TEXT, "not stated")
     """Of the weights that come out; goes into the side-car."""
     description: str = key(TEXT, "Trained by training.train.")

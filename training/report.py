@@ -16,9 +16,9 @@ from training.recipe import Recipe
 from training.start import Start
 from training.state import RunFolder
 from training.validation import COLUMNS, Validation
-from vsrrin import checkpoint
 from vsrrin.backends.torch_backend import TorchBackend, resolve_precision
-from vsrrin.checkpoint import Model
+from vsrrin.checkpoint import loader
+from vsrrin.checkpoint.loader import Model
 from vsrrin.maps import maps_of
 
 PARTS = ("data", "forward", "backward", "optimiser")
@@ -171,7 +171,7 @@ class Report:
             "steps": step,
             "samples": step * self._samples,
         }
-        checkpoint.save(net, self._begun.spec, path, arithmetic=self._begun.arithmetic, sidecar=sidecar)
+        loader.save(net, self._begun.spec, path, arithmetic=self._begun.arithmetic, sidecar=sidecar)
 
     def close(self) -> None:
         """To be called when all is done."""

@@ -13,7 +13,7 @@ from training.errors import RecipeError
 from training.recipe import ModelTable
 from training.splatting import start_splatting
 from training.widening import widened
-from vsrrin import checkpoint
+from vsrrin.checkpoint import loader
 from vsrrin.nets.registry import by_name, first_few
 from vsrrin.nets.spec import NetSpec
 
@@ -42,7 +42,7 @@ def start(table: ModelTable, seed: int, where: str) -> Start:
         CheckpointError: The start weights cannot be read.
     """
     spec = by_name(table.name)
-    source = None if table.start is None else checkpoint.load(table.start)
+    source = None if table.start is None else loader.load(table.start)
     same = source is not None and source.spec is spec
     arithmetic = table.arithmetic or (source.arithmetic if source is not None and same else spec.arithmetics[0])
     if arithmetic not in spec.arithmetics:

@@ -10,8 +10,8 @@ import torch
 from training.batch import Batch
 from training.errors import RecipeError
 from training.recipe import Recipe
-from vsrrin import checkpoint
 from vsrrin.backends.torch_backend import TorchBackend, resolve_precision
+from vsrrin.checkpoint import loader
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Teacher:
 
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         table = recipe.distil
-        model = checkpoint.load(table.teacher or "")
+        model = loader.load(table.teacher or "")
         spec = model.spec
         if table.flow and not spec.estimates_flow:
             raise RecipeError(

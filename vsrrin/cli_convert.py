@@ -152,7 +152,9 @@ def _run(options: argparse.Namespace) -> int:
         log = cli_progress.Log(options.log) if options.log and not options.dry_run else None
         reporter = stack.enter_context(cli_progress.Reporter(log, quiet=options.quiet))
         try:
-            from . import catalogue, convert
+            from vsrrin.checkpoint import inspection
+
+            from . import convert
 
             same: dict[str, Any] = {**speed, **{name: getattr(options, name) for name in _SAME}}
             settings = convert.Settings(
@@ -160,7 +162,7 @@ def _run(options: argparse.Namespace) -> int:
                 target=Path(options.target),
                 start=_moment(options.start, "--start"),
                 end=_moment(options.end, "--end"),
-                model=catalogue.locate(options.model),
+                model=inspection.locate(options.model),
                 **same,
             )
             stack.enter_context(_vapoursynth_log(reporter))

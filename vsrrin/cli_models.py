@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 # Loading torch takes seconds, so the work is imported by the function that does it: help and Ctrl-C stay quick.
 if TYPE_CHECKING:
-    from vsrrin.catalogue import Entry, Inspection
-    from vsrrin.checkpoint_files import CheckpointFile
+    from vsrrin.checkpoint.files import CheckpointFile
+    from vsrrin.checkpoint.inspection import Entry, Inspection
 
 _NARROW, _WIDE = 80, 120
 _MODEL = "a file, a folder with the published parts of one network, or the name of bundled weights"
@@ -71,7 +71,7 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from . import catalogue
+    from vsrrin.checkpoint import inspection as catalogue
 
     entries = catalogue.networks()
     if options.json:
@@ -82,7 +82,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from . import catalogue
+    from vsrrin.checkpoint import inspection as catalogue
 
     inspection = catalogue.inspect(catalogue.locate(options.model))
     width = _width()
@@ -95,7 +95,10 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from . import __version__, catalogue, checkpoint_conversion
+    from vsrrin.checkpoint import convert as checkpoint_conversion
+    from vsrrin.checkpoint import inspection as catalogue
+
+    from . import __version__
 
     facts = {key: getattr(options, key) for key in _FACTS if getattr(options, key, None) is not None}
     done = checkpoint_conversion.convert(
@@ -116,9 +119,11 @@ def _convert(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from . import catalogue, checkpoint, export
+    from vsrrin.checkpoint import inspection as catalogue
+    from vsrrin.checkpoint import loader
+    from vsrrin.checkpoint import onnx_export as export
 
-    model = checkpoint.load(catalogue.locate(options.model), arithmetic=options.arithmetic)
+    model = loader.load(catalogue.locate(options.model), arithmetic=options.arithmetic)
     done = export.export(model, options.out, size=options.size, opset=options.opset, overwrite=options.overwrite)
     inputs = ", ".join(f"{name} {shape}" for name, shape in done.inputs)
     print(f"{done.path}: {done.network}, opset {done.opset}, {done.size:,} bytes")

@@ -49,13 +49,15 @@ def _run(options: argparse.Namespace) -> int:
     target = options.out or Path(f"{options.source.resolve().stem}_{options.at.strip().replace(':', '.')}.png")
     _check_target(target, overwrite=options.overwrite)
 
-    from . import catalogue, checkpoint_files, preview, strip
+    from vsrrin.checkpoint import files, inspection
+
+    from . import preview, strip
 
     wanted = preview.Wanted(
         source=options.source,
         at=at,
         factor=options.factor,
-        model=catalogue.locate(options.model),
+        model=inspection.locate(options.model),
         device=options.device,
         precision=options.precision,
         backend=options.backend,
@@ -63,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
         scale=options.scale,
     )
     made = preview.preview(wanted)
-    checkpoint_files.write(target, strip.png(made.picture))
+    files.write(target, strip.png(made.picture))
     height, width = made.picture.shape[:2]
     print(f"{target}: {width}x{height} pixels")
     for subject, text in made.facts:

@@ -306,14 +306,14 @@ def weights(files: Mapping[str, Path] | None = None) -> Iterator[Check]:
     Args:
         files: By name; those that come with vsrrin unless given.
     """
-    from . import checkpoint
+    from vsrrin.checkpoint import loader
 
-    found = checkpoint.bundled() if files is None else files
+    found = loader.bundled() if files is None else files
     if not found:
         yield Check("weights", "problem", "none came with vsrrin", _INSTALL_AGAIN)
     for name, path in found.items():
         try:
-            model = checkpoint.load(path)
+            model = loader.load(path)
         except VsrrinError as error:
             yield Check(f"weights {name}", "problem", str(error), _INSTALL_AGAIN)
             continue

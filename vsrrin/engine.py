@@ -19,7 +19,7 @@ from vsrrin.backends import Backend
 from vsrrin.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 from vsrrin.buffers import FramePool
 from vsrrin.cache import BoundedCache
-from vsrrin.checkpoint import Model
+from vsrrin.checkpoint.loader import Model
 from vsrrin.errors import ArgumentError, FrameSizeError
 from vsrrin.flow.dis import DisFlow, Preset, brightness, half_flow
 from vsrrin.flow.own_flow_scale import best_explaining, shrunk_flow, unlike

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vsrrin.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
-from vsrrin.checkpoint import Model
+from vsrrin.checkpoint.loader import Model
 from vsrrin.engine import Interpolator
 from vsrrin.nets import rrin_lite, rrin_lite_quick
 from vsrrin.nets.parts.candidates import frame_weights

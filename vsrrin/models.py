@@ -11,10 +11,9 @@ import torch
 from vsrrin.backends import Backend
 from vsrrin.backends.choice import make_backend, resolve_backend
 from vsrrin.backends.torch_backend import resolve_device, resolve_precision
-from vsrrin.checkpoint import Model
+from vsrrin.checkpoint import loader
+from vsrrin.checkpoint.loader import Model
 from vsrrin.errors import ArgumentError
-
-from . import checkpoint
 
 _LIMIT = 4
 """Networks kept on each device; the least recently used goes first."""
@@ -69,10 +68,10 @@ def shared(
     any has.
 
     Args:
-        model: Bundled name or path of a file or folder, see :func:`vsrrin.checkpoint.load`.
+        model: Bundled name or path of a file or folder, see :func:`vsrrin.checkpoint.loader.load`.
         device: See :func:`vsrrin.backends.torch_backend.resolve_device`.
         precision: See :func:`vsrrin.backends.torch_backend.resolve_precision`.
-        arithmetic: See :func:`vsrrin.checkpoint.load`.
+        arithmetic: See :func:`vsrrin.checkpoint.loader.load`.
         backend: See :func:`vsrrin.backends.choice.make_backend`.
 
     Raises:
@@ -82,11 +81,11 @@ def shared(
     for argument, value in (("precision", precision), ("arithmetic", arithmetic)):
         if not isinstance(value, str | None):
             raise ArgumentError(f"{argument} must be a text, not {value!r} ({type(value).__name__})")
-    path, _ = checkpoint.locate(model)
-    key = (path.resolve(), checkpoint.versions(path), str(place), precision, arithmetic, backend)
+    path, _ = loader.locate(model)
+    key = (path.resolve(), loader.versions(path), str(place), precision, arithmetic, backend)
     with _lock:
         if key not in _kept:
-            loaded = checkpoint.load(model, arithmetic=arithmetic)
+            loaded = loader.load(model, arithmetic=arithmetic)
             dtype = resolve_precision(precision, place, loaded.spec)
             _kept[key] = Shared(loaded, make_backend(backend, loaded.net, loaded.spec, place, dtype))
             there = [other for other, kept in _kept.items() if kept.backend.device == place]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import vapoursynth as vs
 
 import vsrrin
-from vsrrin.checkpoint import locate
+from vsrrin.checkpoint.loader import locate
 from vsrrin.clips import check_clip, frame_rate
 from vsrrin.cuts import SceneMode
 from vsrrin.engine import Interpolator

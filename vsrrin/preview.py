@@ -18,7 +18,7 @@ from torch import Tensor
 
 import vsrrin
 from vsrrin.alpha import premultiplied
-from vsrrin.checkpoint import load
+from vsrrin.checkpoint.loader import load
 from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
 from vsrrin.frames import Colour
 from vsrrin.images import read_folder

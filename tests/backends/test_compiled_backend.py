@@ -12,7 +12,7 @@ from vsrrin.backends import compiled_backend
 from vsrrin.backends.choice import make_backend
 from vsrrin.backends.compiled_backend import CompiledBackend
 from vsrrin.backends.torch_backend import TorchBackend
-from vsrrin.checkpoint import Model
+from vsrrin.checkpoint.loader import Model
 from vsrrin.engine import Interpolator
 from vsrrin.errors import BackendError
 from vsrrin.nets import rrin_lite, rrin_lite_quick

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from tests.conftest import texture
 from tests.engines import DEVICES, MOTION, untrained
-from vsrrin import checkpoint
 from vsrrin.backends import graph_backend
 from vsrrin.backends.choice import make_backend
 from vsrrin.backends.graph_backend import GraphBackend, Work
 from vsrrin.backends.torch_backend import TorchBackend
-from vsrrin.checkpoint import Model
+from vsrrin.checkpoint import loader
+from vsrrin.checkpoint.loader import Model
 from vsrrin.engine import Interpolator
 from vsrrin.errors import BackendError
 from vsrrin.transfer import Transfer, mover_of
@@ -163,7 +163,7 @@ def check(backend: GraphBackend, plain: TorchBackend, given: tuple[Tensor, Tenso
 @pytest.mark.parametrize("device", DEVICES)
 def test_what_the_device_replays_is_what_the_network_gives(device: str, name: str, dtype: torch.dtype) -> None:
     """Sizes in turn, each with other frames and times than it was recorded with; more sizes than are kept."""
-    model = checkpoint.load(name)
+    model = loader.load(name)
     place = torch.device(device)
     backend, plain = (kind(model.net, model.spec, place, dtype) for kind in (GraphBackend, TorchBackend))
     sizes = [(64, 96), (96, 64), (64, 64), (64, 80), (80, 96), (96, 96), (80, 64)]

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from tests.backends.test_torch_backend import inputs, make_net
 from tests.conftest import texture
-from vsrrin import checkpoint, models
+from vsrrin import models
 from vsrrin.backends import choice, openvino_backend
 from vsrrin.backends.choice import make_backend, resolve_backend
 from vsrrin.backends.openvino_backend import OpenVinoBackend
 from vsrrin.backends.openvino_graph import stack_graph
 from vsrrin.backends.openvino_package import ov
 from vsrrin.backends.torch_backend import TorchBackend
+from vsrrin.checkpoint import loader
 from vsrrin.errors import ArgumentError, BackendError
 from vsrrin.nets import NETS, rrin, rrin_lite
 from vsrrin.nets.parts.convolution_stacks import Stack, mark_stack, stacks_of
@@ -254,7 +255,7 @@ def test_openvino_means_the_cpu_unless_a_device_is_named() -> None:
 
 
 def test_automatic_choice() -> None:
-    trained, draft = (checkpoint.load(name) for name in ("rrin_lite", "draft"))
+    trained, draft = (loader.load(name) for name in ("rrin_lite", "draft"))
     assert isinstance(make_backend("auto", trained.net, trained.spec, CPU, torch.float32), OpenVinoBackend)
     # No convolution of it does anything.
     assert type(make_backend("auto", draft.net, draft.spec, CPU, torch.float32)) is TorchBackend
@@ -267,7 +268,7 @@ def test_automatic_choice_survives_an_installation_that_is_broken(monkeypatch: p
         raise BackendError("libopenvino.so: cannot open shared object file")
 
     monkeypatch.setattr(openvino_backend, "_core", broken)
-    model = checkpoint.load("rrin_lite")
+    model = loader.load("rrin_lite")
     assert type(make_backend("auto", model.net, model.spec, CPU, torch.float32)) is TorchBackend
     with pytest.raises(BackendError, match="cannot open shared object"):
         make_backend("openvino", model.net, model.spec, CPU, torch.float32)
@@ -336,7 +337,7 @@ def test_without_the_package(tmp_path: Path) -> None:
 def test_the_smallest_stacks_leave_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is written by who uses the bundled weights alone."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    model = checkpoint.load("rrin_lite")
+    model = loader.load("rrin_lite")
     backend = OpenVinoBackend(model.net, model.spec, CPU, torch.float32)
     img0, img1 = texture(48, 64), texture(48, 64, (2.0, 1.0))
     flow = torch.zeros(1, 4, 24, 32)

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from tests.conftest import BUNNY, psnr, texture
 from tests.engines import recorder, untrained
-from vsrrin import checkpoint
-from vsrrin.checkpoint import Model
+from vsrrin.checkpoint import loader
+from vsrrin.checkpoint.loader import Model
 from vsrrin.engine import Interpolator
 from vsrrin.flow.own_flow_scale import best_explaining, shrunk_flow, smaller_scales, unlike
 
@@ -25,7 +25,7 @@ def panned(pixels: int) -> Tensor:
 
 @pytest.fixture(scope="module")
 def half() -> Model:
-    return checkpoint.load("rrin_half")
+    return loader.load("rrin_half")
 
 
 def score(frame: Tensor, truth: Tensor) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vsrrin import checkpoint
+from vsrrin.checkpoint import loader
 from vsrrin.errors import ArgumentError, FrameSizeError
 from vsrrin.flow.dis import PRESETS
 from vsrrin.nets import identify
@@ -173,9 +173,9 @@ def test_every_arithmetic_builds_and_gives_its_own_result(spec, live_net, rebuil
 def test_round_trip_through_a_file(spec, live_net, pair, tmp_path: Path):
     net, path = live_net(spec), tmp_path / "weights.safetensors"
     assert identify(net.state_dict()) is spec
-    checkpoint.save(net, spec, path, arithmetic=spec.arithmetics[-1], sidecar=SIDECAR)
-    assert checkpoint.load(path).arithmetic == spec.arithmetics[-1]
-    model = checkpoint.load(path, arithmetic=spec.arithmetics[0])
+    loader.save(net, spec, path, arithmetic=spec.arithmetics[-1], sidecar=SIDECAR)
+    assert loader.load(path).arithmetic == spec.arithmetics[-1]
+    model = loader.load(path, arithmetic=spec.arithmetics[0])
     assert model.spec is spec
     assert all(torch.equal(net.state_dict()[key], value) for key, value in model.net.state_dict().items())
     assert torch.equal(pair.run(model.net, spec), pair.run(net, spec))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vsrrin import checkpoint
+from vsrrin.checkpoint import loader
 from vsrrin.errors import FrameSizeError
 from vsrrin.nets.parts.warp import EXACT, SHARP, backward_warp
 from vsrrin.nets.plain import SPEC, Plain
@@ -67,7 +67,7 @@ def test_has_nothing_to_learn_and_a_key_to_tell_it_by():
 
 
 def test_the_bundled_draft_is_it():
-    model = checkpoint.load("draft")
+    model = loader.load("draft")
     assert model.spec is SPEC and isinstance(model.net, Plain)
 
 

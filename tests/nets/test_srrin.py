@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from vsrrin import checkpoint
+from vsrrin.checkpoint import loader
 from vsrrin.nets import identify
 from vsrrin.nets.parts.softsplat import splat_softmax
 from vsrrin.nets.parts.unet import to_precision
@@ -139,7 +139,7 @@ def test_checkpoint_of_the_forks_trainer_loads(keyed_state, pair, tmp_path):
     small = SRRIN(width=4).eval()
     weights = keyed_state(published(SRRIN(width=4)), LAYOUT["gains"])
     torch.save({"model": weights, "optim": {}, "epoch": 3}, tmp_path / "srrin0003.pth")
-    model = checkpoint.load(tmp_path / "srrin0003.pth")
+    model = loader.load(tmp_path / "srrin0003.pth")
     assert (model.spec, model.arithmetic) == (SPEC, "published")
     small.load_state_dict({ours(key): value for key, value in weights.items()})
     assert torch.equal(pair.run(model.net, SPEC), pair.run(small, SPEC))

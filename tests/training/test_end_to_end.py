@@ -19,7 +19,7 @@ from training import prepare, train
 from training.logs import read_log
 from training.recipe import load
 from training.start import start
-from vsrrin import checkpoint
+from vsrrin.checkpoint import loader
 
 ROOT = Path(train.__file__).parents[1]
 TINY = ROOT / "training" / "recipes" / "tiny.toml"
@@ -90,8 +90,8 @@ def test_the_commands_of_the_manual_train_a_network_that_the_filter_uses(
 
     begun = start(load(TINY).model, 1, "tiny")
     untrained = clone / "untrained.safetensors"
-    facts = dict.fromkeys(checkpoint.SIDECAR_GIVEN, "untrained")
-    checkpoint.save(begun.net, begun.spec, untrained, arithmetic=begun.arithmetic, sidecar=facts)
+    facts = dict.fromkeys(loader.SIDECAR_GIVEN, "untrained")
+    loader.save(begun.net, begun.spec, untrained, arithmetic=begun.arithmetic, sidecar=facts)
 
     clip = vs.core.bs.VideoSource(str(videos / "held_out/second.mp4"), cachemode=0)
     clip = clip.std.SetFrameProps(_Matrix=vs.MATRIX_BT709, _Range=0).resize.Bicubic(format=vs.RGB24)

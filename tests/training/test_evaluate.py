@@ -11,7 +11,7 @@ from tests.training.moving import write_video
 from training import evaluate, methods
 from training.table import read_csv
 from training.triplets import Picture
-from vsrrin.checkpoint import bundled
+from vsrrin.checkpoint.loader import bundled
 
 
 def cells(text: str) -> list[list[list[str]]]:

@@ -11,7 +11,7 @@ from training import methods
 from training.clips import to_clip, to_picture
 from training.errors import TrainingError
 from training.metrics import psnr
-from vsrrin import checkpoint
+from vsrrin.checkpoint import loader
 
 HALF, QUARTER = Fraction(1, 2), Fraction(1, 4)
 
@@ -47,7 +47,7 @@ def test_mvtools_follows_the_motion(t: Fraction) -> None:
 
 def test_bare_network_and_filter_agree() -> None:
     left, right = picture(), picture(8)
-    bare = methods.bare(checkpoint.load("rrin_lite"))
+    bare = methods.bare(loader.load("rrin_lite"))
     assert psnr(bare(left, right, QUARTER), methods.filtered("rrin_lite")(left, right, QUARTER)) > 55
 
 

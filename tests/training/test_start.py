@@ -10,7 +10,7 @@ from torch import nn
 from tests.training.tiny import recipe
 from training.errors import RecipeError
 from training.start import Start, start
-from vsrrin import checkpoint
+from vsrrin.checkpoint import loader
 from vsrrin.errors import CheckpointError
 from vsrrin.nets import rrin
 
@@ -21,7 +21,7 @@ def begin(seed: int = 1, **model: Any) -> Start:
 
 
 def save(path: Path, net: nn.Module, spec: Any, arithmetic: str) -> str:
-    checkpoint.save(net, spec, path, arithmetic=arithmetic, sidecar=dict.fromkeys(checkpoint.SIDECAR_GIVEN, "a test"))
+    loader.save(net, spec, path, arithmetic=arithmetic, sidecar=dict.fromkeys(loader.SIDECAR_GIVEN, "a test"))
     return str(path)
 
 
@@ -47,7 +47,7 @@ def test_settings_and_arithmetic_reach_the_network() -> None:
 
 def test_start_weights_of_the_same_network_bring_their_sizes_and_arithmetic(small_rrin: str) -> None:
     found = begin(name="rrin", settings={}, **{"from": small_rrin})
-    expected = checkpoint.load(small_rrin).net.state_dict()
+    expected = loader.load(small_rrin).net.state_dict()
     assert found.arithmetic == "exact" and all(value.requires_grad for value in found.net.parameters())
     assert all(torch.equal(value, expected[key]) for key, value in found.net.state_dict().items())
     assert "fresh: 0; not used: 0" in found.said
@@ -55,7 +55,7 @@ def test_start_weights_of_the_same_network_bring_their_sizes_and_arithmetic(smal
 
 def test_start_weights_of_another_network_give_what_has_the_same_name(small_rrin: str) -> None:
     found = begin(name="srrin", settings={"width": 4}, arithmetic="exact", **{"from": small_rrin})
-    expected = checkpoint.load(small_rrin).net.state_dict()
+    expected = loader.load(small_rrin).net.state_dict()
     state = found.net.state_dict()
     assert state["beta"].item() == 1.0
     assert all(torch.equal(value, expected[key]) for key, value in state.items() if key != "beta")
@@ -64,7 +64,7 @@ def test_start_weights_of_another_network_give_what_has_the_same_name(small_rrin
 
 def test_bundled_weights_can_be_started_from_by_name() -> None:
     found = begin(settings={}, **{"from": "rrin_lite"})
-    expected = checkpoint.load("rrin_lite").net.state_dict()
+    expected = loader.load("rrin_lite").net.state_dict()
     assert all(torch.equal(value, expected[key]) for key, value in found.net.state_dict().items())
 
 
@@ -73,7 +73,7 @@ def test_narrower_weights_are_widened_and_compute_the_same(small_rrin: str) -> N
     img0, img1, t = torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32), torch.full((1, 1, 1, 1), 0.5)
     assert found.net.Mask.last.in_channels == 8  # type: ignore[union-attr]
     with torch.no_grad():
-        assert torch.allclose(found.net(img0, img1, t), checkpoint.load(small_rrin).net(img0, img1, t), atol=1e-5)
+        assert torch.allclose(found.net(img0, img1, t), loader.load(small_rrin).net(img0, img1, t), atol=1e-5)
     assert "rrin.safetensors, widened: " in found.said
     # Without settings it gets the network's own size, not that of the weights.
     assert begin(name="rrin", settings={}, widen=True, **{"from": small_rrin}).net.Mask.last.in_channels == 32  # type: ignore[union-attr]
@@ -93,7 +93,7 @@ def test_widening_that_cannot_be_is_refused(small_rrin: str, width: int, expecte
 
 def test_zeroed_parts_are_zero_and_nothing_else(small_rrin: str) -> None:
     state = begin(name="rrin", settings={}, zeroed=["final.last", "Mask.last.bias"], **{"from": small_rrin}).net
-    before = checkpoint.load(small_rrin).net.state_dict()
+    before = loader.load(small_rrin).net.state_dict()
     zero = {"final.last.weight", "final.last.bias", "Mask.last.bias"}
     for name, value in state.state_dict().items():
         assert not value.any() if name in zero else torch.equal(value, before[name]), name

@@ -13,7 +13,7 @@ from training.errors import RecipeError
 from training.recipe import Recipe
 from training.teachers import Teacher
 from training.trainer import Objective
-from vsrrin import checkpoint
+from vsrrin.checkpoint import loader
 from vsrrin.errors import CheckpointError
 from vsrrin.nets import cain, rrin, rrin_lite
 
@@ -22,8 +22,8 @@ BATCH = collate([MovingTexture().sample(number) for number in range(2)])
 
 
 def save(path: Path, net: torch.nn.Module, spec: object) -> str:
-    sidecar = dict.fromkeys(checkpoint.SIDECAR_GIVEN, "a test")
-    checkpoint.save(net, spec, path, arithmetic=spec.arithmetics[0], sidecar=sidecar)
+    sidecar = dict.fromkeys(loader.SIDECAR_GIVEN, "a test")
+    loader.save(net, spec, path, arithmetic=spec.arithmetics[0], sidecar=sidecar)
     return str(path)
 
 
@@ -48,7 +48,7 @@ def test_the_bundled_network_teaches_its_picture() -> None:
 def test_only_what_is_asked_for_is_taught(small_rrin: str) -> None:
     lesson = Teacher(learner(teacher=small_rrin, flow=1.0), CPU)(BATCH)
     assert lesson.frame is None and lesson.flow is not None and lesson.flow.target is BATCH.target
-    found = checkpoint.load(small_rrin).net.estimate(BATCH.img0, BATCH.img1)[:, :4]  # type: ignore[operator]
+    found = loader.load(small_rrin).net.estimate(BATCH.img0, BATCH.img1)[:, :4]  # type: ignore[operator]
     torch.testing.assert_close(lesson.flow.truth, found, atol=1e-3, rtol=1e-3)
     assert lesson.flow.trust.min() == 1
 

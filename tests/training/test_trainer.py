@@ -19,7 +19,7 @@ from training.logs import read_log
 from training.recipe import Recipe
 from training.state import RunFolder
 from training.trainer import Trainer, deadline
-from vsrrin import checkpoint
+from vsrrin.checkpoint import loader
 from vsrrin.nets.rrin import RRIN
 
 
@@ -134,7 +134,7 @@ def test_a_tiny_network_learns(tmp_path: Path) -> None:
 def test_weights_and_side_car_are_what_the_filter_loads(tmp_path: Path) -> None:
     run = trainer(tmp_path / "run", recipe(model={"licence": "CC0", "description": "A test."}))
     run.run()
-    model = checkpoint.load(tmp_path / "run/last.safetensors")
+    model = loader.load(tmp_path / "run/last.safetensors")
     assert model.spec.name == "rrin_lite" and run.mean is not None
     for name, value in run.mean.net.state_dict().items():
         assert torch.equal(model.net.state_dict()[name], value), name
@@ -142,7 +142,7 @@ def test_weights_and_side_car_are_what_the_filter_loads(tmp_path: Path) -> None:
     assert sidecar["training_data"] == "moving (2 x CC0)" and sidecar["licence"] == "CC0"
     assert (sidecar["seed"], sidecar["steps"], sidecar["samples"]) == (1, 6, 12)
     assert sidecar["description"] == "A test." and sidecar["recipe"]["optim"]["batch"] == 2
-    assert all(sidecar[key] for key in (*checkpoint.SIDECAR_GIVEN, *checkpoint.SIDECAR_WRITTEN))
+    assert all(sidecar[key] for key in (*loader.SIDECAR_GIVEN, *loader.SIDECAR_WRITTEN))
 
 
 def test_frozen_parts_stay_and_all_others_move(tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_what_helped_to_learn_is_not_in_the_weights(tmp_path: Path) -> None:
     line = read_log(tmp_path / "run/log.csv")[-1]
     assert float(line["loss"]) == pytest.approx(float(line["flow"]) + 0.5 * float(line["flow_levels"]), rel=1e-5)
     assert run.mean is not None
-    loaded = checkpoint.load(tmp_path / "run/last.safetensors")
+    loaded = loader.load(tmp_path / "run/last.safetensors")
     assert loaded.net.state_dict().keys() == RRIN(width=4).state_dict().keys()
     sample = MovingTexture().sample(1)
     with torch.no_grad():
@@ -314,7 +314,7 @@ def test_every_network_is_trained_shown_and_saved(tmp_path: Path, name: str) -> 
     run.run()
     moved = [key for key, value in run.weights.net.state_dict().items() if not torch.equal(value, before[key])]
     assert moved
-    model = checkpoint.load(tmp_path / "run/last.safetensors")
+    model = loader.load(tmp_path / "run/last.safetensors")
     assert model.spec.name == name and model.net.state_dict().keys() == before.keys()
     (tag,) = EventAccumulator(str(tmp_path / "run/tb")).Reload().Tags()["images"]
     assert tag.startswith("left, right, made, true, error")

@@ -13,7 +13,7 @@ from training.methods import from_tensor, to_tensor
 from training.metrics import psnr
 from training.triplets import triplets
 from training.validation import Validation
-from vsrrin import checkpoint
+from vsrrin.checkpoint import loader
 from vsrrin.engine import Interpolator
 from vsrrin.nets import cain
 
@@ -25,7 +25,7 @@ def test_the_figures_are_those_of_the_filter_s_engine(tmp_path: Path, name: str)
     """With the flow that the network has learned to live with."""
     write_video(tmp_path / "a.mp4", 8, 2.0)
     write_video(tmp_path / "b.mp4", 8, 0.5)
-    model = checkpoint.load(name)
+    model = loader.load(name)
     found = Validation(tmp_path, None, model.spec, CPU)(model.net)
     engine, scores = Interpolator(model, device="cpu"), dict[str, list[float]]()
     for triplet in triplets(tmp_path):

@@ -9,45 +9,45 @@ from pathlib import Path
 import pytest
 
 import vsrrin
-from vsrrin import checkpoint
+from vsrrin.checkpoint import loader
 from vsrrin.nets import identify
 
-ROOT = Path(__file__).resolve().parent.parent
-NAMES = sorted(checkpoint.bundled())
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = sorted(loader.bundled())
 
 
 def test_bundled_names():
     assert NAMES == ["balanced", "draft", "rrin_half", "rrin_lite", "srrin_half"]
-    assert checkpoint.locate("best") == checkpoint.locate("rrin_lite")
+    assert loader.locate("best") == loader.locate("rrin_lite")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_sidecar_is_complete_and_true(name):
-    path = checkpoint.bundled()[name]
+    path = loader.bundled()[name]
     sidecar = json.loads(path.with_suffix(".json").read_text("utf-8"))
-    for key in (*checkpoint.SIDECAR_WRITTEN, *checkpoint.SIDECAR_GIVEN):
+    for key in (*loader.SIDECAR_WRITTEN, *loader.SIDECAR_GIVEN):
         assert sidecar[key], key
     assert sidecar["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    spec = identify(checkpoint.read(path))
+    spec = identify(loader.read(path))
     assert sidecar["architecture"] == spec.name
     assert sidecar["arithmetic"] in spec.arithmetics
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_loads_by_name(name):
-    model = checkpoint.load(name)
-    assert (model.name, model.path) == (name, checkpoint.bundled()[name])
+    model = loader.load(name)
+    assert (model.name, model.path) == (name, loader.bundled()[name])
     assert model.spec.name == model.metadata["architecture"]
     assert model.arithmetic == model.metadata["arithmetic"]
 
 
 def test_every_file_belongs_to_a_name():
-    stems = {path.stem for path in next(iter(checkpoint.bundled().values())).parent.iterdir()}
+    stems = {path.stem for path in next(iter(loader.bundled().values())).parent.iterdir()}
     assert stems == set(NAMES)
 
 
 def test_draft_is_plain_flow_and_says_so():
-    model = checkpoint.load("draft")
+    model = loader.load("draft")
     assert (model.spec.name, model.spec.flow_preset) == ("plain", "fast")
     assert not list(model.net.parameters())
     assert "fast DIS optical flow" in model.metadata["description"]
@@ -57,7 +57,7 @@ def test_the_script_writes_the_very_same_bytes(tmp_path, monkeypatch, capsys):
     path = tmp_path / "again.safetensors"
     monkeypatch.setattr(sys, "argv", ["make_draft_weights.py", str(path)])
     runpy.run_path(str(ROOT / "scripts" / "make_draft_weights.py"), run_name="__main__")
-    original = checkpoint.bundled()["draft"]
+    original = loader.bundled()["draft"]
     assert path.read_bytes() == original.read_bytes()
     again, first = (json.loads(p.with_suffix(".json").read_text("utf-8")) for p in (path, original))
     assert again["sha256"] in capsys.readouterr().out

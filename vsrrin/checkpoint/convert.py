@@ -12,7 +12,7 @@ import torch
 
 from vsrrin.errors import ArgumentError, CheckpointError
 
-from . import checkpoint
+from . import loader
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -45,10 +45,10 @@ def convert(
     """Write a checkpoint in canonical form, load what was written and compare it, then put it in its place.
 
     Args:
-        model: As for :func:`vsrrin.checkpoint.load`.
+        model: As for :func:`vsrrin.checkpoint.loader.load`.
         out: Where to, ending with ``.safetensors``; the side-car is written beside it.
         created_with: Program and version, for the side-car.
-        arithmetic: As for :func:`vsrrin.checkpoint.load`.
+        arithmetic: As for :func:`vsrrin.checkpoint.loader.load`.
         dtype: Type to store floats in: ``fp32``, ``fp16`` or ``bf16``.
         facts: What is known of the weights, for the side-car: ``licence``, ``source``, ``training_data``, ``metrics``
             and more. What is not given is taken from the side-car of the input; else the licence is that of the
@@ -69,7 +69,7 @@ def convert(
     if os.path.isdir(out) or (existing and not overwrite):
         advice = "it is a folder" if os.path.isdir(out) else f"{' and '.join(existing)} exists; allow to overwrite it"
         raise CheckpointError(f"convert: {out} cannot be written: {advice}, or choose another name.")
-    source = checkpoint.load(model, arithmetic=arithmetic)
+    source = loader.load(model, arithmetic=arithmetic)
     sidecar = {**_sidecar(source), **(facts or {}), "created_with": created_with}
     try:
         temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=".vsrrin-"))
@@ -77,7 +77,7 @@ def convert(
         raise _unwritable(out, error) from error
     try:
         written = temporary / out.name
-        checkpoint.save(
+        loader.save(
             source.net, source.spec, written, arithmetic=source.arithmetic, sidecar=sidecar, dtype=DTYPES[dtype]
         )
         again = _verify(source, written, DTYPES[dtype])
@@ -100,9 +100,9 @@ def convert(
     )
 
 
-def _sidecar(source: checkpoint.Model) -> dict[str, Any]:
+def _sidecar(source: loader.Model) -> dict[str, Any]:
     """What the side-car says of the weights unless the caller knows better."""
-    known = {key: value for key, value in source.metadata.items() if key not in checkpoint.SIDECAR_WRITTEN}
+    known = {key: value for key, value in source.metadata.items() if key not in loader.SIDECAR_WRITTEN}
     origin: dict[str, Any] = {"name": source.path.name or source.name}
     origin |= {key: known.pop(key) for key in ("parts", "left_out") if key in known}
     if "sha256" in source.metadata:
@@ -116,8 +116,8 @@ def _sidecar(source: checkpoint.Model) -> dict[str, Any]:
     return {**defaults, **known, "converted_from": origin}
 
 
-def _verify(source: checkpoint.Model, written: Path, dtype: torch.dtype) -> checkpoint.Model:
-    again = checkpoint.load(written)
+def _verify(source: loader.Model, written: Path, dtype: torch.dtype) -> loader.Model:
+    again = loader.load(written)
     loaded = again.net.state_dict()
     differing = [
         key

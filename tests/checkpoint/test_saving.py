@@ -9,7 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from vsrrin import checkpoint
+from vsrrin.checkpoint import loader
 from vsrrin.errors import ArgumentError, CheckpointError
 from vsrrin.nets import rrin
 
@@ -27,7 +27,7 @@ def net() -> rrin.RRIN:
 def saved(net, tmp_path) -> Path:
     """A file of ours with its side-car."""
     path = tmp_path / "mine.safetensors"
-    checkpoint.save(net, rrin.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
+    loader.save(net, rrin.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
     return path
 
 
@@ -53,22 +53,22 @@ def test_saved_tensors_are_those_of_the_net(net, saved):
 def test_equal_weights_give_equal_bytes(net, saved, tmp_path):
     files = [tmp_path / f"{i}.safetensors" for i in range(8)]
     for path in files:
-        checkpoint.save(net, rrin.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
+        loader.save(net, rrin.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
     assert {path.read_bytes() for path in files} == {saved.read_bytes()}
     assert int.from_bytes(saved.read_bytes()[:8], "little") % 8 == 0
 
 
 def test_saving_in_half_precision(net, tmp_path):
     path = tmp_path / "half.safetensors"
-    checkpoint.save(net, rrin.SPEC, path, arithmetic="exact", sidecar=SIDECAR, dtype=torch.float16)
-    loaded = checkpoint.load(path).net.state_dict()
+    loader.save(net, rrin.SPEC, path, arithmetic="exact", sidecar=SIDECAR, dtype=torch.float16)
+    loaded = loader.load(path).net.state_dict()
     assert all(torch.equal(loaded[key], value.half().float()) for key, value in net.state_dict().items())
     assert {p.dtype for p in net.parameters()} == {torch.float32}
 
 
 def test_saving_replaces_and_leaves_nothing_else(net, saved):
-    checkpoint.save(net, rrin.SPEC, saved, arithmetic="fork", sidecar=SIDECAR)
-    assert checkpoint.load(saved).arithmetic == "fork"
+    loader.save(net, rrin.SPEC, saved, arithmetic="fork", sidecar=SIDECAR)
+    assert loader.load(saved).arithmetic == "fork"
     assert {path.name for path in saved.parent.iterdir()} == {"mine.safetensors", "mine.json"}
 
 
@@ -80,7 +80,7 @@ def test_failed_saving_leaves_the_old_file(net, saved, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
-        checkpoint.save(net, rrin.SPEC, saved, arithmetic="fork", sidecar=SIDECAR)
+        loader.save(net, rrin.SPEC, saved, arithmetic="fork", sidecar=SIDECAR)
     assert saved.read_bytes() == before
     assert {path.name for path in saved.parent.iterdir()} == {"mine.safetensors", "mine.json"}
 
@@ -97,10 +97,10 @@ def test_what_ends_saving_between_the_files_leaves_weights_that_load(net, saved,
 
     monkeypatch.setattr(os, "replace", die)
     with pytest.raises(KeyboardInterrupt):
-        checkpoint.save(net, rrin.SPEC, saved, arithmetic="fork", sidecar=SIDECAR)
+        loader.save(net, rrin.SPEC, saved, arithmetic="fork", sidecar=SIDECAR)
     monkeypatch.undo()
     assert [path.name for path in saved.parent.iterdir()] == ["mine.safetensors"]
-    assert checkpoint.load(saved).arithmetic == ("fork" if calls else "exact")
+    assert loader.load(saved).arithmetic == ("fork" if calls else "exact")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_what_ends_saving_between_the_files_leaves_weights_that_load(net, saved,
 def test_saving_checks_what_it_is_given(net, tmp_path, name, options, text):
     arguments = {"arithmetic": "exact", "sidecar": SIDECAR, **options}
     with pytest.raises(ArgumentError, match=text):
-        checkpoint.save(net, rrin.SPEC, tmp_path / name, **arguments)
+        loader.save(net, rrin.SPEC, tmp_path / name, **arguments)
     assert not any(tmp_path.iterdir())
 
 
@@ -124,5 +124,5 @@ def test_saving_refuses_values_that_are_not_finite(tmp_path, value, dtype):
     net = rrin.RRIN(width=4)
     net.Mask.midconv.bias.data[0] = value
     with pytest.raises(CheckpointError, match=r"not finite: 1 \(Mask\.midconv\.bias\)"):
-        checkpoint.save(net, rrin.SPEC, tmp_path / "x.safetensors", arithmetic="exact", sidecar=SIDECAR, dtype=dtype)
+        loader.save(net, rrin.SPEC, tmp_path / "x.safetensors", arithmetic="exact", sidecar=SIDECAR, dtype=dtype)
     assert not any(tmp_path.iterdir())

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from vsrrin.checkpoint_files import CheckpointFile
 from vsrrin.errors import CheckpointError, UnknownNetError
 from vsrrin.nets import NETS, NetSpec, identify
 from vsrrin.nets.spec import Part
+
+from .files import CheckpointFile
 
 
 @dataclass(frozen=True)

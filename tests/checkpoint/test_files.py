@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from vsrrin import checkpoint, checkpoint_files
+from vsrrin.checkpoint import files, loader
 from vsrrin.errors import CheckpointError
 from vsrrin.nets import cain, rrin, srrin
 
@@ -34,7 +34,7 @@ def state(net) -> dict[str, Tensor]:
 def saved(net, tmp_path) -> Path:
     """A file of ours with its side-car."""
     path = tmp_path / "mine.safetensors"
-    checkpoint.save(net, rrin.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
+    loader.save(net, rrin.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
     return path
 
 
@@ -46,7 +46,7 @@ def write(path: Path, content: object, **options: Any) -> Path:
 def refused(model: Any) -> str:
     """The text of the error that loading raises."""
     with pytest.raises(CheckpointError) as caught:
-        checkpoint.load(model)
+        loader.load(model)
     assert type(caught.value) is CheckpointError
     return str(caught.value)
 
@@ -60,7 +60,7 @@ def change_sidecar(path: Path, **changes: Any) -> None:
 
 
 def test_sidecar_of_a_users_file_is_read(saved):
-    model = checkpoint.load(saved)
+    model = loader.load(saved)
     assert (model.metadata["licence"], model.metadata["architecture"]) == ("l", "rrin")
     with pytest.raises(TypeError):
         model.metadata["licence"] = "mine"
@@ -95,20 +95,20 @@ def test_unreadable_sidecar_is_refused(saved, text, complaint):
 @pytest.fixture
 def own_bundle(tmp_path, monkeypatch) -> Path:
     """A folder of bundled weights with one file in it."""
-    monkeypatch.setattr(checkpoint, "_WEIGHTS", tmp_path)
+    monkeypatch.setattr(loader, "_WEIGHTS", tmp_path)
     path = tmp_path / "small.safetensors"
-    checkpoint.save(rrin.RRIN(width=4), rrin.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
-    assert checkpoint.load("small").name == "small"
+    loader.save(rrin.RRIN(width=4), rrin.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
+    assert loader.load("small").name == "small"
     return path
 
 
 def test_bundled_file_needs_its_sidecar(own_bundle):
     own_bundle.with_suffix(".json").unlink()
     assert "bundled small.safetensors lacks its side-car small.json. Install vsrrin again." in refused("small")
-    assert checkpoint.load(own_bundle).name == "small.safetensors"
+    assert loader.load(own_bundle).name == "small.safetensors"
 
 
-@pytest.mark.parametrize("key", [*checkpoint.SIDECAR_WRITTEN, *checkpoint.SIDECAR_GIVEN])
+@pytest.mark.parametrize("key", [*loader.SIDECAR_WRITTEN, *loader.SIDECAR_GIVEN])
 def test_bundled_file_needs_a_complete_sidecar(own_bundle, key):
     sidecar = own_bundle.with_suffix(".json")
     content = json.loads(sidecar.read_text())
@@ -123,14 +123,14 @@ def test_bundled_file_needs_a_complete_sidecar(own_bundle, key):
 def test_read_gives_the_canonical_state_dict(state, tmp_path):
     wrapped = {f"module.{key.replace('Flow_L.', 'Flow.')}": value for key, value in state.items()}
     path = write(tmp_path / "x.pth", {"state_dict": wrapped})
-    found = checkpoint.read(path)
+    found = loader.read(path)
     assert found.keys() == state.keys()
     assert all(torch.equal(found[key], value) for key, value in state.items())
 
 
 def test_what_was_removed_is_told(state, tmp_path):
     wrapped = {f"module.{key.replace('Flow_L.', 'Flow.')}": value.half() for key, value in state.items()}
-    file = checkpoint_files.read_file(write(tmp_path / "x.pth", {"epoch": 3, "state_dict": wrapped, "best": 1.5}))
+    file = files.read_file(write(tmp_path / "x.pth", {"epoch": 3, "state_dict": wrapped, "best": 1.5}))
     assert file.wrapping == (
         "in a dict under 'state_dict', beside epoch, best",
         "'module.' before every key",
@@ -138,7 +138,7 @@ def test_what_was_removed_is_told(state, tmp_path):
     )
     assert file.dtypes == {"float16": len(state)}
     assert file.state.keys() == state.keys()
-    assert checkpoint_files.read_file(write(tmp_path / "y.pth", state)).wrapping == ()
+    assert files.read_file(write(tmp_path / "y.pth", state)).wrapping == ()
 
 
 def test_format_is_told_by_the_contents(state, saved, tmp_path):
@@ -148,37 +148,37 @@ def test_format_is_told_by_the_contents(state, saved, tmp_path):
         (write(tmp_path / "b.pth", state), "torch (zip)"),
         (saved, "safetensors"),
     ):
-        file = checkpoint_files.read_file(path)
+        file = files.read_file(path)
         assert file.container == container
         assert file.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("begin", [b"\x80", b"PK"])
 def test_a_header_may_have_any_length(begin, tmp_path):
-    data = checkpoint_files.serialise({"weight": torch.ones(3)}, {"about": ""})
+    data = files.serialise({"weight": torch.ones(3)}, {"about": ""})
     length = int.from_bytes(data[:8], "little")
     longer = next(n for n in range(length, 1 << 17, 8) if n.to_bytes(8, "little").startswith(begin))
     path = tmp_path / "x.safetensors"
-    checkpoint_files.write(path, longer.to_bytes(8, "little") + data[8 : 8 + length].ljust(longer) + data[8 + length :])
+    files.write(path, longer.to_bytes(8, "little") + data[8 : 8 + length].ljust(longer) + data[8 + length :])
     assert path.read_bytes().startswith(begin)
-    file = checkpoint_files.read_file(path)
+    file = files.read_file(path)
     assert (file.container, file.header) == ("safetensors", {"about": ""})
     assert torch.equal(file.state["weight"], torch.ones(3))
 
 
 def test_a_changed_file_can_be_read_when_asked_for(saved):
     change_sidecar(saved, sha256="0" * 64)
-    file = checkpoint_files.read_file(saved, verify=False)
+    file = files.read_file(saved, verify=False)
     assert not file.fits_sidecar
     with pytest.raises(CheckpointError, match="is not the file that its side-car"):
-        checkpoint_files.read_file(saved)
+        files.read_file(saved)
     change_sidecar(saved, sha256=file.sha256)
-    assert checkpoint_files.read_file(saved).fits_sidecar
+    assert files.read_file(saved).fits_sidecar
 
 
 def test_integers_stay_integers(tmp_path):
     state = {"count": torch.tensor(3), "weight": torch.ones(2, dtype=torch.float64)}
-    file = checkpoint_files.read_file(write(tmp_path / "x.pth", state))
+    file = files.read_file(write(tmp_path / "x.pth", state))
     assert {key: value.dtype for key, value in file.state.items()} == {"count": torch.int64, "weight": torch.float32}
     assert file.dtypes == {"int64": 1, "float64": 1}
 
@@ -191,18 +191,18 @@ def test_files_in_a_folder_are_those_with_the_suffixes_of_checkpoints(tmp_path):
     for name in names:
         (tmp_path / name).touch()
     (tmp_path / "g.pth").mkdir()
-    found = [path.name for path in checkpoint_files.files_in(tmp_path)]
+    found = [path.name for path in files.files_in(tmp_path)]
     assert found == ["a.safetensors", "b.pth", "c.pth.tar", "d.pt"]
-    assert checkpoint_files.files_in(tmp_path / "README.txt") == [tmp_path / "README.txt"]
+    assert files.files_in(tmp_path / "README.txt") == [tmp_path / "README.txt"]
 
 
 def test_versions_follow_every_file_and_side_car(tmp_path):
     for name in ("a.pth", "b.pth", "notes.txt"):
         (tmp_path / name).write_bytes(b"12")
-    seen = [checkpoint_files.versions(tmp_path)]
+    seen = [files.versions(tmp_path)]
     assert [(name, size) for name, _, size in seen[0]] == [("a.pth", 2), ("b.pth", 2)]
     (tmp_path / "notes.txt").write_bytes(b"changed")
-    assert checkpoint_files.versions(tmp_path) == seen[0]
+    assert files.versions(tmp_path) == seen[0]
     changes = (
         lambda: (tmp_path / "b.pth").write_bytes(b"123"),
         lambda: os.utime(tmp_path / "a.pth", ns=(5, 5)),
@@ -211,9 +211,9 @@ def test_versions_follow_every_file_and_side_car(tmp_path):
     )
     for change in changes:
         change()
-        seen.append(checkpoint_files.versions(tmp_path))
+        seen.append(files.versions(tmp_path))
     assert len(set(seen)) == 5
-    assert checkpoint_files.versions(tmp_path / "nothing.pth") == ()
+    assert files.versions(tmp_path / "nothing.pth") == ()
 
 
 # As the networks' own trainers write them
@@ -224,7 +224,7 @@ def test_file_of_the_trainer_of_cain(tmp_path):
     net = cain.CAIN(groups=2, blocks=2, features=32)
     state = {f"module.{key}": value for key, value in net.state_dict().items()}
     path = write(tmp_path / "pretrained_cain.pth", {"epoch": 1, "state_dict": state, "optimizer": {}, "best_psnr": 3.5})
-    model = checkpoint.load(path)
+    model = loader.load(path)
     assert model.spec is cain.SPEC
     assert all(torch.equal(value, net.state_dict()[key]) for key, value in model.net.state_dict().items())
 
@@ -234,6 +234,6 @@ def test_file_of_the_trainer_of_srrin(tmp_path):
     net = srrin.SRRIN(width=4)
     state = {key.replace("Flow_L.", "Flow."): value for key, value in net.state_dict().items()}
     assert "Flow.last.bias" in state
-    model = checkpoint.load(write(tmp_path / "srrin0007.pth", {"model": state, "optim": {}, "epoch": 7}))
+    model = loader.load(write(tmp_path / "srrin0007.pth", {"model": state, "optim": {}, "epoch": 7}))
     assert model.spec is srrin.SPEC
     assert all(torch.equal(value, net.state_dict()[key]) for key, value in model.net.state_dict().items())

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vsrrin import catalogue, checkpoint, checkpoint_conversion
+from vsrrin.checkpoint import convert, inspection, loader
 from vsrrin.errors import CheckpointError
 from vsrrin.nets import NETS, rrin
 from vsrrin.nets.bmbc import BMBC
@@ -48,7 +48,7 @@ def folder(net: nn.Module, tmp_path: Path) -> Path:
 def refused(path: Path) -> str:
     """The text of the error that loading raises."""
     with pytest.raises(CheckpointError) as caught:
-        checkpoint.load(path)
+        loader.load(path)
     assert type(caught.value) is CheckpointError
     return str(caught.value)
 
@@ -63,7 +63,7 @@ def same(net: nn.Module, state: State) -> bool:
 
 
 def test_three_files_make_one_network(net: nn.Module, folder: Path) -> None:
-    model = checkpoint.load(folder)
+    model = loader.load(folder)
     assert model.spec is by_name("bmbc")
     assert same(model.net, net.state_dict())
     assert (model.name, model.path) == (folder.name, folder)
@@ -75,7 +75,7 @@ def test_three_files_make_one_network(net: nn.Module, folder: Path) -> None:
     }
     assert {len(facts["sha256"]) for facts in parts.values()} == {64}
     assert "left_out" not in model.metadata
-    assert checkpoint.load(f"{folder}/").spec is model.spec
+    assert loader.load(f"{folder}/").spec is model.spec
 
 
 def test_parts_are_told_by_their_keys_not_their_names(net: nn.Module, folder: Path) -> None:
@@ -83,13 +83,13 @@ def test_parts_are_told_by_their_keys_not_their_names(net: nn.Module, folder: Pa
     (folder / "BMNet_weights.pth").rename(folder / "context_layer.pth")
     (folder / "a.tar").rename(folder / "BMNet_weights.pth")
     torch.save({"state_dict": {f"module.{k}": v for k, v in part(net, "DFNet.").items()}}, folder / "DFNet_weights.pth")
-    assert same(checkpoint.load(folder).net, net.state_dict())
+    assert same(loader.load(folder).net, net.state_dict())
 
 
 def test_the_current_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    assert checkpoint.load("./").name == folder.name
-    assert checkpoint.load(Path(".")).name == folder.name
+    assert loader.load("./").name == folder.name
+    assert loader.load(Path(".")).name == folder.name
 
 
 def test_missing_parts_are_named(folder: Path) -> None:
@@ -167,7 +167,7 @@ def test_what_is_said_of_a_part_must_be_true(folder: Path) -> None:
 
 
 def test_inspection_of_a_folder(folder: Path) -> None:
-    found = catalogue.inspect(folder)
+    found = inspection.inspect(folder)
     assert found.problems == ()
     assert found.found is not None and found.found.spec.name == "bmbc"
     reasons = dict(found.reasons)
@@ -175,7 +175,7 @@ def test_inspection_of_a_folder(folder: Path) -> None:
     assert reasons["context_layer.pth"].startswith("context_layer, by weight (2, 3, 7, 7)")
     assert {file.container for file in found.files} == {"torch (old format)"}
     (folder / "DFNet_weights.pth").unlink()
-    partial = catalogue.inspect(folder)
+    partial = inspection.inspect(folder)
     assert partial.found is None
     assert "DFNet is missing" in partial.problems[0]
     assert "context_layer.pth: weight" in partial.state
@@ -183,12 +183,12 @@ def test_inspection_of_a_folder(folder: Path) -> None:
 
 def test_conversion_of_a_folder(net: nn.Module, folder: Path, tmp_path: Path) -> None:
     out = folder / "whole.safetensors"
-    done = checkpoint_conversion.convert(folder, out, created_with="test")
+    done = convert.convert(folder, out, created_with="test")
     assert done.network == "bmbc"
     sidecar = json.loads(done.sidecar.read_text())
     assert sidecar["converted_from"]["parts"]["BMNet"]["file"] == "BMNet_weights.pth"
     assert sidecar["licence"] == by_name("bmbc").weights_licence
-    assert same(checkpoint.load(out).net, net.state_dict())
+    assert same(loader.load(out).net, net.state_dict())
     text = refused(folder)  # which now holds the whole beside its parts
     assert "whole.safetensors is no part of it (a checkpoint of bmbc)" in text
 
@@ -213,12 +213,12 @@ def mixed(flow_net: nn.Module, tmp_path: Path) -> Path:
 
 
 def test_raft_and_rrin_make_one_network(flow_net: nn.Module, mixed: Path) -> None:
-    model = checkpoint.load(mixed)
+    model = loader.load(mixed)
     assert model.spec is by_name("raft_rrin")
     assert model.arithmetic == "published"
     state = model.net.state_dict()
     expected = {f"raft.{key}": value for key, value in flow_net.state_dict().items()}
-    expected |= {k: v for k, v in checkpoint.read(mixed / "rrin.pth").items() if not k.startswith("Flow_L.")}
+    expected |= {k: v for k, v in loader.read(mixed / "rrin.pth").items() if not k.startswith("Flow_L.")}
     assert state.keys() == expected.keys()
     assert all(torch.equal(state[key], value) for key, value in expected.items())
     assert {name: facts["file"] for name, facts in model.metadata["parts"].items()} == {
@@ -229,12 +229,12 @@ def test_raft_and_rrin_make_one_network(flow_net: nn.Module, mixed: Path) -> Non
 
 
 def test_arithmetic_is_that_of_the_parts(mixed: Path) -> None:
-    assert checkpoint.load(mixed, arithmetic="exact").arithmetic == "exact"
+    assert loader.load(mixed, arithmetic="exact").arithmetic == "exact"
     (mixed / "rrin.json").write_text('{"arithmetic": "exact", "architecture": "rrin"}')
-    assert checkpoint.load(mixed).arithmetic == "exact"
+    assert loader.load(mixed).arithmetic == "exact"
     (mixed / "raft-small.json").write_text('{"arithmetic": "published"}')
     assert "different arithmetics: raft-small.pth 'published', rrin.pth 'exact'. Name one" in refused(mixed)
-    assert checkpoint.load(mixed, arithmetic="exact").arithmetic == "exact"
+    assert loader.load(mixed, arithmetic="exact").arithmetic == "exact"
     (mixed / "raft-small.json").unlink()
     (mixed / "rrin.json").write_text('{"arithmetic": "fork"}')
     text = refused(mixed)
@@ -243,10 +243,8 @@ def test_arithmetic_is_that_of_the_parts(mixed: Path) -> None:
 
 def test_our_own_rrin_is_a_part_too(mixed: Path) -> None:
     (mixed / "rrin.pth").unlink()
-    checkpoint.save(
-        rrin.RRIN("exact", width=4), rrin.SPEC, mixed / "ours.safetensors", arithmetic="exact", sidecar=SIDECAR
-    )
-    model = checkpoint.load(mixed)
+    loader.save(rrin.RRIN("exact", width=4), rrin.SPEC, mixed / "ours.safetensors", arithmetic="exact", sidecar=SIDECAR)
+    model = loader.load(mixed)
     assert (model.spec.name, model.arithmetic) == ("raft_rrin", "exact")
 
 
@@ -263,12 +261,12 @@ def test_rrin_alone_in_a_folder_is_pointed_to(mixed: Path) -> None:
     text = refused(mixed)
     assert "does not hold the parts of raft_rrin: RAFT is missing (" in text
     assert text.endswith("By itself, rrin.pth is a whole checkpoint of rrin: give the path of the file to use it.")
-    assert checkpoint.load(mixed / "rrin.pth").spec is rrin.SPEC
+    assert loader.load(mixed / "rrin.pth").spec is rrin.SPEC
 
 
 def test_two_rafts_and_a_srrin(mixed: Path) -> None:
     (mixed / "again.pth").write_bytes((mixed / "raft-small.pth").read_bytes())
-    state = checkpoint.read(mixed / "rrin.pth")
+    state = loader.read(mixed / "rrin.pth")
     torch.save({**state, "beta": torch.ones(1)}, mixed / "rrin.pth")
     text = refused(mixed)
     assert "RAFT is there more than once (again.pth, raft-small.pth); keep one" in text
@@ -277,19 +275,19 @@ def test_two_rafts_and_a_srrin(mixed: Path) -> None:
 
 
 def test_nothing_in_a_part_is_dropped_in_silence(mixed: Path) -> None:
-    state = checkpoint.read(mixed / "rrin.pth")
+    state = loader.read(mixed / "rrin.pth")
     torch.save({**state, "more": torch.ones(1)}, mixed / "rrin.pth")
     assert "does not fit raft_rrin: keys missing: 0; left over: 1 (more)" in refused(mixed)
 
 
 def test_conversion_of_raft_and_rrin(flow_net: nn.Module, mixed: Path) -> None:
-    done = checkpoint_conversion.convert(mixed, mixed / "whole.safetensors", created_with="test")
+    done = convert.convert(mixed, mixed / "whole.safetensors", created_with="test")
     sidecar = json.loads(done.sidecar.read_text())
     assert (done.network, sidecar["arithmetic"]) == ("raft_rrin", "published")
     assert sidecar["licence"] == by_name("raft_rrin").weights_licence
     assert "Flow_L" in sidecar["converted_from"]["left_out"]
     assert sorted(sidecar["converted_from"]["parts"]) == ["RAFT", "RRIN"]
-    again = checkpoint.load(done.path)
+    again = loader.load(done.path)
     assert (again.spec.name, again.arithmetic) == ("raft_rrin", "published")
     assert torch.equal(again.net.state_dict()["raft.fnet.conv1.weight"], flow_net.state_dict()["fnet.conv1.weight"])
 
@@ -298,8 +296,8 @@ def test_the_large_raft_with_its_doubled_norms_is_saved_and_loaded(mixed: Path) 
     torch.manual_seed(2)
     large = RAFT(small=False).eval()
     torch.save({f"module.{key}": value for key, value in large.state_dict().items()}, mixed / "raft-small.pth")
-    done = checkpoint_conversion.convert(mixed, mixed / "whole.safetensors", created_with="test", dtype="fp16")
-    state = checkpoint.load(done.path).net.state_dict()
+    done = convert.convert(mixed, mixed / "whole.safetensors", created_with="test", dtype="fp16")
+    state = loader.load(done.path).net.state_dict()
     for key, value in large.state_dict().items():
         expected = value.half().float() if value.is_floating_point() else value
         assert torch.equal(state[f"raft.{key}"], expected), key

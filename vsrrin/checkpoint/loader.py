@@ -1,7 +1,7 @@
 """Checkpoints: from a file, a folder of published parts or a bundled name to a network ready to use, and back.
 
-The way in: files -> canonical state dicts (:mod:`vsrrin.checkpoint_files`), joined if there are several
-(:mod:`vsrrin.checkpoint_parts`) -> `nets.identify` -> build -> strict load. A side-car is a JSON file of the same stem
+The way in: files -> canonical state dicts (:mod:`vsrrin.checkpoint.files`), joined if there are several
+(:mod:`vsrrin.checkpoint.parts`) -> `nets.identify` -> build -> strict load. A side-car is a JSON file of the same stem
 beside the weights; bundled weights must have a complete one.
 """
 
@@ -18,7 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vsrrin.checkpoint_files import (
+from vsrrin.errors import ArgumentError, CheckpointError, UnknownNetError
+from vsrrin.nets import NETS, NetSpec, identify
+from vsrrin.nets.registry import by_name, compared, first_few
+from vsrrin.nets.spec import Part
+
+from .files import (
     SIDECAR_GIVEN,
     SIDECAR_WRITTEN,
     SUFFIXES,
@@ -30,11 +35,7 @@ from vsrrin.checkpoint_files import (
     versions,
     write_weights,
 )
-from vsrrin.checkpoint_parts import as_part, join
-from vsrrin.errors import ArgumentError, CheckpointError, UnknownNetError
-from vsrrin.nets import NETS, NetSpec, identify
-from vsrrin.nets.registry import by_name, compared, first_few
-from vsrrin.nets.spec import Part
+from .parts import as_part, join
 
 __all__ = [
     "SIDECAR_GIVEN",
@@ -52,7 +53,7 @@ __all__ = [
     "versions",
 ]
 
-_WEIGHTS = Path(__file__).parent / "weights"
+_WEIGHTS = Path(__file__).parents[1] / "weights"
 _OTHER_NAMES = {"best": "rrin_lite"}
 """Other names of bundled weights."""
 
@@ -126,7 +127,7 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def read_files(path: Path, *, bundled: bool = False, verify: bool = True) -> tuple[CheckpointFile, ...]:
-    """The file, or the files of the folder; see :func:`vsrrin.checkpoint_files.read_file`.
+    """The file, or the files of the folder; see :func:`vsrrin.checkpoint.files.read_file`.
 
     Raises:
         CheckpointError: There is none, or one cannot be read, is damaged, or disagrees with its side-car.

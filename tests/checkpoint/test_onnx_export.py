@@ -1,4 +1,4 @@
-"""vsrrin.export and `vsrrin models export`: files that other programs run with the same result."""
+"""vsrrin.checkpoint.onnx_export and `vsrrin models export`: files that other programs run with the same result."""
 
 import importlib.util
 import subprocess
@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from tests.nets.conftest import GAINS, SMALL, Pair, _keyed_state
-from vsrrin import checkpoint
 from vsrrin.backends.openvino_package import ov
-from vsrrin.checkpoint import Model
+from vsrrin.checkpoint import loader
+from vsrrin.checkpoint.loader import Model
+from vsrrin.checkpoint.onnx_export import Exported, export
 from vsrrin.errors import ArgumentError, BackendError, ConvertError
-from vsrrin.export import Exported, export
 from vsrrin.nets.registry import by_name
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CONVENTIONS = ("img0", "img1", "t", "flow")
 
 
@@ -99,7 +99,7 @@ def test_nothing_is_left_of_what_fails(tmp_path: Path, monkeypatch: pytest.Monke
     def damaged(*_: object, **__: object) -> tuple[float, float]:
         return 0.5, 1.0
 
-    monkeypatch.setattr("vsrrin.export._difference", damaged)
+    monkeypatch.setattr("vsrrin.checkpoint.onnx_export._difference", damaged)
     with pytest.raises(ConvertError, match=r"is not written: ONNX Runtime's frame differs from PyTorch's by 0\.5"):
         export(model("cain"), tmp_path / "net.onnx", size=(64, 64))
     assert not list(tmp_path.iterdir())
@@ -175,4 +175,4 @@ def test_the_command(tmp_path: Path) -> None:
     )
     assert lines[2].startswith("compared in ONNX Runtime: differs from PyTorch by ")
     facts = {fact.key: fact.value for fact in onnx.load(tmp_path / "net.onnx").metadata_props}
-    assert facts["weights_sha256"] == checkpoint.load("rrin_lite").metadata["sha256"]
+    assert facts["weights_sha256"] == loader.load("rrin_lite").metadata["sha256"]

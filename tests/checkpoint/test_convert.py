@@ -9,8 +9,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from vsrrin import checkpoint
-from vsrrin.checkpoint_conversion import Converted, convert
+from vsrrin.checkpoint import loader
+from vsrrin.checkpoint.convert import Converted, convert
 from vsrrin.errors import ArgumentError, CheckpointError, VsrrinError
 from vsrrin.nets import rrin
 
@@ -47,7 +47,7 @@ def test_what_is_written_is_canonical_and_described(net: rrin.RRIN, published: P
     assert all(torch.equal(stored[key], value) for key, value in net.state_dict().items())
     sidecar = json.loads(done.sidecar.read_text())
     origin = sidecar.pop("converted_from")
-    assert origin == {"name": "x.pth", "sha256": checkpoint.load(published).metadata["sha256"]}
+    assert origin == {"name": "x.pth", "sha256": loader.load(published).metadata["sha256"]}
     assert sidecar == {
         "architecture": "rrin",
         "arithmetic": "published",
@@ -65,7 +65,7 @@ def test_what_is_written_is_canonical_and_described(net: rrin.RRIN, published: P
 
 def test_what_was_known_of_the_weights_is_kept(net: rrin.RRIN, tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
-    checkpoint.save(net, rrin.SPEC, path, arithmetic="exact", sidecar={**SIDECAR, "note": "n"})
+    loader.save(net, rrin.SPEC, path, arithmetic="exact", sidecar={**SIDECAR, "note": "n"})
     sidecar = json.loads(to(path, facts={"metrics": "better"}).sidecar.read_text())
     kept = {key: sidecar[key] for key in ("training_data", "metrics", "licence", "source", "note", "arithmetic")}
     assert kept == {
@@ -94,7 +94,7 @@ def test_overwriting_needs_to_be_allowed(published: Path) -> None:
         to(published, arithmetic="fork")
     assert published.with_name("y.safetensors").read_bytes() == first
     assert to(published, arithmetic="fork", overwrite=True).arithmetic == "fork"
-    assert checkpoint.load(published.with_name("y.safetensors")).arithmetic == "fork"
+    assert loader.load(published.with_name("y.safetensors")).arithmetic == "fork"
     assert to(published, arithmetic="exact", overwrite=True).path.read_bytes() != first
 
 
@@ -102,7 +102,7 @@ def test_a_file_can_be_converted_onto_itself(published: Path) -> None:
     path = to(published).path
     assert to(path, path.name, dtype="fp16", overwrite=True).path == path
     assert json.loads(path.with_suffix(".json").read_text())["converted_from"]["name"] == "y.safetensors"
-    assert checkpoint.load(path).spec is rrin.SPEC
+    assert loader.load(path).spec is rrin.SPEC
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vsrrin.checkpoint import Model
 from vsrrin.errors import ArgumentError, BackendError, ConvertError
 from vsrrin.nets.spec import NetSpec
+
+from .loader import Model
 
 DEFAULT_OPSET = 18
 OPSETS = range(18, 24)

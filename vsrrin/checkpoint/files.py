@@ -2,7 +2,7 @@
 
 The way in: bytes, checked against the side-car's sha256 -> tensors -> canonical state dict (trainers' wrapping and old
 key names removed once, here). A side-car is a JSON file of the same stem beside the weights. Which network it is, is
-asked in :mod:`vsrrin.checkpoint`.
+asked in :mod:`vsrrin.checkpoint.loader`.
 """
 
 import hashlib

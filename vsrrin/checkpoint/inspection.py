@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vsrrin.checkpoint_files import CheckpointFile, read_sidecar
 from vsrrin.errors import CheckpointError
 from vsrrin.nets import NETS, NetSpec
 from vsrrin.nets.registry import compared, differences
 
-from . import checkpoint
+from . import loader
+from .files import CheckpointFile, read_sidecar
 
 _FACTORS_OF_THE_MIDDLE = (2, 4, 8)
 
@@ -59,7 +59,7 @@ class Inspection:
 
     path: Path
     files: tuple[CheckpointFile, ...]
-    found: checkpoint.Assembly | None
+    found: loader.Assembly | None
     """None if it is no known network."""
     problems: tuple[str, ...]
     """Why it does not load as it is; empty if it does."""
@@ -80,7 +80,7 @@ def networks() -> list[Entry]:
         CheckpointError: A side-car of bundled weights is damaged.
     """
     weights: dict[str, list[BundledWeights]] = {}
-    for name, path in checkpoint.bundled().items():
+    for name, path in loader.bundled().items():
         sidecar = read_sidecar(path, complete=True)
         weights.setdefault(sidecar["architecture"], []).append(_bundled(name, sidecar))
     return [_entry(spec, tuple(weights.get(spec.name, ()))) for spec in NETS]
@@ -88,20 +88,20 @@ def networks() -> list[Entry]:
 
 def locate(text: str) -> str | Path:
     """What an argument of the command line means: a bundled name, else the file or folder of that name."""
-    return Path(text) if text not in checkpoint.bundled() and os.path.exists(text) else text
+    return Path(text) if text not in loader.bundled() and os.path.exists(text) else text
 
 
 def inspect(model: str | os.PathLike[str]) -> Inspection:
     """Say what a checkpoint is.
 
     Args:
-        model: As for :func:`vsrrin.checkpoint.load`.
+        model: As for :func:`vsrrin.checkpoint.loader.load`.
 
     Raises:
         VsrrinError: There is no such checkpoint, or it cannot be read.
     """
-    path, is_bundled = checkpoint.locate(model)
-    files = checkpoint.read_files(path, bundled=is_bundled, verify=False)
+    path, is_bundled = loader.locate(model)
+    files = loader.read_files(path, bundled=is_bundled, verify=False)
     problems = [
         f"load: {file.path} is not the file that its side-car describes: sha256 is {file.sha256}, the side-car says "
         f"{file.sidecar['sha256']}."
@@ -110,8 +110,8 @@ def inspect(model: str | os.PathLike[str]) -> Inspection:
     ]
     found = None
     try:
-        found = checkpoint.assemble(path, files)
-        checkpoint.build(found)
+        found = loader.assemble(path, files)
+        loader.build(found)
     except CheckpointError as error:
         problems.append(str(error))
     if found is not None:
@@ -166,13 +166,13 @@ def _entry(spec: NetSpec, weights: tuple[BundledWeights, ...]) -> Entry:
     )
 
 
-def _sizes(found: checkpoint.Assembly) -> str:
+def _sizes(found: loader.Assembly) -> str:
     if not any(differences(found.spec, found.state)):
         return f"the usual ones of {found.spec.name}"
     return f"not the usual ones of {found.spec.name}: {compared(found.spec, found.state)}"
 
 
-def _reasons(found: checkpoint.Assembly) -> tuple[tuple[str, str], ...]:
+def _reasons(found: loader.Assembly) -> tuple[tuple[str, str], ...]:
     reasons = []
     for part, file in found.parts:
         watched = _Watched(file.state)

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from vsrrin import checkpoint
+from vsrrin.checkpoint import loader
 from vsrrin.errors import ArgumentError, CheckpointError, UnknownNetError, VsrrinError
 from vsrrin.nets import NETS, plain, rrin, rrin_lite
 
@@ -38,7 +38,7 @@ def state(net) -> dict[str, Tensor]:
 def saved(net, tmp_path) -> Path:
     """A file of ours with its side-car."""
     path = tmp_path / "mine.safetensors"
-    checkpoint.save(net, rrin.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
+    loader.save(net, rrin.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
     return path
 
 
@@ -50,7 +50,7 @@ def write(path: Path, content: object, **options: Any) -> Path:
 def refused(model: Any, *, kind: type[VsrrinError] = CheckpointError, **options: Any) -> str:
     """The text of the error that loading raises."""
     with pytest.raises(kind) as caught:
-        checkpoint.load(model, **options)
+        loader.load(model, **options)
     assert type(caught.value) is kind
     return str(caught.value)
 
@@ -59,10 +59,10 @@ def refused(model: Any, *, kind: type[VsrrinError] = CheckpointError, **options:
 
 
 def test_bundled_model_is_ready_to_use():
-    model = checkpoint.load("rrin_lite")
+    model = loader.load("rrin_lite")
     assert model.spec is rrin_lite.SPEC
     assert (model.arithmetic, model.name) == ("exact", "rrin_lite")
-    assert model.path == checkpoint.bundled()["rrin_lite"]
+    assert model.path == loader.bundled()["rrin_lite"]
     assert model.metadata["sha256"] == hashlib.sha256(model.path.read_bytes()).hexdigest()
     assert not model.net.training
     assert {p.dtype for p in model.net.parameters()} == {torch.float32}
@@ -70,7 +70,7 @@ def test_bundled_model_is_ready_to_use():
 
 
 def test_draft_is_ready_to_use():
-    model = checkpoint.load("draft")
+    model = loader.load("draft")
     assert model.spec is plain.SPEC
     assert (model.arithmetic, model.name, model.net.training) == ("exact", "draft", False)
 
@@ -99,7 +99,7 @@ WRAPPINGS = {
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
 def test_every_wrapping_gives_the_same_weights(state, tmp_path, wrapping):
-    model = checkpoint.load(write(tmp_path / "x.pth", WRAPPINGS[wrapping](state)))
+    model = loader.load(write(tmp_path / "x.pth", WRAPPINGS[wrapping](state)))
     assert model.spec is rrin.SPEC
     assert (model.name, model.arithmetic) == ("x.pth", "published")
     loaded = model.net.state_dict()
@@ -112,22 +112,22 @@ def test_every_wrapping_gives_the_same_weights(state, tmp_path, wrapping):
 def test_both_formats_of_torch(state, tmp_path, suffix, zipped):
     path = write(tmp_path / f"x.{suffix}", state, _use_new_zipfile_serialization=zipped)
     for model in (path, str(path), os.fspath(path)):
-        assert checkpoint.load(model).path == path
+        assert loader.load(model).path == path
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_float_types_become_float32(state, tmp_path, dtype):
     path = write(tmp_path / "x.pth", {key: value.to(dtype) for key, value in state.items()})
-    loaded = checkpoint.load(path).net.state_dict()
+    loaded = loader.load(path).net.state_dict()
     assert {value.dtype for value in loaded.values()} == {torch.float32}
     assert all(torch.equal(loaded[key], value.to(dtype).float()) for key, value in state.items())
 
 
 def test_a_file_is_what_it_holds_not_what_it_is_called(state, tmp_path):
-    assert checkpoint.load(write(tmp_path / "x.safetensors", state)).spec is rrin.SPEC
+    assert loader.load(write(tmp_path / "x.safetensors", state)).spec is rrin.SPEC
     path = tmp_path / "y.pth"
     path.write_bytes(safetensors.torch.save(state))
-    assert checkpoint.load(path).spec is rrin.SPEC
+    assert loader.load(path).spec is rrin.SPEC
 
 
 def test_relative_path_and_name_are_told_apart(saved, tmp_path, monkeypatch):
@@ -135,9 +135,9 @@ def test_relative_path_and_name_are_told_apart(saved, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     saved.rename(tmp_path / "rrin_lite")
     saved.with_suffix(".json").unlink()
-    assert checkpoint.load("rrin_lite").spec is rrin_lite.SPEC
-    assert checkpoint.load(f".{os.sep}rrin_lite").spec is rrin.SPEC
-    assert checkpoint.load(Path("rrin_lite")).spec is rrin.SPEC
+    assert loader.load("rrin_lite").spec is rrin_lite.SPEC
+    assert loader.load(f".{os.sep}rrin_lite").spec is rrin.SPEC
+    assert loader.load(Path("rrin_lite")).spec is rrin.SPEC
 
 
 # The arithmetic
@@ -145,21 +145,21 @@ def test_relative_path_and_name_are_told_apart(saved, tmp_path, monkeypatch):
 
 def test_arithmetic_of_a_file_that_does_not_say(state, tmp_path):
     path = write(tmp_path / "x.pth", state)
-    assert checkpoint.load(path).arithmetic == "published"
-    model = checkpoint.load(path, arithmetic="fork")
+    assert loader.load(path).arithmetic == "published"
+    model = loader.load(path, arithmetic="fork")
     assert model.arithmetic == "fork"
     assert model.net.warp == rrin.FORK
 
 
 def test_arithmetic_comes_from_argument_then_metadata_then_sidecar(saved, state, tmp_path):
-    assert checkpoint.load(saved).arithmetic == "exact"
-    assert checkpoint.load(saved, arithmetic="fork").arithmetic == "fork"
+    assert loader.load(saved).arithmetic == "exact"
+    assert loader.load(saved, arithmetic="fork").arithmetic == "fork"
     saved.with_suffix(".json").unlink()
-    assert checkpoint.load(saved).arithmetic == "exact"
+    assert loader.load(saved).arithmetic == "exact"
     path = write(tmp_path / "x.pth", state)
     path.with_suffix(".json").write_text('{"arithmetic": "fork"}')
-    assert checkpoint.load(path).arithmetic == "fork"
-    assert checkpoint.load(path, arithmetic="exact").arithmetic == "exact"
+    assert loader.load(path).arithmetic == "fork"
+    assert loader.load(path, arithmetic="exact").arithmetic == "exact"
 
 
 def test_unknown_arithmetic_is_refused(saved, state, tmp_path):
@@ -181,7 +181,7 @@ def test_disagreeing_arithmetics_are_refused(saved):
 
 def test_unknown_name_lists_and_suggests():
     text = refused("rrin_lit", kind=UnknownNetError)
-    names = ", ".join(checkpoint.bundled())
+    names = ", ".join(loader.bundled())
     assert f"no model is called 'rrin_lit'. Did you mean 'rrin_lite'? Bundled: {names}." in text
     assert "Did you mean" not in refused("zebra", kind=UnknownNetError)
 
@@ -206,7 +206,7 @@ def test_model_of_another_type(model):
 def test_missing_file_names_what_there_is(saved):
     text = refused(saved.with_name("mime.safetensors"))
     assert "there is no file" in text
-    assert f"In the same folder: mine.safetensors. Bundled names: {', '.join(checkpoint.bundled())}." in text
+    assert f"In the same folder: mine.safetensors. Bundled names: {', '.join(loader.bundled())}." in text
     text = refused(saved.parent / "no" / "folder.pth")
     assert "there is no file" in text and "In the same folder" not in text
 
