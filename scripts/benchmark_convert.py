@@ -20,9 +20,9 @@ import torch
 import vapoursynth as vs
 
 from scripts.benchmark_overhead import bare_runner
-from vsrrin.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 from vsrrin.checkpoint import loader
 from vsrrin.convert import Settings, convert
+from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 
 _DEFAULT_CLIP = Path(__file__).parents[1] / "media" / "bunny_stretch.mp4"
 

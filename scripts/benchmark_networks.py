@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scripts.benchmark_memory import own_peak
 from vsrrin.checkpoint.loader import Model
-from vsrrin.engine import Interpolator
+from vsrrin.engine.interpolator import Interpolator
 from vsrrin.nets import NETS, NetSpec
 from vsrrin.nets.registry import by_name
 

@@ -22,10 +22,10 @@ from torch import Tensor
 import vsrrin
 from scripts.benchmark_source import in_memory
 from vsrrin import frames
-from vsrrin.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 from vsrrin.checkpoint import loader
+from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
+from vsrrin.engine.options import automatic_scale
 from vsrrin.flow.dis import DisFlow, brightness, half_flow
-from vsrrin.options import automatic_scale
 
 _DEFAULT_CLIP = Path(__file__).parents[1] / "media" / "bunny_stretch.mp4"
 

@@ -136,7 +136,7 @@ def peer(name: str, backend: str, precision: str) -> Network:
     if backend != "openvino" or precision not in ("fp32", "bf16", "mixed"):
         raise UnavailableError(f"{name} has no variant {backend}, {precision}")
     try:
-        import vsrrin.backends.openvino_package  # noqa: F401
+        import vsrrin.engine.backends.openvino_package  # noqa: F401
     except ImportError:
         raise UnavailableError("OpenVINO is not installed; install it with: pip install openvino") from None
     net = peers.network(name, peers.PEERS[name], _CPU)
@@ -233,7 +233,7 @@ class Compiled(nn.Module):
         return torch.from_numpy(result[0])
 
     def _request(self, shapes: tuple[torch.Size, ...]) -> Any:
-        from vsrrin.backends.openvino_package import ov
+        from vsrrin.engine.backends.openvino_package import ov
 
         # Black frames do not move, so that no choice by the amount of motion is met with "yes".
         example = tuple(torch.zeros(shape) for shape in shapes)

@@ -34,8 +34,8 @@ from scripts.device_checks import NetworkChecks
 from scripts.device_pictures import BUNDLED, UNTRAINED
 from scripts.device_report import FAILED, Finding, Report
 from vsrrin import __version__
-from vsrrin.backends import graph_backend
-from vsrrin.backends.torch_backend import resolve_device
+from vsrrin.engine.backends import graph_backend
+from vsrrin.engine.backends.torch_backend import resolve_device
 from vsrrin.errors import VsrrinError
 
 _NETS = (*BUNDLED, *UNTRAINED)

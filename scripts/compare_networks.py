@@ -23,7 +23,7 @@ from torch import nn
 
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
-from vsrrin.engine import Interpolator
+from vsrrin.engine.interpolator import Interpolator
 from vsrrin.errors import VsrrinError
 from vsrrin.nets import NETS, NetSpec
 from vsrrin.nets.registry import by_name

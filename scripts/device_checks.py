@@ -25,9 +25,9 @@ from scripts.device_pictures import (
     straight,
 )
 from scripts.device_report import AbsentError, Report, first_of, messages
-from vsrrin import memory, models
-from vsrrin.backends.graph_backend import GraphBackend
-from vsrrin.backends.torch_backend import cpu_multiplies_bf16, resolve_device
+from vsrrin.engine import memory, pool
+from vsrrin.engine.backends.graph_backend import GraphBackend
+from vsrrin.engine.backends.torch_backend import cpu_multiplies_bf16, resolve_device
 from vsrrin.nets.registry import by_name
 
 _MIB = 2**20
@@ -174,7 +174,7 @@ class NetworkChecks:
         return good and not wrong, text
 
     def _recorded(self, said: list[str]) -> str:
-        kept = [shared.backend for shared in models._kept.values() if isinstance(shared.backend, GraphBackend)]
+        kept = [shared.backend for shared in pool._kept.values() if isinstance(shared.backend, GraphBackend)]
         counts = [sum((each is None) is absent for each in kept[-1]._recordings.values()) for absent in (False, True)]
         why = first_of(said, "without being recorded")
         return f"; {counts[0]} recordings" + (
@@ -290,7 +290,7 @@ class NetworkChecks:
         return left <= _LEFT_OVER, f"{left / _MIB:.1f} MiB still in use, {reserved / _MIB:.0f} MiB kept by PyTorch"
 
     def _forget(self) -> None:
-        models._kept.clear()
+        pool._kept.clear()
         gc.collect()
         if self._on_cuda:
             torch.cuda.synchronize(self._place)

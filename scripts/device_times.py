@@ -13,8 +13,8 @@ from torch import Tensor
 import vsrrin
 from scripts.device_pictures import clip_of, model_of
 from scripts.device_report import AbsentError, Report
-from vsrrin import models
-from vsrrin.backends import Backend
+from vsrrin.engine import pool
+from vsrrin.engine.backends import Backend
 from vsrrin.nets.spec import NetSpec
 
 NETWORKS = ("draft", "balanced", "rrin_lite", "rrin")
@@ -45,7 +45,7 @@ def time_network(
         what = f"{backend}, {size[0]}x{size[1]}"
         report.check(name, f"{what}: filter", partial(_filter, source, model, backend, device, seconds))
         report.check(name, f"{what}: network", partial(_network, model, backend, device, size, seconds))
-    models._kept.clear()
+    pool._kept.clear()
 
 
 def _filter(source: vs.VideoNode, model: str, backend: str, device: str, seconds: float) -> tuple[None, str]:
@@ -73,7 +73,7 @@ def _render(clip: vs.VideoNode) -> None:
 
 def _network(model: str, backend: str, device: str, size: tuple[int, int], seconds: float) -> tuple[None, str]:
     try:
-        shared = models.shared(model, device=device, backend=backend)
+        shared = pool.shared(model, device=device, backend=backend)
     except vsrrin.BackendError as error:
         raise _absent(error) from error
     run = _pair(shared.backend, shared.model.spec, size)

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from tests.conftest import texture
-from vsrrin.backends.torch_backend import TorchBackend
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
+from vsrrin.engine.backends.torch_backend import TorchBackend
 from vsrrin.nets import NETS
 
 MOTION = (6.0, -4.0)

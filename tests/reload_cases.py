@@ -10,8 +10,8 @@ import vapoursynth as vs
 from vsengine.policy import ManagedEnvironment
 
 import vsrrin
-from vsrrin import models
-from vsrrin.engine import Interpolator
+from vsrrin.engine import pool
+from vsrrin.engine.interpolator import Interpolator
 
 SEEN: list[bytes] = []
 """The new frame of every stage, to compare."""
@@ -77,9 +77,9 @@ def test_filter_works_in_this_core() -> None:
 def test_network_is_kept_and_holds_nothing_of_the_core() -> None:
     output = script()
     luma(output, 1)
-    (kept,) = models._kept.values()
-    assert kept is models.shared("rrin_lite")
-    assert vapoursynth_types(models._kept) == set()
+    (kept,) = pool._kept.values()
+    assert kept is pool.shared("rrin_lite")
+    assert vapoursynth_types(pool._kept) == set()
 
 
 @pytest.mark.vpy("initial-core")
@@ -132,7 +132,7 @@ def test_two_scripts_at_once_and_many_reloads(vpy_env_factory: Callable[[], Mana
             pictures.add(luma(script(), 4))
         again.dispose()
     assert len(pictures) == 1
-    assert len(models._kept) == 1
+    assert len(pool._kept) == 1
     assert alive()["VideoNode"] == 0
 
 

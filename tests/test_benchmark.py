@@ -19,7 +19,7 @@ from scripts.benchmark_report import conclusions, report
 from scripts.benchmark_results import Cell, Quality, Results
 from scripts.benchmark_source import load_clip, size_of, write_source
 from tests.conftest import BUNNY, psnr
-from vsrrin.backends import torch_backend
+from vsrrin.engine.backends import torch_backend
 
 MEGABYTES_50 = 50 * 10**6
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from scripts import check_device, device_pictures
 from scripts.device_report import ABSENT, FAILED, NOTE, PASSED
 from tests.fake_programs import write_program
-from vsrrin.backends.graph_backend import GraphBackend
+from vsrrin.engine.backends.graph_backend import GraphBackend
 
 ROOT = Path(__file__).parents[1]
 SMALLEST = ["--device", "cpu", "--nets", "draft", "--size", "128x96", "--frames", "2"]

@@ -15,9 +15,9 @@ import torch
 
 import vsrrin
 from vsrrin import doctor, selftest
-from vsrrin.backends import openvino_backend
 from vsrrin.checkpoint import loader
 from vsrrin.doctor import Check
+from vsrrin.engine.backends import openvino_backend
 from vsrrin.errors import VsrrinError
 from vsrrin.media import library
 

@@ -14,7 +14,7 @@ import vapoursynth as vs
 
 import vsrrin
 from tests.conftest import planes, psnr, same_picture
-from vsrrin.engine import Interpolator
+from vsrrin.engine.interpolator import Interpolator
 
 FORMATS = [vs.YUV420P8, vs.YUV422P10, vs.YUV444P16, vs.GRAY8, vs.GRAY16, vs.RGB24, vs.RGB48, vs.RGBS, vs.RGBH]
 FORMATS += [vs.GRAYS, vs.YUV444PS, vs.YUV420PH, vs.YUV411P8, vs.YUV410P8]

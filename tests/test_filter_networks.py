@@ -16,8 +16,8 @@ import vsrrin
 from tests.conftest import planes, same_picture
 from tests.nets.conftest import GAINS, SMALL, _keyed_state
 from tests.test_clips import with_durations
-from vsrrin.backends.torch_backend import TorchBackend
 from vsrrin.checkpoint import loader
+from vsrrin.engine.backends.torch_backend import TorchBackend
 from vsrrin.nets import NETS, NetSpec
 
 SIDECAR = dict.fromkeys(loader.SIDECAR_GIVEN, "a test")

@@ -11,7 +11,7 @@ import pytest
 import vapoursynth as vs
 
 import vsrrin
-from vsrrin import memory
+from vsrrin.engine import memory
 from vsrrin.image_convert import Images, outline_folder
 from vsrrin.preparation import Settings, prepare
 from vsrrin.sources import ClipSource

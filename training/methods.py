@@ -22,9 +22,9 @@ import vsrrin
 from training.clips import to_clip, to_picture
 from training.errors import TrainingError
 from training.triplets import Picture, dis_flow, grey
-from vsrrin.backends.torch_backend import resolve_device
 from vsrrin.checkpoint.loader import Model
-from vsrrin.engine import Interpolator
+from vsrrin.engine.backends.torch_backend import resolve_device
+from vsrrin.engine.interpolator import Interpolator
 
 from . import peers
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from training.errors import TrainingError
-from vsrrin.backends.torch_backend import resolve_device
+from vsrrin.engine.backends.torch_backend import resolve_device
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

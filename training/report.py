@@ -16,9 +16,9 @@ from training.recipe import Recipe
 from training.start import Start
 from training.state import RunFolder
 from training.validation import COLUMNS, Validation
-from vsrrin.backends.torch_backend import TorchBackend, resolve_precision
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
+from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_precision
 from vsrrin.maps import maps_of
 
 PARTS = ("data", "forward", "backward", "optimiser")

@@ -10,8 +10,8 @@ import torch
 from training.batch import Batch
 from training.errors import RecipeError
 from training.recipe import Recipe
-from vsrrin.backends.torch_backend import TorchBackend, resolve_precision
 from vsrrin.checkpoint import loader
+from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_precision
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from training.errors import DatasetError
 from training.metrics import psnr
 from training.triplets import BUCKETS, Picture, Triplet, triplets
-from vsrrin.backends.torch_backend import TorchBackend, resolve_precision
+from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_precision
+from vsrrin.engine.options import automatic_scale, check_preset
+from vsrrin.engine.padding import Padder
 from vsrrin.flow.dis import DisFlow, brightness, half_flow
 from vsrrin.flow.own_flow_scale import best_explaining, shrunk_flow, unlike
 from vsrrin.nets.spec import NetSpec
-from vsrrin.options import automatic_scale, check_preset
-from vsrrin.padding import Padder
 
 
 @dataclass(frozen=True, eq=False)

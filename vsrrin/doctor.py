@@ -121,7 +121,7 @@ def cpu() -> Iterator[Check]:
     """The processor."""
     import torch
 
-    from vsrrin.backends.torch_backend import cpu_multiplies_bf16
+    from vsrrin.engine.backends.torch_backend import cpu_multiplies_bf16
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     bf16 = "multiplies bf16" if cpu_multiplies_bf16() else "no bf16, so fp32 is used"
@@ -130,7 +130,7 @@ def cpu() -> Iterator[Check]:
 
 def openvino() -> Iterator[Check]:
     """OpenVINO, which makes most networks faster on CPUs."""
-    from vsrrin.backends import openvino_backend
+    from vsrrin.engine.backends import openvino_backend
 
     if not openvino_backend.installed():
         advice = "pip install 'vsrrin[openvino]' makes networks with many convolutions faster on the CPU"

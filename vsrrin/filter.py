@@ -19,12 +19,12 @@ import vapoursynth as vs
 
 from vsrrin.clips import check_clip, frame_rate, make_timing, say
 from vsrrin.cuts import SceneMode, cut_clip, is_cut
-from vsrrin.engine import CACHE_BYTES, FINEST_BISECTION, Interpolator
+from vsrrin.engine.interpolator import CACHE_BYTES, FINEST_BISECTION, Interpolator
+from vsrrin.engine.pairs import Picture
+from vsrrin.engine.pool import Devices, shared_by
 from vsrrin.errors import ArgumentError, VsrrinError
 from vsrrin.frames import Colour
-from vsrrin.models import Devices, shared_by
 from vsrrin.nets.spec import NetSpec
-from vsrrin.pairs import Picture
 from vsrrin.timing import ConstantTiming, FrameTime, Timing
 
 from . import frames, props, scene

@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from vsrrin.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 from vsrrin.checkpoint.loader import Model
-from vsrrin.engine import Interpolator
+from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
+from vsrrin.engine.interpolator import Interpolator
+from vsrrin.engine.pairs import Pair
 from vsrrin.nets import rrin_lite, rrin_lite_quick
 from vsrrin.nets.parts.candidates import frame_weights
 from vsrrin.nets.parts.warp import backward_warp, double
-from vsrrin.pairs import Pair
 
 type Map = NDArray[np.float32]
 

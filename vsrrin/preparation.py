@@ -16,14 +16,14 @@ import vsrrin
 from vsrrin.checkpoint.loader import locate
 from vsrrin.clips import check_clip, frame_rate
 from vsrrin.cuts import SceneMode
-from vsrrin.engine import Interpolator
+from vsrrin.engine.interpolator import Interpolator
+from vsrrin.engine.pool import Devices, Shared, shared_by
 from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
 from vsrrin.frames import Colour
 from vsrrin.media.encode import ColourTags, Hdr, VideoTimes
 from vsrrin.media.encoders import EncoderSettings, choose_encoder
 from vsrrin.media.pixels import Pixels
 from vsrrin.media.streams import AudioMode, StreamPlan, container_for, plan_streams
-from vsrrin.models import Devices, Shared, shared_by
 from vsrrin.retiming import Speed
 from vsrrin.sources import ClipSource, Moment, Source, open_clip, open_file
 

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from tests.nets.conftest import GAINS, SMALL, Pair, _keyed_state
-from vsrrin.backends.openvino_package import ov
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
 from vsrrin.checkpoint.onnx_export import Exported, export
+from vsrrin.engine.backends.openvino_package import ov
 from vsrrin.errors import ArgumentError, BackendError, ConvertError
 from vsrrin.nets.registry import by_name
 

@@ -9,7 +9,7 @@ from tests.conftest import BUNNY, psnr, texture
 from tests.engines import recorder, untrained
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
-from vsrrin.engine import Interpolator
+from vsrrin.engine.interpolator import Interpolator
 from vsrrin.flow.own_flow_scale import best_explaining, shrunk_flow, smaller_scales, unlike
 
 HEIGHT, WIDTH = 384, 640

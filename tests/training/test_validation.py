@@ -14,7 +14,7 @@ from training.metrics import psnr
 from training.triplets import triplets
 from training.validation import Validation
 from vsrrin.checkpoint import loader
-from vsrrin.engine import Interpolator
+from vsrrin.engine.interpolator import Interpolator
 from vsrrin.nets import cain
 
 CPU = torch.device("cpu")

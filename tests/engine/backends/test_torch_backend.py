@@ -1,4 +1,4 @@
-"""vsrrin.backends.torch_backend: devices and precision; test_contract.py has the pictures."""
+"""vsrrin.engine.backends.torch_backend: devices and precision; test_contract.py has the pictures."""
 
 import gc
 import weakref
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from tests.conftest import texture
 from tests.engines import DEVICES
-from vsrrin.backends import torch_backend
-from vsrrin.backends.torch_backend import TorchBackend, cpu_multiplies_bf16, resolve_device, resolve_precision
+from vsrrin.engine.backends import torch_backend
+from vsrrin.engine.backends.torch_backend import TorchBackend, cpu_multiplies_bf16, resolve_device, resolve_precision
 from vsrrin.errors import ArgumentError, BackendError
 from vsrrin.nets import NetSpec, rrin, rrin_lite
 

@@ -1,13 +1,13 @@
-"""vsrrin.planning"""
+"""vsrrin.engine.plan"""
 
 from dataclasses import replace
 
 import pytest
 import torch
 
-from vsrrin import memory
+from vsrrin.engine import memory
+from vsrrin.engine.plan import DEFAULT_OVERLAP, Planner
 from vsrrin.errors import ArgumentError, BackendError
-from vsrrin.planning import DEFAULT_OVERLAP, Planner
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ every frame size.
 import torch
 from torch import nn
 
-from vsrrin import memory
+from vsrrin.engine import memory
 from vsrrin.errors import BackendError
 from vsrrin.nets.parts.convolution_stacks import stacks_of
 from vsrrin.nets.spec import NetSpec
@@ -26,8 +26,8 @@ class CompiledBackend(TorchBackend):
     Args:
         net: The net; copied, so that the caller's stays as it is.
         spec: Its description.
-        device: A device from :func:`vsrrin.backends.torch_backend.resolve_device`.
-        dtype: Type of the convolutions, from :func:`vsrrin.backends.torch_backend.resolve_precision`.
+        device: A device from :func:`vsrrin.engine.backends.torch_backend.resolve_device`.
+        dtype: Type of the convolutions, from :func:`vsrrin.engine.backends.torch_backend.resolve_precision`.
 
     Raises:
         BackendError: PyTorch cannot compile here; without a C++ compiler it cannot for the CPU.

@@ -1,4 +1,4 @@
-"""vsrrin.backends.graph_backend: recordings, of a device that records nothing but how often it is asked, and of those
+"""backends.graph_backend: recordings, of a device that records nothing but how often it is asked, and of those
 that are here."""
 
 from collections.abc import Callable
@@ -11,15 +11,15 @@ from torch import Tensor
 
 from tests.conftest import texture
 from tests.engines import DEVICES, MOTION, untrained
-from vsrrin.backends import graph_backend
-from vsrrin.backends.choice import make_backend
-from vsrrin.backends.graph_backend import GraphBackend, Work
-from vsrrin.backends.torch_backend import TorchBackend
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
-from vsrrin.engine import Interpolator
+from vsrrin.engine.backends import graph_backend
+from vsrrin.engine.backends.choice import make_backend
+from vsrrin.engine.backends.graph_backend import GraphBackend, Work
+from vsrrin.engine.backends.torch_backend import TorchBackend
+from vsrrin.engine.interpolator import Interpolator
+from vsrrin.engine.transfer import Transfer, mover_of
 from vsrrin.errors import BackendError
-from vsrrin.transfer import Transfer, mover_of
 
 CPU = torch.device("cpu")
 

@@ -15,22 +15,22 @@ from threading import Lock
 import torch
 from torch import Tensor
 
-from vsrrin.backends import Backend
-from vsrrin.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
-from vsrrin.buffers import FramePool
-from vsrrin.cache import BoundedCache
 from vsrrin.checkpoint.loader import Model
+from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 from vsrrin.errors import ArgumentError, FrameSizeError
 from vsrrin.flow.dis import DisFlow, Preset, brightness, half_flow
 from vsrrin.flow.own_flow_scale import best_explaining, shrunk_flow, unlike
-from vsrrin.options import check_batch, check_overlap, check_preset, check_scale, check_tile
-from vsrrin.pairs import Pair, Picture
-from vsrrin.planning import Plan, Planner
-from vsrrin.ranges import finite_range, usual_gain
-from vsrrin.tiling import Tile
-from vsrrin.transfer import Mark, Mover, Transfer, mover_of
 
 from . import memory
+from .backends import Backend
+from .cache import BoundedCache
+from .frame_pool import FramePool
+from .options import check_batch, check_overlap, check_preset, check_scale, check_tile
+from .pairs import Pair, Picture
+from .plan import Plan, Planner
+from .tiles import Tile
+from .transfer import Mark, Mover, Transfer, mover_of
+from .value_range import finite_range, usual_gain
 
 CACHE_BYTES = 2**30
 """Bytes of prepared pairs that an engine keeps."""

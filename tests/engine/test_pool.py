@@ -1,4 +1,4 @@
-"""vsrrin.models: each network is loaded once."""
+"""vsrrin.engine.pool: each network is loaded once."""
 
 import os
 import threading
@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from vsrrin import models
 from vsrrin.checkpoint import loader
+from vsrrin.engine import pool as models
 from vsrrin.errors import ArgumentError, BackendError, CheckpointError, UnknownNetError, VsrrinError
 from vsrrin.nets import rrin
 from vsrrin.nets.bmbc import BMBC

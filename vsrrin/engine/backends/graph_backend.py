@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from vsrrin import memory
+from vsrrin.engine import memory
 from vsrrin.errors import BackendError
 from vsrrin.nets.spec import NetSpec
 
@@ -57,8 +57,8 @@ class GraphBackend(TorchBackend):
     Args:
         net: The net; copied, so that the caller's stays as it is.
         spec: Its description.
-        device: A device from :func:`vsrrin.backends.torch_backend.resolve_device`.
-        dtype: Type of the convolutions, from :func:`vsrrin.backends.torch_backend.resolve_precision`.
+        device: A device from :func:`vsrrin.engine.backends.torch_backend.resolve_device`.
+        dtype: Type of the convolutions, from :func:`vsrrin.engine.backends.torch_backend.resolve_precision`.
         recorder: Replaces the device's own way to record.
 
     Raises:
@@ -86,21 +86,21 @@ class GraphBackend(TorchBackend):
         self._recordings: OrderedDict[tuple[object, ...], _Recording | None] = OrderedDict()
 
     def estimate(self, img0: Tensor, img1: Tensor, flow: Tensor | None) -> Tensor:
-        """See :class:`vsrrin.backends.Backend`."""
+        """See :class:`vsrrin.engine.backends.Backend`."""
         if flow is None:
             return self._run("estimate", lambda *x: TorchBackend.estimate(self, x[0], x[1], None), img0, img1)
         return self._run("estimate", lambda *x: TorchBackend.estimate(self, *x), img0, img1, flow)
 
     def share(self, img0: Tensor, img1: Tensor, estimate: Tensor) -> Tensor:
-        """See :class:`vsrrin.backends.Backend`."""
+        """See :class:`vsrrin.engine.backends.Backend`."""
         return self._run("share", lambda *x: TorchBackend.share(self, *x), img0, img1, estimate)
 
     def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
-        """See :class:`vsrrin.backends.Backend`."""
+        """See :class:`vsrrin.engine.backends.Backend`."""
         return self._run("synthesize", lambda *x: TorchBackend.synthesize(self, *x), img0, img1, estimate, t)
 
     def close(self) -> None:
-        """See :class:`vsrrin.backends.Backend`."""
+        """See :class:`vsrrin.engine.backends.Backend`."""
         self._recordings.clear()
         super().close()
 

@@ -38,23 +38,23 @@ class TorchBackend:
         self.bytes_per_pixel = spec.bytes_per_pixel if dtype == torch.float32 else int(spec.bytes_per_pixel * 0.75)
 
     def estimate(self, img0: Tensor, img1: Tensor, flow: Tensor | None) -> Tensor:
-        """See :class:`vsrrin.backends.Backend`."""
+        """See :class:`vsrrin.engine.backends.Backend`."""
         arguments = (img0, img1, flow) if self._external_flow else (img0, img1)
         with torch.inference_mode():
             return cast(Tensor, self._net.estimate(*arguments))
 
     def share(self, img0: Tensor, img1: Tensor, estimate: Tensor) -> Tensor:
-        """See :class:`vsrrin.backends.Backend`."""
+        """See :class:`vsrrin.engine.backends.Backend`."""
         with torch.inference_mode():
             return cast(Tensor, self._net.share(img0, img1, estimate))
 
     def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
-        """See :class:`vsrrin.backends.Backend`."""
+        """See :class:`vsrrin.engine.backends.Backend`."""
         with torch.inference_mode():
             return cast(Tensor, self._net.synthesize(img0, img1, estimate, t))
 
     def close(self) -> None:
-        """See :class:`vsrrin.backends.Backend`."""
+        """See :class:`vsrrin.engine.backends.Backend`."""
         self._net = None
 
 

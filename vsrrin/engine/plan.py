@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import torch
 
 from vsrrin.errors import BackendError
-from vsrrin.options import automatic_scale
-from vsrrin.padding import Padder
-from vsrrin.tiling import TileGrid
 
 from . import memory
+from .options import automatic_scale
+from .padding import Padder
+from .tiles import TileGrid
 
 DEFAULT_OVERLAP = 128
 """Pixels that tiles share. Three eighths are context on each side, enough for motion of 96 px at t = 1/2."""

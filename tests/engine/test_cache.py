@@ -1,4 +1,4 @@
-"""vsrrin.cache"""
+"""vsrrin.engine.cache"""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from threading import Barrier, Event
 
 import pytest
 
-from vsrrin.cache import BoundedCache
+from vsrrin.engine.cache import BoundedCache
 
 
 def make_cache(limit: int) -> BoundedCache[bytes]:

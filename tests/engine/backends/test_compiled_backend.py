@@ -1,4 +1,4 @@
-"""vsrrin.backends.compiled_backend"""
+"""vsrrin.engine.backends.compiled_backend"""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ from torch import nn
 
 from tests.conftest import psnr, texture
 from tests.engines import MOTION
-from vsrrin.backends import compiled_backend
-from vsrrin.backends.choice import make_backend
-from vsrrin.backends.compiled_backend import CompiledBackend
-from vsrrin.backends.torch_backend import TorchBackend
 from vsrrin.checkpoint.loader import Model
-from vsrrin.engine import Interpolator
+from vsrrin.engine.backends import compiled_backend
+from vsrrin.engine.backends.choice import make_backend
+from vsrrin.engine.backends.compiled_backend import CompiledBackend
+from vsrrin.engine.backends.torch_backend import TorchBackend
+from vsrrin.engine.interpolator import Interpolator
 from vsrrin.errors import BackendError
 from vsrrin.nets import rrin_lite, rrin_lite_quick
 from vsrrin.nets.spec import NetSpec

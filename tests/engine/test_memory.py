@@ -1,10 +1,10 @@
-"""vsrrin.memory"""
+"""vsrrin.engine.memory"""
 
 import psutil
 import pytest
 import torch
 
-from vsrrin import memory
+from vsrrin.engine import memory
 
 
 def test_the_cpu_budget_is_half_of_what_is_free_and_two_and_a_half_gib_at_most() -> None:

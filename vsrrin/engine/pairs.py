@@ -6,8 +6,9 @@ from itertools import count
 from torch import Tensor
 
 from vsrrin.flow.dis import Brightness
-from vsrrin.planning import Plan
-from vsrrin.transfer import DONE, Mark
+
+from .plan import Plan
+from .transfer import DONE, Mark
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
-"""vsrrin.tiling"""
+"""vsrrin.engine.tiles"""
 
 from itertools import pairwise
 
 import pytest
 import torch
 
+from vsrrin.engine.tiles import TileGrid
 from vsrrin.errors import ArgumentError
-from vsrrin.tiling import TileGrid
 
 # A size that needs four tiles, wide frames, tall frames, sizes that fit and sizes that do not.
 GRIDS = [

@@ -1,11 +1,11 @@
-"""vsrrin.options"""
+"""vsrrin.engine.options"""
 
 from fractions import Fraction
 
 import pytest
 
+from vsrrin.engine.options import automatic_scale, check_batch, check_overlap, check_preset, check_scale, check_tile
 from vsrrin.errors import ArgumentError
-from vsrrin.options import automatic_scale, check_batch, check_overlap, check_preset, check_scale, check_tile
 
 
 @pytest.mark.parametrize("value", [0.2, 1.1, 0, -1, "half", True, float("nan")])

@@ -1,4 +1,4 @@
-"""vsrrin.buffers"""
+"""vsrrin.engine.frame_pool"""
 
 import random
 import threading
@@ -6,7 +6,7 @@ import threading
 import pytest
 import torch
 
-from vsrrin.buffers import FramePool
+from vsrrin.engine.frame_pool import FramePool
 
 SHAPE = (1, 3, 360, 640)
 BYTES = 4 * 3 * 360 * 640

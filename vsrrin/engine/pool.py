@@ -8,12 +8,13 @@ from threading import Lock
 
 import torch
 
-from vsrrin.backends import Backend
-from vsrrin.backends.choice import make_backend, resolve_backend
-from vsrrin.backends.torch_backend import resolve_device, resolve_precision
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
+from vsrrin.engine.backends.choice import make_backend, resolve_backend
+from vsrrin.engine.backends.torch_backend import resolve_device, resolve_precision
 from vsrrin.errors import ArgumentError
+
+from .backends import Backend
 
 _LIMIT = 4
 """Networks kept on each device; the least recently used goes first."""
@@ -69,10 +70,10 @@ def shared(
 
     Args:
         model: Bundled name or path of a file or folder, see :func:`vsrrin.checkpoint.loader.load`.
-        device: See :func:`vsrrin.backends.torch_backend.resolve_device`.
-        precision: See :func:`vsrrin.backends.torch_backend.resolve_precision`.
+        device: See :func:`vsrrin.engine.backends.torch_backend.resolve_device`.
+        precision: See :func:`vsrrin.engine.backends.torch_backend.resolve_precision`.
         arithmetic: See :func:`vsrrin.checkpoint.loader.load`.
-        backend: See :func:`vsrrin.backends.choice.make_backend`.
+        backend: See :func:`vsrrin.engine.backends.choice.make_backend`.
 
     Raises:
         VsrrinError: What the named functions raise.

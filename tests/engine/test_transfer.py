@@ -1,4 +1,4 @@
-"""vsrrin.transfer, and the engine on a device whose copies take their time."""
+"""vsrrin.engine.transfer, and the engine on a device whose copies take their time."""
 
 import math
 import weakref
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from tests.conftest import texture
 from tests.engines import DEVICES, MOTION, untrained
-from vsrrin.buffers import FramePool
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
-from vsrrin.engine import Interpolator
-from vsrrin.transfer import DONE, Direct, Empty, Mark, Transfer, mover_of
+from vsrrin.engine.frame_pool import FramePool
+from vsrrin.engine.interpolator import Interpolator
+from vsrrin.engine.transfer import DONE, Direct, Empty, Mark, Transfer, mover_of
 
 CPU = torch.device("cpu")
 

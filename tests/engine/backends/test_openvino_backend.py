@@ -1,4 +1,4 @@
-"""vsrrin.backends.openvino_backend, openvino_graph and choice; what all backends share is in test_contract.py."""
+"""backends.openvino_backend, openvino_graph and choice; what all backends share is in test_contract.py."""
 
 import gc
 import os
@@ -13,22 +13,22 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the name the field uses)
 from torch import Tensor, nn
 
-from tests.backends.test_torch_backend import inputs, make_net
 from tests.conftest import texture
-from vsrrin import models
-from vsrrin.backends import choice, openvino_backend
-from vsrrin.backends.choice import make_backend, resolve_backend
-from vsrrin.backends.openvino_backend import OpenVinoBackend
-from vsrrin.backends.openvino_graph import stack_graph
-from vsrrin.backends.openvino_package import ov
-from vsrrin.backends.torch_backend import TorchBackend
+from tests.engine.backends.test_torch_backend import inputs, make_net
 from vsrrin.checkpoint import loader
+from vsrrin.engine import pool
+from vsrrin.engine.backends import choice, openvino_backend
+from vsrrin.engine.backends.choice import make_backend, resolve_backend
+from vsrrin.engine.backends.openvino_backend import OpenVinoBackend
+from vsrrin.engine.backends.openvino_graph import stack_graph
+from vsrrin.engine.backends.openvino_package import ov
+from vsrrin.engine.backends.torch_backend import TorchBackend
 from vsrrin.errors import ArgumentError, BackendError
 from vsrrin.nets import NETS, rrin, rrin_lite
 from vsrrin.nets.parts.convolution_stacks import Stack, mark_stack, stacks_of
 from vsrrin.nets.parts.unet import UNet, keep_fp32, output_layer
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CPU = torch.device("cpu")
 
 
@@ -275,8 +275,8 @@ def test_automatic_choice_survives_an_installation_that_is_broken(monkeypatch: p
 
 
 def test_networks_of_both_backends_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "_kept", type(models._kept)())
-    found = [models.shared("rrin_lite", device="cpu", backend=name) for name in ("torch", "openvino", "torch")]
+    monkeypatch.setattr(pool, "_kept", type(pool._kept)())
+    found = [pool.shared("rrin_lite", device="cpu", backend=name) for name in ("torch", "openvino", "torch")]
     assert found[0] is found[2]
     assert [shared.backend.name.partition(" ")[0] for shared in found[:2]] == ["torch", "openvino"]
 

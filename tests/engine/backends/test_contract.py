@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from tests.nets.conftest import GAINS, SMALL, Pair, _keyed_state
-from vsrrin.backends import Backend
-from vsrrin.backends.openvino_backend import OpenVinoBackend
-from vsrrin.backends.torch_backend import TorchBackend, cpu_multiplies_bf16
+from vsrrin.engine.backends import Backend
+from vsrrin.engine.backends.openvino_backend import OpenVinoBackend
+from vsrrin.engine.backends.torch_backend import TorchBackend, cpu_multiplies_bf16
 from vsrrin.nets import NETS, NetSpec
 
 CPU = torch.device("cpu")

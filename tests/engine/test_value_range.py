@@ -1,4 +1,4 @@
-"""vsrrin.ranges, as the engine uses it: frames of any range, and samples that are no numbers."""
+"""vsrrin.engine.value_range, as the engine uses it: frames of any range, and samples that are no numbers."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.conftest import psnr, texture
 from tests.engines import MOTION, inner, middle, recorder, untrained
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
-from vsrrin.engine import Interpolator
+from vsrrin.engine.interpolator import Interpolator
 from vsrrin.nets.registry import by_name
 
 

@@ -1,9 +1,9 @@
-"""vsrrin.padding"""
+"""vsrrin.engine.padding"""
 
 import pytest
 import torch
 
-from vsrrin.padding import Padder
+from vsrrin.engine.padding import Padder
 
 
 def test_pads_right_and_bottom_by_edge_replication_and_crops_back() -> None:

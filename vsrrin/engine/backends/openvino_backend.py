@@ -47,7 +47,7 @@ class OpenVinoBackend(TorchBackend):
         net: The net; copied, so that the caller's stays as it is.
         spec: Its description.
         device: The CPU.
-        dtype: Type of the convolutions, from :func:`vsrrin.backends.torch_backend.resolve_precision`.
+        dtype: Type of the convolutions, from :func:`vsrrin.engine.backends.torch_backend.resolve_precision`.
 
     Raises:
         ArgumentError: Another device, or a type that OpenVINO does not compute with on this CPU.

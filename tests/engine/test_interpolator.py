@@ -1,4 +1,4 @@
-"""vsrrin.engine"""
+"""vsrrin.engine.interpolator"""
 
 import random
 from collections.abc import Callable, Sequence
@@ -11,10 +11,10 @@ from torch import Tensor
 
 from tests.conftest import psnr, texture
 from tests.engines import MOTION, inner, middle, recorder, untrained
-from vsrrin import memory
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
-from vsrrin.engine import Interpolator
+from vsrrin.engine import memory
+from vsrrin.engine.interpolator import Interpolator
 from vsrrin.errors import ArgumentError, BackendError, FrameSizeError
 
 
