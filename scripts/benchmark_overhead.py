@@ -21,8 +21,8 @@ from torch import Tensor
 
 import vsrrin
 from scripts.benchmark_source import in_memory
-from vsrrin import frames
 from vsrrin.checkpoint import loader
+from vsrrin.clip import frames
 from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 from vsrrin.engine.options import automatic_scale
 from vsrrin.flow.dis import DisFlow, brightness, half_flow

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vsrrin import scene
+from vsrrin.clip import scene_score
 
 Frame = npt.NDArray[np.uint8]
 Shot = list[Frame]
@@ -281,14 +281,14 @@ CONDITIONS: tuple[Condition, ...] = (
 # --- detectors and figures ---------------------------------------------------------------------------------------
 
 
-def window(thumbs: Sequence[scene.Thumbnail], k: int) -> list[scene.Thumbnail | None]:
-    numbers = range(k - scene.RADIUS, k + scene.RADIUS + 2)
+def window(thumbs: Sequence[scene_score.Thumbnail], k: int) -> list[scene_score.Thumbnail | None]:
+    numbers = range(k - scene_score.RADIUS, k + scene_score.RADIUS + 2)
     return [thumbs[i] if 0 <= i < len(thumbs) else None for i in numbers]
 
 
 def scores(frames: Shot) -> list[float]:
-    thumbs = [scene.thumbnail(frame) for frame in frames]
-    return [scene.cut_score(window(thumbs, k)) for k in range(len(frames) - 1)]
+    thumbs = [scene_score.thumbnail(frame) for frame in frames]
+    return [scene_score.cut_score(window(thumbs, k)) for k in range(len(frames) - 1)]
 
 
 def luma_differences(frames: Shot) -> list[float]:
@@ -374,7 +374,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of shots (*.mp4, *.mkv, *.webm)")
     parser.add_argument("--photos", type=Path, help="folder of *.jpg for synthetic pans")
-    parser.add_argument("--threshold", type=float, default=scene.THRESHOLD)
+    parser.add_argument("--threshold", type=float, default=scene_score.THRESHOLD)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "vsrrin-scenes")
     parser.add_argument("--dump", type=Path, help="folder for pictures of the worst errors")

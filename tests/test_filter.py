@@ -328,8 +328,8 @@ def test_marks_on_a_few_frames_only_are_kept(small_bunny: vs.VideoNode) -> None:
 
 
 def test_pairs_are_only_kept_where_they_are_used_again(small_bunny: vs.VideoNode) -> None:
+    from vsrrin.clip.timing import ConstantTiming
     from vsrrin.filter import _reuses_pairs
-    from vsrrin.timing import ConstantTiming
 
     reused = [_reuses_pairs(ConstantTiming(9, Fraction(f), Fraction(25))) for f in ("2", "3", "5/2", "3/2", "4")]
     assert reused == [False, True, True, False, True]

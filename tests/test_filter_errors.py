@@ -11,8 +11,8 @@ import torch
 import vapoursynth as vs
 
 import vsrrin
-from tests.test_clips import with_durations
-from vsrrin import clips
+from tests.clip.test_clip_checks import with_durations
+from vsrrin.clip import clip_checks
 from vsrrin.errors import ArgumentError
 from vsrrin.nets import NETS
 
@@ -101,9 +101,9 @@ def test_frames_in_gpu_memory_are_refused() -> None:
     """No machine without Vulkan can make such a clip; the check itself is run on what it reads."""
     clip = blank()
     with pytest.raises(ArgumentError, match=r"GPU memory: use clip\.std\.GPUDownload\(\) first"):
-        clips.check_not_on_gpu(SimpleNamespace(gpu_resident=True))
-    clips.check_not_on_gpu(clip)
-    clips.check_not_on_gpu(SimpleNamespace())  # VapourSynth before R80
+        clip_checks.check_not_on_gpu(SimpleNamespace(gpu_resident=True))
+    clip_checks.check_not_on_gpu(clip)
+    clip_checks.check_not_on_gpu(SimpleNamespace())  # VapourSynth before R80
 
 
 @pytest.mark.parametrize("value", ["text", [1, 9], 0.5])

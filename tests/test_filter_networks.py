@@ -13,9 +13,9 @@ import vapoursynth as vs
 from torch import Tensor
 
 import vsrrin
+from tests.clip.test_clip_checks import with_durations
 from tests.conftest import planes, same_picture
 from tests.nets.conftest import GAINS, SMALL, _keyed_state
-from tests.test_clips import with_durations
 from vsrrin.checkpoint import loader
 from vsrrin.engine.backends.torch_backend import TorchBackend
 from vsrrin.nets import NETS, NetSpec

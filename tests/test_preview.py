@@ -20,8 +20,9 @@ import vsrrin
 from tests import image_files
 from tests.commands import vsrrin_command
 from tests.conftest import BUNNY, texture
-from vsrrin import frames, preview, screen, strip
+from vsrrin import preview, screen, strip
 from vsrrin.checkpoint import loader
+from vsrrin.clip import frames
 from vsrrin.errors import ArgumentError
 from vsrrin.image_convert import convert_to_folder, open_images
 from vsrrin.maps import maps_of

@@ -4,7 +4,7 @@ FFmpeg's way to RGB, left alone, takes every file that names no matrix for BT.60
 levels), and is 1 to 2 levels too dark with all files, more from 10 bit. So matrix and range are told to it, guessed by
 the filter's rule where the file is silent, and its exact arithmetic is asked for: measured against floating point, no
 sample is off by more than rounding. Chroma is repeated over its block, not smoothed and wherever its samples are sited,
-because that is how the filter shows frames to a network (:mod:`vsrrin.frames`).
+because that is how the filter shows frames to a network (:mod:`vsrrin.clip.frames`).
 """
 
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ from av.video.reformatter import ChromaLocation, Colorspace, Interpolation, Vide
 from numpy.typing import NDArray
 
 from training.errors import DatasetError
+from vsrrin.clip.frames import Colour
 from vsrrin.errors import ConvertError
-from vsrrin.frames import Colour
 from vsrrin.media.probe import as_fraction, probe
 
 type Picture = NDArray[np.uint8]
@@ -35,7 +35,7 @@ VIDEO_SUFFIXES = (
 _EXACT = Interpolation.POINT | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 _LIMITED, _FULL = 1, 2  # FFmpeg's ranges
 _RGB, _YCGCO = 0, 8
-# H.273 matrix coefficients to those that FFmpeg converts; what vsrrin.frames reads as another is the same here.
+# H.273 matrix coefficients to those that FFmpeg converts; what vsrrin.clip.frames reads as another is the same here.
 _MATRICES = {
     4: Colorspace.FCC,
     5: Colorspace.ITU601,

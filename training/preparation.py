@@ -27,7 +27,7 @@ from training.manifest import NAME, SHOTS, Manifest, Settings, ShotInfo, VideoSt
 from training.origins import Origin, fingerprint
 from training.splitting import Run, Splitter, mark_repeated, mark_scenes
 from training.writing import PART, ShotWriter
-from vsrrin.scene import RADIUS
+from vsrrin.clip.scene_score import RADIUS
 
 if sys.platform != "win32":
     import fcntl

@@ -3,8 +3,9 @@
 A shot is a run of frames of one scene and one size that differ and are evenly spaced in time, so that the frame k of n
 between two others really is at k/n. The rules, in this order:
 
-1. *Scenes.* A cut is where the filter would see one (:mod:`vsrrin.scene`, its threshold); another frame size is one.
-2. *Repeated frames.* `change` is the largest mean difference of any 8x8 block between small grey pictures. A frame is a
+1. *Scenes.* A cut is where the filter would see one (:mod:`vsrrin.clip.scene_score`, its threshold); another frame size
+is one. 2. *Repeated frames.* `change` is the largest mean difference of any 8x8 block between small grey pictures. A
+frame is a
    repetition of the one before if it changes by less than `EQUAL` levels, or by less than `REPEATED` of what the
    largest of `REACH` frames before and of as many after it change by, whichever is less: only where things move on
    both sides does little change mean a repetition. It is left out.
@@ -35,7 +36,7 @@ from numpy.typing import NDArray
 
 from training.decoding import Frame
 from training.writing import ShotWriter
-from vsrrin import scene
+from vsrrin.clip import scene_score
 from vsrrin.flow.dis import DisFlow
 
 type Grey = NDArray[np.uint8]
@@ -72,7 +73,7 @@ class Look:
 
     frame: Frame
     grey: Grey
-    thumbnail: scene.Thumbnail
+    thumbnail: scene_score.Thumbnail
     begins: bool = False
     change: float | None = None
 
@@ -84,7 +85,7 @@ def look(frame: Frame) -> Look:
     size = max(1, round(width * ratio)), max(1, round(height * ratio))
     small = cv2.resize(frame.picture, size, interpolation=cv2.INTER_AREA)
     grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
-    return Look(frame, grey, scene.thumbnail(grey))
+    return Look(frame, grey, scene_score.thumbnail(grey))
 
 
 def change(first: Grey, second: Grey) -> float:
@@ -94,18 +95,20 @@ def change(first: Grey, second: Grey) -> float:
 
 def mark_scenes(frames: Iterable[Frame]) -> Iterator[Look]:
     """Looks at frames and says where scenes begin; reads `scene.RADIUS` frames ahead."""
-    window: deque[Look | None] = deque([None] * (2 * scene.RADIUS + 2), maxlen=2 * scene.RADIUS + 2)
-    changes: deque[scene.Change | None] = deque([None] * (2 * scene.RADIUS + 1), maxlen=2 * scene.RADIUS + 1)
-    for new in chain(map(look, frames), repeat(None, scene.RADIUS)):
+    window: deque[Look | None] = deque([None] * (2 * scene_score.RADIUS + 2), maxlen=2 * scene_score.RADIUS + 2)
+    changes: deque[scene_score.Change | None] = deque(
+        [None] * (2 * scene_score.RADIUS + 1), maxlen=2 * scene_score.RADIUS + 1
+    )
+    for new in chain(map(look, frames), repeat(None, scene_score.RADIUS)):
         last = window[-1]
         window.append(new)
-        changes.append(scene.change(last.thumbnail, new.thumbnail) if last and new else None)
-        before, here = window[scene.RADIUS], window[scene.RADIUS + 1]
+        changes.append(scene_score.change(last.thumbnail, new.thumbnail) if last and new else None)
+        before, here = window[scene_score.RADIUS], window[scene_score.RADIUS + 1]
         if here is not None:
             begins = before is None or before.frame.picture.shape != here.frame.picture.shape
             if not begins:
                 thumbnails = [None if each is None else each.thumbnail for each in window]
-                begins = scene.cut_score(thumbnails, list(changes)) >= scene.THRESHOLD
+                begins = scene_score.cut_score(thumbnails, list(changes)) >= scene_score.THRESHOLD
             moved = change(before.grey, here.grey) if before and not begins else None
             yield Look(here.frame, here.grey, here.thumbnail, begins, moved)
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from vsrrin.clip.timing import parse_ratio
 from vsrrin.errors import ArgumentError, ConvertError
-from vsrrin.timing import parse_ratio
 
 from . import __version__, cli_progress, positions
 

@@ -17,17 +17,17 @@ from typing import Any, Literal, get_args
 
 import vapoursynth as vs
 
-from vsrrin.clips import check_clip, frame_rate, make_timing, say
-from vsrrin.cuts import SceneMode, cut_clip, is_cut
+from vsrrin.clip import frames, props
+from vsrrin.clip import scene_score as scene
+from vsrrin.clip.clip_checks import check_clip, frame_rate, make_timing, say
+from vsrrin.clip.frames import Colour
+from vsrrin.clip.scene_cuts import SceneMode, cut_clip, is_cut
+from vsrrin.clip.timing import ConstantTiming, FrameTime, Timing
 from vsrrin.engine.interpolator import CACHE_BYTES, FINEST_BISECTION, Interpolator
 from vsrrin.engine.pairs import Picture
 from vsrrin.engine.pool import Devices, shared_by
 from vsrrin.errors import ArgumentError, VsrrinError
-from vsrrin.frames import Colour
 from vsrrin.nets.spec import NetSpec
-from vsrrin.timing import ConstantTiming, FrameTime, Timing
-
-from . import frames, props, scene
 
 AtCut = Literal["hold", "nearest", "blend"]
 
@@ -57,7 +57,7 @@ def interpolate(
     The output has the format, size and colour description of the input, and lasts as long: ``ceil(n * factor)``
     frames; after the start of the last source frame that frame is held. Frames that coincide with a source frame are
     that source frame, bit for bit. Any frame can be asked for in any order and by any number of threads, with the
-    same result. Every output frame carries the properties listed in :mod:`vsrrin.props`.
+    same result. Every output frame carries the properties listed in :mod:`vsrrin.clip.props`.
 
     Args:
         clip: GRAY, YUV or RGB of 8 to 16 bit, half or float, of constant format and size, progressive. A varying frame
@@ -71,7 +71,7 @@ def interpolate(
             ``timecodes`` gives them.
         scene: How cuts are found. "auto": by the marks that a scene detector left on the frames, otherwise by
             vsrrin's own detector; "props": by marks only; "detect": by the own detector only; "off": not at all.
-        scene_threshold: Score from which the own detector sees a cut, in (0, 1]; see :mod:`vsrrin.scene`.
+        scene_threshold: Score from which the own detector sees a cut, in (0, 1]; see :mod:`vsrrin.clip.scene_score`.
         at_cut: What is shown between two scenes: "hold" the left frame, the "nearest" of the two, or a "blend".
         scale: Size of the picture on which motion is estimated, relative to the largest useful one, 0.25 to 1. ``None``
             chooses by frame size; for networks of exact arithmetic that find motion themselves also by the pair, see

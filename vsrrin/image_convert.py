@@ -17,11 +17,11 @@ from pathlib import Path
 
 import vapoursynth as vs
 
-from vsrrin.alpha import alpha_of, interpolate_with_alpha, premultiplied
 from vsrrin.background import in_background
+from vsrrin.clip.alpha import alpha_of, interpolate_with_alpha, premultiplied
+from vsrrin.clip.frames import Colour
 from vsrrin.convert import Progress, Result
 from vsrrin.errors import ArgumentError, ConvertError
-from vsrrin.frames import Colour
 from vsrrin.image_headers import read_header
 from vsrrin.images import ImageClip, read_folder, write_png
 from vsrrin.preparation import Settings

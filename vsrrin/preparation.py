@@ -14,12 +14,12 @@ import vapoursynth as vs
 
 import vsrrin
 from vsrrin.checkpoint.loader import locate
-from vsrrin.clips import check_clip, frame_rate
-from vsrrin.cuts import SceneMode
+from vsrrin.clip.clip_checks import check_clip, frame_rate
+from vsrrin.clip.frames import Colour
+from vsrrin.clip.scene_cuts import SceneMode
 from vsrrin.engine.interpolator import Interpolator
 from vsrrin.engine.pool import Devices, Shared, shared_by
 from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
-from vsrrin.frames import Colour
 from vsrrin.media.encode import ColourTags, Hdr, VideoTimes
 from vsrrin.media.encoders import EncoderSettings, choose_encoder
 from vsrrin.media.pixels import Pixels
@@ -218,7 +218,7 @@ def interpolated(settings: Settings, source: Source) -> vs.VideoNode:
 
 
 def _timecodes(source: Source) -> str:
-    """The frames' times in milliseconds, as exact ratios, for :func:`vsrrin.timing.read_timecodes`."""
+    """The frames' times in milliseconds, as exact ratios, for :func:`vsrrin.clip.timing.read_timecodes`."""
     starts = source.times.starts
     durations = (b - a for a, b in pairwise([*starts, source.times.end]))
     times = accumulate(durations, initial=Fraction(0))

@@ -17,18 +17,19 @@ import vapoursynth as vs
 from torch import Tensor
 
 import vsrrin
-from vsrrin.alpha import premultiplied
 from vsrrin.checkpoint.loader import load
+from vsrrin.clip import frames, scene_score
+from vsrrin.clip.alpha import premultiplied
+from vsrrin.clip.frames import Colour
+from vsrrin.clip.props import marked_cut
 from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
-from vsrrin.frames import Colour
 from vsrrin.images import read_folder
 from vsrrin.maps import Maps, maps_of
 from vsrrin.positions import written
-from vsrrin.props import marked_cut
 from vsrrin.sources import ClipSource, Source, open_clip, open_file
 from vsrrin.strip import Cell, Picture
 
-from . import frames, scene, screen, strip
+from . import screen, strip
 
 MAX_FACTOR = 16
 _WIDEST = 16_000
@@ -173,12 +174,12 @@ def _pair(source: Source, wanted: Wanted) -> _Pair:
 
 def _cut_score(clip: vs.VideoNode, left: int) -> float:
     """What the filter's own detector makes of the pair."""
-    numbers = range(left - scene.RADIUS, left + 2 + scene.RADIUS)
+    numbers = range(left - scene_score.RADIUS, left + 2 + scene_score.RADIUS)
     thumbnails = []
     for number in numbers:
         frame = clip.get_frame(number) if 0 <= number < clip.num_frames else None
-        thumbnails.append(None if frame is None else scene.thumbnail(frames.luma(frame, _colour(frame))))
-    return scene.cut_score(thumbnails)
+        thumbnails.append(None if frame is None else scene_score.thumbnail(frames.luma(frame, _colour(frame))))
+    return scene_score.cut_score(thumbnails)
 
 
 def _colour(frame: vs.VideoFrame) -> Colour:
@@ -201,7 +202,7 @@ def _why_not_new(pair: _Pair) -> str:
 
 
 def _is_cut(pair: _Pair) -> bool:
-    return pair.score >= scene.THRESHOLD if pair.marked is None else pair.marked
+    return pair.score >= scene_score.THRESHOLD if pair.marked is None else pair.marked
 
 
 def _analysis(wanted: Wanted, pair: _Pair) -> list[Cell]:
@@ -247,8 +248,8 @@ def _facts(source: Source, wanted: Wanted, pair: _Pair) -> Iterator[tuple[str, s
     else:
         longest = max(_largest(pair.maps.forward), _largest(pair.maps.backward))
         yield "motion", f"{longest:.1f} px at most; full colour from {_full_colour(pair.maps):.1f} px"
-    against = "from" if pair.score >= scene.THRESHOLD else "below"
-    detected = f"score {pair.score:.2f}, {against} {scene.THRESHOLD}"
+    against = "from" if pair.score >= scene_score.THRESHOLD else "below"
+    detected = f"score {pair.score:.2f}, {against} {scene_score.THRESHOLD}"
     by = "marked on the frames" if pair.marked is not None else "by vsrrin's detector"
     yield "cut", f"{'YES' if _is_cut(pair) else 'none'} between these frames, {by} ({detected})"
     for note in pair.notes:

@@ -7,7 +7,7 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
-from vsrrin.frames import Colour, to_tensor
+from vsrrin.clip.frames import Colour, to_tensor
 
 _PQ, _HLG, _LINEAR = 16, 18, 8
 _BT2020 = 9

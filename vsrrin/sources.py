@@ -9,7 +9,7 @@ from pathlib import Path
 
 import vapoursynth as vs
 
-from vsrrin.clips import ROUNDING, frame_rate
+from vsrrin.clip.clip_checks import ROUNDING, frame_rate
 from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
 from vsrrin.media.probe import MediaInfo, StreamInfo, probe
 from vsrrin.media.streams import Cut

@@ -15,7 +15,7 @@ from tests.conftest import BUNNY
 from tests.media.files import ffmpeg
 from tests.training.video_files import pan, write_video
 from training.decoding import Converter, Video, VideoError, colour_of
-from vsrrin.frames import Colour, to_tensor
+from vsrrin.clip.frames import Colour, to_tensor
 
 SMALL, LARGE = (36, 64), (720, 1280)
 LIMITED, FULL, UNKNOWN = 1, 2, 0

@@ -13,8 +13,8 @@ from training.clips import to_clip
 from training.decoding import Frame, Picture
 from training.splitting import REACH, STRETCH, Run, Splitter, mark_repeated, mark_scenes
 from training.writing import ShotWriter
-from vsrrin import scene
-from vsrrin.cuts import cut_clip, is_cut
+from vsrrin.clip import scene_score
+from vsrrin.clip.scene_cuts import cut_clip, is_cut
 
 RATE = 25
 
@@ -57,7 +57,7 @@ def test_scenes_are_where_the_filter_sees_them(tmp_path: Path) -> None:
     runs, dropped = split(tmp_path, pictures)
     assert numbers(runs) == [list(range(10)), list(range(10, 19)), list(range(19, 30))]
     assert dropped == {}
-    cuts = cut_clip(to_clip(pictures), "detect", scene.THRESHOLD)
+    cuts = cut_clip(to_clip(pictures), "detect", scene_score.THRESHOLD)
     assert [k + 1 for k in range(len(pictures)) if is_cut(cuts.get_frame(k))] == [10, 19]
 
 
@@ -196,4 +196,4 @@ def test_only_a_few_frames_are_held(tmp_path: Path) -> None:
             yield frame
 
     ahead = [asked - seen.frame.number - 1 for seen, _ in mark_repeated(mark_scenes(source()))]
-    assert max(ahead) == scene.RADIUS + REACH
+    assert max(ahead) == scene_score.RADIUS + REACH

@@ -1,4 +1,4 @@
-"""vsrrin.cuts: where a clip is cut, as a clip."""
+"""vsrrin.clip.scene_cuts: where a clip is cut, as a clip."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -10,9 +10,9 @@ import pytest
 import vapoursynth as vs
 
 from tests.conftest import BUNNY
-from vsrrin import frames, scene
-from vsrrin.cuts import SceneMode, cut_clip, is_cut
-from vsrrin.frames import Colour
+from vsrrin.clip import frames, scene_score
+from vsrrin.clip.frames import Colour
+from vsrrin.clip.scene_cuts import SceneMode, cut_clip, is_cut
 
 FIRST, SECOND = 6, 11
 """Last frames of the scenes of `spliced`."""
@@ -30,13 +30,15 @@ def spliced() -> vs.VideoNode:
     return clip
 
 
-def answers(clip: vs.VideoNode, mode: SceneMode = "auto", threshold: float = scene.THRESHOLD) -> list[bool | None]:
+def answers(
+    clip: vs.VideoNode, mode: SceneMode = "auto", threshold: float = scene_score.THRESHOLD
+) -> list[bool | None]:
     cuts = cut_clip(clip, mode, threshold)
     assert cuts.num_frames == clip.num_frames
     return [is_cut(frame) for frame in cuts.frames(close=True)]
 
 
-def found(clip: vs.VideoNode, mode: SceneMode = "auto", threshold: float = scene.THRESHOLD) -> list[int]:
+def found(clip: vs.VideoNode, mode: SceneMode = "auto", threshold: float = scene_score.THRESHOLD) -> list[int]:
     """Frames after which there is a cut; every frame must have got an answer."""
     given = answers(clip, mode, threshold)
     assert None not in given
@@ -111,7 +113,7 @@ def test_marks_at_the_ends_of_the_clip_make_no_cut(spliced: vs.VideoNode) -> Non
 
 def test_the_detector_is_not_run_where_marks_tell(spliced: vs.VideoNode, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = marked_everywhere(spliced, FIRST)
-    monkeypatch.setattr(scene, "cut_score", lambda *_: pytest.fail("looked for a cut"))
+    monkeypatch.setattr(scene_score, "cut_score", lambda *_: pytest.fail("looked for a cut"))
     for mode in ("auto", "props", "off"):
         assert found(clip, mode) == [FIRST]  # type: ignore[arg-type]
 
@@ -124,13 +126,13 @@ def test_the_threshold_decides(spliced: vs.VideoNode) -> None:
 def test_answers_are_the_detectors_own_for_every_pair(spliced: vs.VideoNode) -> None:
     """Also at the ends, where the detector must not be shown frames that are not there."""
     colour = [Colour.of(f.format, f.width, f.height, f.props) for f in spliced.frames()]
-    pictures = [scene.thumbnail(frames.luma(f, c)) for f, c in zip(spliced.frames(), colour, strict=True)]
+    pictures = [scene_score.thumbnail(frames.luma(f, c)) for f, c in zip(spliced.frames(), colour, strict=True)]
 
-    def at(n: int) -> scene.Thumbnail | None:
+    def at(n: int) -> scene_score.Thumbnail | None:
         return pictures[n] if 0 <= n < LENGTH else None
 
-    around = range(-scene.RADIUS, scene.RADIUS + 2)
-    scores = [scene.cut_score([at(k + by) for by in around]) for k in range(LENGTH - 1)]
+    around = range(-scene_score.RADIUS, scene_score.RADIUS + 2)
+    scores = [scene_score.cut_score([at(k + by) for by in around]) for k in range(LENGTH - 1)]
     for threshold in (0.5 * sorted(scores)[LENGTH // 2], *np.quantile(scores, [0.25, 0.5, 0.75])):
         assert found(spliced, "detect", threshold) == [k for k, score in enumerate(scores) if score >= threshold]
 
@@ -149,13 +151,13 @@ def test_short_clips_have_an_answer_for_each_frame(spliced: vs.VideoNode, mode: 
 def counting(monkeypatch: pytest.MonkeyPatch, name: str) -> list[int]:
     """Counts the calls of a function of the detector; the count is the list's length."""
     calls: list[int] = []
-    original: Callable[..., Any] = getattr(scene, name)
+    original: Callable[..., Any] = getattr(scene_score, name)
 
     def count(*arguments: Any) -> Any:
         calls.append(1)
         return original(*arguments)
 
-    monkeypatch.setattr(scene, name, count)
+    monkeypatch.setattr(scene_score, name, count)
     return calls
 
 
@@ -165,7 +167,7 @@ def test_each_frame_is_shrunk_once_and_each_pair_compared_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clip, asked = counted(spliced)
-    cuts = cut_clip(clip, "auto", scene.THRESHOLD)
+    cuts = cut_clip(clip, "auto", scene_score.THRESHOLD)
     shrunk, compared = counting(monkeypatch, "thumbnail"), counting(monkeypatch, "change")
     given = [is_cut(cuts.get_frame(n)) for n in range(LENGTH)]
     assert [n for n, cut in enumerate(given) if cut] == [FIRST, SECOND]
@@ -180,22 +182,22 @@ def test_one_answer_asks_for_its_surroundings_only(
     bunny: vs.VideoNode, counted: Callable[[vs.VideoNode], tuple[vs.VideoNode, list[int]]]
 ) -> None:
     clip, asked = counted(bunny.resize.Bicubic(64, 48))
-    cut_clip(clip, "detect", scene.THRESHOLD).get_frame(25).close()
-    assert set(asked) <= set(range(25 - scene.RADIUS, 25 + scene.RADIUS + 3))
+    cut_clip(clip, "detect", scene_score.THRESHOLD).get_frame(25).close()
+    assert set(asked) <= set(range(25 - scene_score.RADIUS, 25 + scene_score.RADIUS + 3))
     asked.clear()
-    cut_clip(clip, "props", scene.THRESHOLD).get_frame(40).close()
+    cut_clip(clip, "props", scene_score.THRESHOLD).get_frame(40).close()
     assert set(asked) <= {40, 41}
 
 
 def test_order_and_threads_do_not_matter(spliced: vs.VideoNode) -> None:
     expected = answers(spliced)
-    cuts = cut_clip(spliced, "auto", scene.THRESHOLD)
+    cuts = cut_clip(spliced, "auto", scene_score.THRESHOLD)
     numbers = [n for n in range(LENGTH) for _ in range(3)]
     random.Random(3).shuffle(numbers)
     with ThreadPoolExecutor(6) as pool:
         given = list(pool.map(lambda n: is_cut(cuts.get_frame(n)), numbers))
     assert given == [expected[n] for n in numbers]
-    backwards = cut_clip(spliced, "auto", scene.THRESHOLD)
+    backwards = cut_clip(spliced, "auto", scene_score.THRESHOLD)
     assert [is_cut(backwards.get_frame(n)) for n in reversed(range(LENGTH))] == expected[::-1]
 
 
@@ -228,5 +230,5 @@ def test_a_still_clip_has_no_cut(spliced: vs.VideoNode) -> None:
 
 def test_the_answers_are_tiny(spliced: vs.VideoNode) -> None:
     """They are kept in memory for the length of the clip."""
-    cuts = cut_clip(spliced, "auto", scene.THRESHOLD)
+    cuts = cut_clip(spliced, "auto", scene_score.THRESHOLD)
     assert (cuts.width, cuts.height, cuts.format.id) == (1, 1, vs.GRAY8)

@@ -1,12 +1,12 @@
-"""vsrrin.props"""
+"""vsrrin.clip.props"""
 
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
-from vsrrin import props
-from vsrrin.timing import FrameTime
+from vsrrin.clip import props
+from vsrrin.clip.timing import FrameTime
 
 PAIR = FrameTime(3, 4, Fraction(1, 3))
 

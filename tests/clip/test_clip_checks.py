@@ -1,4 +1,4 @@
-"""vsrrin.clips: frame rates and durations, as the filter sees them."""
+"""vsrrin.clip.clip_checks: frame rates and durations, as the filter sees them."""
 
 from collections.abc import Callable
 from fractions import Fraction

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 import vapoursynth as vs
 
-from vsrrin.cuts import SceneMode, cut_clip, is_cut
-from vsrrin.scene import THRESHOLD
+from .scene_cuts import SceneMode, cut_clip, is_cut
+from .scene_score import THRESHOLD
 
 _PROP = "_Alpha"
 

@@ -1,4 +1,4 @@
-"""vsrrin.timing"""
+"""vsrrin.clip.timing"""
 
 import math
 from fractions import Fraction
@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vsrrin.errors import ArgumentError
-from vsrrin.timing import (
+from vsrrin.clip.timing import (
     MAX_FRAMES,
     ConstantTiming,
     FrameTime,
@@ -16,6 +15,7 @@ from vsrrin.timing import (
     read_timecodes,
     whole_durations,
 )
+from vsrrin.errors import ArgumentError
 
 
 def positions(timing: ConstantTiming | VariableTiming) -> list[Fraction]:

@@ -1,4 +1,4 @@
-"""vsrrin.frames"""
+"""vsrrin.clip.frames"""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ import torch
 import vapoursynth as vs
 
 from tests.conftest import planes, same_picture
-from vsrrin import frames
+from vsrrin.clip import frames
+from vsrrin.clip.frames import Colour
 from vsrrin.errors import ArgumentError
-from vsrrin.frames import Colour
 
 FORMATS = [
     vs.GRAY8,

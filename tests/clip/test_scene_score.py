@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from vsrrin import scene
+from vsrrin.clip import scene_score
 from vsrrin.errors import ArgumentError
 
 Plane = npt.NDArray[np.float32]
@@ -60,17 +60,17 @@ def flash(frame: Plane, strength: float, *, partial: bool = False) -> Plane:
 
 
 def scores(frames: Sequence[npt.NDArray[np.floating] | npt.NDArray[np.uint8]]) -> list[float]:
-    thumbs = [scene.thumbnail(frame) for frame in frames]
-    return [scene.cut_score(window(thumbs, k)) for k in range(len(thumbs) - 1)]
+    thumbs = [scene_score.thumbnail(frame) for frame in frames]
+    return [scene_score.cut_score(window(thumbs, k)) for k in range(len(thumbs) - 1)]
 
 
-def window(thumbs: Sequence[scene.Thumbnail], k: int) -> list[scene.Thumbnail | None]:
-    numbers = range(k - scene.RADIUS, k + scene.RADIUS + 2)
+def window(thumbs: Sequence[scene_score.Thumbnail], k: int) -> list[scene_score.Thumbnail | None]:
+    numbers = range(k - scene_score.RADIUS, k + scene_score.RADIUS + 2)
     return [thumbs[i] if 0 <= i < len(thumbs) else None for i in numbers]
 
 
 def cuts(frames: Sequence[npt.NDArray[np.floating]]) -> set[int]:
-    return {k for k, score in enumerate(scores(frames)) if score >= scene.THRESHOLD}
+    return {k for k, score in enumerate(scores(frames)) if score >= scene_score.THRESHOLD}
 
 
 # --- thumbnails ----------------------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ def cuts(frames: Sequence[npt.NDArray[np.floating]]) -> set[int]:
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (7, 5), (36, 64), (180, 320), (640, 90), (97, 1031)])
 def test_thumbnail_has_one_shape_and_keeps_the_mean(size: tuple[int, int]) -> None:
     luma = np.random.default_rng(3).random(size, dtype=np.float32)
-    small = scene.thumbnail(luma)
+    small = scene_score.thumbnail(luma)
     assert small.shape == (36, 64)
     assert small.dtype == np.float32
     assert float(small.mean()) == pytest.approx(float(luma.mean()), abs=0.06)
@@ -88,24 +88,26 @@ def test_thumbnail_has_one_shape_and_keeps_the_mean(size: tuple[int, int]) -> No
 def test_thumbnail_averages_areas() -> None:
     luma = np.zeros((72, 128), np.float32)
     luma[::2] = 1.0
-    assert scene.thumbnail(luma) == pytest.approx(np.full((36, 64), 0.5))
+    assert scene_score.thumbnail(luma) == pytest.approx(np.full((36, 64), 0.5))
 
 
 def test_thumbnail_of_bytes_equals_that_of_their_fractions() -> None:
     luma = np.random.default_rng(4).integers(0, 256, (90, 160), dtype=np.uint8)
-    assert scene.thumbnail(luma) == pytest.approx(scene.thumbnail(luma / 255.0), abs=1e-6)
+    assert scene_score.thumbnail(luma) == pytest.approx(scene_score.thumbnail(luma / 255.0), abs=1e-6)
 
 
 def test_thumbnail_accepts_half_and_double_precision_and_strides() -> None:
     luma = np.random.default_rng(4).random((90, 320)).astype(np.float16)
-    assert scene.thumbnail(luma[:, ::2]) == pytest.approx(scene.thumbnail(luma[:, ::2].astype(np.float64)), abs=1e-6)
+    assert scene_score.thumbnail(luma[:, ::2]) == pytest.approx(
+        scene_score.thumbnail(luma[:, ::2].astype(np.float64)), abs=1e-6
+    )
 
 
 def test_thumbnail_is_finite_for_any_input() -> None:
     luma = np.full((40, 70), np.nan, np.float32)
     luma[20:] = np.inf
     luma[30:] = -1e30
-    small = scene.thumbnail(luma)
+    small = scene_score.thumbnail(luma)
     assert np.isfinite(small).all()
     assert np.abs(small).max() <= 2.0
 
@@ -113,60 +115,60 @@ def test_thumbnail_is_finite_for_any_input() -> None:
 @pytest.mark.parametrize("shape", [(3, 4, 3), (0, 5), (5,)])
 def test_thumbnail_refuses_what_is_not_a_plane(shape: tuple[int, ...]) -> None:
     with pytest.raises(ArgumentError, match=r"scene\.thumbnail: luma has shape .*give one plane"):
-        scene.thumbnail(np.zeros(shape, np.float32))
+        scene_score.thumbnail(np.zeros(shape, np.float32))
 
 
 def test_thumbnail_refuses_other_integers() -> None:
     with pytest.raises(ArgumentError, match=r"scene\.thumbnail: luma is uint16; give uint8"):
-        scene.thumbnail(np.zeros((4, 4), np.uint16))  # type: ignore[arg-type]
+        scene_score.thumbnail(np.zeros((4, 4), np.uint16))  # type: ignore[arg-type]
 
 
 # --- the arguments of cut_score ------------------------------------------------------------------------------------
 
 
 def test_cut_score_refuses_a_wrong_window() -> None:
-    thumb = scene.thumbnail(texture(1))
+    thumb = scene_score.thumbnail(texture(1))
     with pytest.raises(ArgumentError, match=r"scene\.cut_score: got 3 thumbnails; give 8"):
-        scene.cut_score([thumb] * 3)
+        scene_score.cut_score([thumb] * 3)
 
 
-@pytest.mark.parametrize("missing", [scene.RADIUS, scene.RADIUS + 1])
+@pytest.mark.parametrize("missing", [scene_score.RADIUS, scene_score.RADIUS + 1])
 def test_cut_score_refuses_a_pair_without_a_frame(missing: int) -> None:
-    thumbs: list[scene.Thumbnail | None] = [scene.thumbnail(texture(1))] * (2 * scene.RADIUS + 2)
+    thumbs: list[scene_score.Thumbnail | None] = [scene_score.thumbnail(texture(1))] * (2 * scene_score.RADIUS + 2)
     thumbs[missing] = None
     with pytest.raises(ArgumentError, match=r"scene\.cut_score: a frame of the pair"):
-        scene.cut_score(thumbs)
+        scene_score.cut_score(thumbs)
 
 
 def test_cut_score_refuses_a_wrong_number_of_changes() -> None:
-    thumbs = [scene.thumbnail(texture(1))] * (2 * scene.RADIUS + 2)
+    thumbs = [scene_score.thumbnail(texture(1))] * (2 * scene_score.RADIUS + 2)
     with pytest.raises(ArgumentError, match=r"scene\.cut_score: got 2 changes; give 7"):
-        scene.cut_score(thumbs, [scene.Change(0.1, 0.1)] * 2)
+        scene_score.cut_score(thumbs, [scene_score.Change(0.1, 0.1)] * 2)
 
 
 def test_known_changes_do_not_alter_the_score() -> None:
-    thumbs = [scene.thumbnail(f) for f in shot(1, 4) + shot(2, 4)]
-    changes = [scene.change(a, b) for a, b in pairwise(thumbs)]
-    expected = scene.cut_score(list(thumbs))
-    assert scene.cut_score(list(thumbs), changes) == expected
-    some: list[scene.Change | None] = [c if i % 2 else None for i, c in enumerate(changes)]
-    assert scene.cut_score(list(thumbs), some) == expected
+    thumbs = [scene_score.thumbnail(f) for f in shot(1, 4) + shot(2, 4)]
+    changes = [scene_score.change(a, b) for a, b in pairwise(thumbs)]
+    expected = scene_score.cut_score(list(thumbs))
+    assert scene_score.cut_score(list(thumbs), changes) == expected
+    some: list[scene_score.Change | None] = [c if i % 2 else None for i, c in enumerate(changes)]
+    assert scene_score.cut_score(list(thumbs), some) == expected
 
 
 def test_known_changes_are_used() -> None:
-    thumbs = [scene.thumbnail(f) for f in shot(1, 8)]
-    calm = scene.cut_score(list(thumbs))
+    thumbs = [scene_score.thumbnail(f) for f in shot(1, 8)]
+    calm = scene_score.cut_score(list(thumbs))
     assert (
-        scene.cut_score(list(thumbs), [None, None, None, scene.Change(0.8, 0.3), None, None, None])
-        > scene.THRESHOLD
+        scene_score.cut_score(list(thumbs), [None, None, None, scene_score.Change(0.8, 0.3), None, None, None])
+        > scene_score.THRESHOLD
         > calm
     )
 
 
 def test_scores_are_deterministic_and_leave_the_thumbnails_alone() -> None:
-    thumbs = [scene.thumbnail(f) for f in shot(1, 4) + shot(2, 4)]
+    thumbs = [scene_score.thumbnail(f) for f in shot(1, 4) + shot(2, 4)]
     copies = [t.copy() for t in thumbs]
-    assert scene.cut_score(list(thumbs)) == scene.cut_score(copies)
+    assert scene_score.cut_score(list(thumbs)) == scene_score.cut_score(copies)
     assert all(np.array_equal(a, b) for a, b in zip(thumbs, copies, strict=True))
 
 
@@ -190,7 +192,7 @@ def test_change_grows_with_the_share_of_the_picture_that_is_new() -> None:
     for share in (0.0, 0.25, 0.5, 1.0):
         mixed = old.copy()
         mixed[:, : int(share * WIDTH)] = new[:, : int(share * WIDTH)]
-        values.append(scene.change(scene.thumbnail(old), scene.thumbnail(mixed)).size)
+        values.append(scene_score.change(scene_score.thumbnail(old), scene_score.thumbnail(mixed)).size)
     assert values == sorted(values)
     assert values[-1] > 10 * values[0]
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping, MutableMapping
 from fractions import Fraction
 from typing import Any, Literal
 
-from vsrrin.timing import FrameTime
+from .timing import FrameTime
 
 Kind = Literal["source", "new", "held", "blend"]
 

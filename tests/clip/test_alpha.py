@@ -10,7 +10,7 @@ import vapoursynth as vs
 import vsrrin
 from tests.conftest import planes, same_picture
 from tests.image_files import picture, write, write_sequence
-from vsrrin.alpha import alpha_of, interpolate_with_alpha, premultiplied
+from vsrrin.clip.alpha import alpha_of, interpolate_with_alpha, premultiplied
 from vsrrin.images import read_folder
 
 

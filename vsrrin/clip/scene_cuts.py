@@ -9,16 +9,15 @@ from typing import Literal
 import numpy as np
 import vapoursynth as vs
 
-from vsrrin.frames import Colour
-from vsrrin.props import marked_cut
-
-from . import frames, scene
+from . import frames, scene_score
+from .frames import Colour
+from .props import marked_cut
 
 SceneMode = Literal["auto", "props", "detect", "off"]
 
 _CUT, _CHANGE = "_VSRRIN_Cut", "_VSRRIN_Change"
 
-_FRAMES = range(-scene.RADIUS, scene.RADIUS + 2)
+_FRAMES = range(-scene_score.RADIUS, scene_score.RADIUS + 2)
 """Source frames around pair k that decide about it, relative to k."""
 
 
@@ -30,7 +29,7 @@ def cut_clip(clip: vs.VideoNode, mode: SceneMode, threshold: float) -> vs.VideoN
         mode: "auto" believes scene marks on the frames (`_SceneChangeNext`, `_SceneChangePrev`) and looks for cuts
             itself where there are none; "props" only believes marks; "detect" only looks; "off" believes marks too
             (they are passed on, though nothing is done about them).
-        threshold: Score from which a frame pair is a cut, see :mod:`vsrrin.scene`.
+        threshold: Score from which a frame pair is a cut, see :mod:`vsrrin.clip.scene_score`.
 
     Returns:
         A clip of 1x1 frames, as long as the source.
@@ -55,7 +54,7 @@ def _detected(clip: vs.VideoNode, threshold: float) -> vs.VideoNode:
 
     def decide(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         answer = f[0].copy()
-        answer.props[_CUT] = int(n < last and scene.cut_score(*_looked_up(n, last, f[1:])) >= threshold)
+        answer.props[_CUT] = int(n < last and scene_score.cut_score(*_looked_up(n, last, f[1:])) >= threshold)
         return answer
 
     tiny = _blank(clip, 1, 1, vs.GRAY8)
@@ -70,17 +69,17 @@ def is_cut(frame: vs.VideoFrame) -> bool | None:
 
 def _window(clip: vs.VideoNode) -> list[vs.VideoNode]:
     """Clips whose frame k are the thumbnails of the source frames around pair k, then the changes of the pairs."""
-    height, width = scene.thumbnail(np.zeros((1, 1), np.float32)).shape
+    height, width = scene_score.thumbnail(np.zeros((1, 1), np.float32)).shape
 
     def shrink(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         thumbnail = f[0].copy()
         colour = Colour.of(f[1].format, f[1].width, f[1].height, f[1].props)
-        np.copyto(np.asarray(thumbnail[0]), scene.thumbnail(frames.luma(f[1], colour)))
+        np.copyto(np.asarray(thumbnail[0]), scene_score.thumbnail(frames.luma(f[1], colour)))
         return thumbnail
 
     def compare(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         answer = f[0].copy()
-        change = scene.change(np.asarray(f[1][0]), np.asarray(f[2][0]))
+        change = scene_score.change(np.asarray(f[1][0]), np.asarray(f[2][0]))
         answer.props[_CHANGE] = [change.lost, change.luma]
         return answer
 
@@ -92,12 +91,12 @@ def _window(clip: vs.VideoNode) -> list[vs.VideoNode]:
 
 def _looked_up(
     k: int, last: int, window: Sequence[vs.VideoFrame]
-) -> tuple[list[scene.Thumbnail | None], list[scene.Change | None]]:
+) -> tuple[list[scene_score.Thumbnail | None], list[scene_score.Change | None]]:
     """What `scene.cut_score` wants to know of pair k; ``None`` beyond the ends of the clip."""
     pictures, pairs = window[: len(_FRAMES)], window[len(_FRAMES) :]
     thumbnails = [np.asarray(f[0]) if 0 <= k + by <= last else None for by, f in zip(_FRAMES, pictures, strict=True)]
     changes = [
-        scene.Change(*f.props[_CHANGE]) if 0 <= k + by < last else None
+        scene_score.Change(*f.props[_CHANGE]) if 0 <= k + by < last else None
         for by, f in zip(_FRAMES[:-1], pairs, strict=True)
     ]
     return thumbnails, changes

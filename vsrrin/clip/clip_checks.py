@@ -6,9 +6,9 @@ from fractions import Fraction
 import vapoursynth as vs
 
 from vsrrin.errors import ArgumentError
-from vsrrin.timing import ConstantTiming, Timing, VariableTiming, parse_ratio, read_timecodes, whole_durations
 
 from . import frames, props
+from .timing import ConstantTiming, Timing, VariableTiming, parse_ratio, read_timecodes, whole_durations
 
 _PROBED = 24
 """Frames of each of three runs that are looked at to tell whether a clip's frame rate is constant."""
