@@ -1,6 +1,6 @@
 """What converting a file costs beyond the network: the whole work against the bare network on the same frames.
 
-Times ``vsrrin.convert.convert`` (opening, decoding, interpolation, encoding, joining, verifying; without starting
+Times ``vsrrin.convert.video.convert`` (opening, decoding, interpolation, encoding, joining, verifying; without starting
 Python and loading the network) against the bare network on the same pairs, alternating, in one run. Prints a markdown
 table; ratio is the median over rounds.
 
@@ -21,7 +21,7 @@ import vapoursynth as vs
 
 from scripts.benchmark_overhead import bare_runner
 from vsrrin.checkpoint import loader
-from vsrrin.convert import Settings, convert
+from vsrrin.convert.video import Settings, convert
 from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 
 _DEFAULT_CLIP = Path(__file__).parents[1] / "media" / "bunny_stretch.mp4"

@@ -19,7 +19,7 @@ from tests.commands import vsrrin_command
 from tests.conftest import BUNNY
 from tests.image_files import ffmpeg, frames_of_bunny, picture, read, write, write_sequence
 from vsrrin import cli
-from vsrrin.image_headers import read_header
+from vsrrin.convert.image_headers import read_header
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [sys.executable, "-W", "error", "-m", "vsrrin", "convert"]

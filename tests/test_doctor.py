@@ -16,10 +16,10 @@ import torch
 import vsrrin
 from vsrrin import doctor, selftest
 from vsrrin.checkpoint import loader
+from vsrrin.convert.media import library
 from vsrrin.doctor import Check
 from vsrrin.engine.backends import openvino_backend
 from vsrrin.errors import VsrrinError
-from vsrrin.media import library
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = Path(sys.executable).parent

@@ -23,12 +23,12 @@ from tests.conftest import BUNNY, texture
 from vsrrin import preview, screen, strip
 from vsrrin.checkpoint import loader
 from vsrrin.clip import frames
+from vsrrin.convert.image_folder import convert_to_folder, open_images
+from vsrrin.convert.moments import parse_position, written
+from vsrrin.convert.prepare import Settings
 from vsrrin.errors import ArgumentError
-from vsrrin.image_convert import convert_to_folder, open_images
 from vsrrin.maps import maps_of
 from vsrrin.nets import NetSpec, cain, rrin, rrin_lite, rrin_lite_quick
-from vsrrin.positions import parse_position, written
-from vsrrin.preparation import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 Picture = NDArray[np.uint8]

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from training.errors import DatasetError
 from vsrrin.clip.frames import Colour
+from vsrrin.convert.media.probe import as_fraction, probe
 from vsrrin.errors import ConvertError
-from vsrrin.media.probe import as_fraction, probe
 
 type Picture = NDArray[np.uint8]
 """(H, W, 3), RGB."""

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import DatasetError
+from vsrrin.convert.image_headers import read_header
+from vsrrin.convert.images import EXTENSIONS, natural_key
 from vsrrin.errors import ConvertError
-from vsrrin.image_headers import read_header
-from vsrrin.images import EXTENSIONS, natural_key
 
 type Picture = NDArray[np.uint8]
 """(H, W, 3), RGB."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from training.decoding import VIDEO_SUFFIXES
 from training.errors import DatasetError
-from vsrrin.images import natural_key
+from vsrrin.convert.images import natural_key
 
 UNKNOWN = "unknown"
 

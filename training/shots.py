@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from training.errors import DatasetError
 from training.manifest import Manifest, ShotInfo
-from vsrrin.images import EXTENSIONS, natural_key
+from vsrrin.convert.images import EXTENSIONS, natural_key
 
 from . import layouts, manifest
 

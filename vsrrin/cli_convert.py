@@ -16,14 +16,15 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from vsrrin.clip.timing import parse_ratio
+from vsrrin.convert import moments
 from vsrrin.errors import ArgumentError, ConvertError
 
-from . import __version__, cli_progress, positions
+from . import __version__, cli_progress
 
 # Loading torch takes seconds, so the work is imported by the functions that do it: help and Ctrl-C stay quick.
 if TYPE_CHECKING:
-    from vsrrin.convert import Outline, Progress, Result, Settings
-    from vsrrin.image_convert import FolderOutline, Images
+    from vsrrin.convert.image_folder import FolderOutline, Images
+    from vsrrin.convert.video import Outline, Progress, Result, Settings
 
 _PACKAGES = ("vapoursynth", "vapoursynth-bestsource", "torch", "av", "opencv-python-headless")
 
@@ -153,11 +154,10 @@ def _run(options: argparse.Namespace) -> int:
         reporter = stack.enter_context(cli_progress.Reporter(log, quiet=options.quiet))
         try:
             from vsrrin.checkpoint import inspection
-
-            from . import convert
+            from vsrrin.convert import video
 
             same: dict[str, Any] = {**speed, **{name: getattr(options, name) for name in _SAME}}
-            settings = convert.Settings(
+            settings = video.Settings(
                 source=options.source,
                 target=Path(options.target),
                 start=_moment(options.start, "--start"),
@@ -197,13 +197,13 @@ _SAME = (
 
 
 def _dry_run(settings: "Settings", input_fps: Fraction, *, folder: bool) -> int:
-    from . import convert, image_convert
+    from vsrrin.convert import image_folder, video
 
     images = _images(settings, input_fps, folder=folder)
     if folder:
-        lines = _folder_outline(image_convert.outline_folder(settings, images), settings)
+        lines = _folder_outline(image_folder.outline_folder(settings, images), settings)
     else:
-        lines = _outline(convert.outline(settings, source=images.clip if images else None))
+        lines = _outline(video.outline(settings, source=images.clip if images else None))
     for label, text in lines:
         print(f"{label:<11}{text}")
     return 0
@@ -212,7 +212,7 @@ def _dry_run(settings: "Settings", input_fps: Fraction, *, folder: bool) -> int:
 def _convert(
     settings: "Settings", input_fps: Fraction, reporter: cli_progress.Reporter, stop: _Stop, *, folder: bool
 ) -> int:
-    from . import convert, image_convert
+    from vsrrin.convert import image_folder, video
 
     known: set[int] = set()
 
@@ -225,37 +225,37 @@ def _convert(
 
     images = _images(settings, input_fps, folder=folder)
     if folder:
-        result = image_convert.convert_to_folder(settings, images, progress=progress, say=reporter.say)
+        result = image_folder.convert_to_folder(settings, images, progress=progress, say=reporter.say)
     else:
         source = images.clip if images else None
-        result = convert.convert(settings, source=source, progress=progress, say=reporter.say)
+        result = video.convert(settings, source=source, progress=progress, say=reporter.say)
     reporter.note(f"cuts: {', '.join(map(str, result.cuts)) or 'none'}")
     reporter.say(f"verified: {_done(result, folder=folder)}")
     return 0
 
 
 def _images(settings: "Settings", fps: Fraction, *, folder: bool) -> "Images | None":
-    from . import image_convert
+    from vsrrin.convert import image_folder
 
     if not settings.source.is_dir():
         return None
-    return image_convert.open_images(settings.source, fps, over_black=not folder)
+    return image_folder.open_images(settings.source, fps, over_black=not folder)
 
 
 def _done(result: "Result", *, folder: bool) -> str:
     cuts = f"{len(result.cuts)} cut{'' if len(result.cuts) == 1 else 's'}"
     if folder:
         return f"{result.target} has {result.frames} images, {cuts}"
-    return f"{result.target} has {result.frames} frames, {positions.written(result.duration)}, {cuts}"
+    return f"{result.target} has {result.frames} frames, {moments.written(result.duration)}, {cuts}"
 
 
 def _outline(outline: "Outline") -> Iterator[tuple[str, str]]:
     width, height = outline.size
     yield "input", str(outline.source)
     yield "", f"{width}x{height}, {outline.pixels}, {_rate(outline.source_rate)}"
-    yield "", f"{outline.source_frames} frames used, {positions.written(outline.source_duration)}"
+    yield "", f"{outline.source_frames} frames used, {moments.written(outline.source_duration)}"
     yield "output", str(outline.target)
-    yield "", f"{_rate(outline.rate)}, {outline.frames} frames, {positions.written(outline.duration)}"
+    yield "", f"{_rate(outline.rate)}, {outline.frames} frames, {moments.written(outline.duration)}"
     if outline.tempo != 1:
         yield "", f"{outline.tempo} times as long as the input ({float(outline.tempo):.4g})"
     encoder = outline.encoder
@@ -278,7 +278,7 @@ def _folder_outline(outline: "FolderOutline", settings: "Settings") -> Iterator[
     source = outline.source
     yield "input", str(settings.source)
     yield "", f"{source.clip.width}x{source.clip.height}, {source.clip.format.name}, {_rate(source.rate)}"
-    yield "", f"{source.clip.num_frames} frames used, {positions.written(source.duration)}"
+    yield "", f"{source.clip.num_frames} frames used, {moments.written(source.duration)}"
     yield "output", f"{settings.target}: {outline.frames} PNGs"
     width, height = outline.size
     yield "", f"{width}x{height}, {outline.bits} bits per sample, {'with' if outline.alpha else 'without'} alpha"
@@ -337,7 +337,7 @@ def _exact(decimal: Fraction) -> Fraction:
 
 
 def _moment(text: str | None, argument: str) -> Fraction | int | None:
-    return None if text is None else positions.parse_position(text, argument)
+    return None if text is None else moments.parse_position(text, argument)
 
 
 def _tile(text: str) -> int | tuple[int, int]:

@@ -43,9 +43,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _run(options: argparse.Namespace) -> int:
-    from . import positions
+    from vsrrin.convert import moments
 
-    at = positions.parse_position(options.at, "--at")
+    at = moments.parse_position(options.at, "--at")
     target = options.out or Path(f"{options.source.resolve().stem}_{options.at.strip().replace(':', '.')}.png")
     _check_target(target, overwrite=options.overwrite)
 

@@ -324,7 +324,7 @@ def weights(files: Mapping[str, Path] | None = None) -> Iterator[Check]:
 
 def encoders() -> Iterator[Check]:
     """PyAV and what it can encode."""
-    from vsrrin.media import library
+    from vsrrin.convert.media import library
 
     version, ffmpeg = library.versions()
     yield Check("PyAV", "ok", f"{version} with FFmpeg {ffmpeg}")
@@ -361,7 +361,7 @@ def interpolation(device: str) -> Iterator[Check]:
 
 
 def _file() -> Iterator[Check]:
-    from vsrrin.media import library
+    from vsrrin.convert.media import library
 
     from . import selftest
 

@@ -22,11 +22,11 @@ from vsrrin.clip import frames, scene_score
 from vsrrin.clip.alpha import premultiplied
 from vsrrin.clip.frames import Colour
 from vsrrin.clip.props import marked_cut
+from vsrrin.convert.images import read_folder
+from vsrrin.convert.moments import written
+from vsrrin.convert.source import ClipSource, Source, open_clip, open_file
 from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
-from vsrrin.images import read_folder
 from vsrrin.maps import Maps, maps_of
-from vsrrin.positions import written
-from vsrrin.sources import ClipSource, Source, open_clip, open_file
 from vsrrin.strip import Cell, Picture
 
 from . import screen, strip

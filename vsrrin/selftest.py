@@ -9,8 +9,8 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 import vsrrin
+from vsrrin.convert.media import library
 from vsrrin.errors import VsrrinError
-from vsrrin.media import library
 
 LEAST_PSNR = 40.0
 """dB of the new frame, its border left out; a blend of the two frames has 31."""

@@ -11,7 +11,7 @@ import vsrrin
 from tests.conftest import planes, same_picture
 from tests.image_files import picture, write, write_sequence
 from vsrrin.clip.alpha import alpha_of, interpolate_with_alpha, premultiplied
-from vsrrin.images import read_folder
+from vsrrin.convert.images import read_folder
 
 
 def doubled(clip: vs.VideoNode) -> vs.VideoNode:

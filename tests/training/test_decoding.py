@@ -12,7 +12,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from tests.conftest import BUNNY
-from tests.media.files import ffmpeg
+from tests.convert.media.files import ffmpeg
 from tests.training.video_files import pan, write_video
 from training.decoding import Converter, Video, VideoError, colour_of
 from vsrrin.clip.frames import Colour, to_tensor

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.media.files import ffmpeg
+from tests.convert.media.files import ffmpeg
 from vsrrin import ConvertError
-from vsrrin.convert import Settings, convert
-from vsrrin.media.matroska import missing_bytes
+from vsrrin.convert.media.matroska import missing_bytes
+from vsrrin.convert.video import Settings, convert
 
 CLIP = ("-f", "lavfi", "-i", "testsrc2=size=160x90:rate=25", "-frames:v", "8")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vsrrin import ConvertError
-from vsrrin.segments import Segment, WorkFolder, fingerprint, folder_of, ranges, recorded, runs, sha256
+from vsrrin.convert.work_folder import Segment, WorkFolder, fingerprint, folder_of, ranges, recorded, runs, sha256
 
 SIGNATURE = {"input": {"size": 3}, "model": "abc"}
 

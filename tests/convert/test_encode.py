@@ -11,13 +11,13 @@ import pytest
 import vapoursynth as vs
 
 from tests.conftest import BUNNY
-from tests.media.files import ffmpeg, steady
+from tests.convert.media.files import ffmpeg, steady
+from vsrrin.convert.encode import Job, encode_segments
+from vsrrin.convert.media.encode import ColourTags
+from vsrrin.convert.media.encoders import choose_encoder
+from vsrrin.convert.media.pixels import Pixels
+from vsrrin.convert.work_folder import WorkFolder
 from vsrrin.errors import ConvertError
-from vsrrin.media.encode import ColourTags
-from vsrrin.media.encoders import choose_encoder
-from vsrrin.media.pixels import Pixels
-from vsrrin.pipeline import Job, encode_segments
-from vsrrin.segments import WorkFolder
 
 FRAMES = 7
 
@@ -102,8 +102,8 @@ def test_the_thread_that_is_interrupted_takes_no_lock(
 INTERRUPTED = """
 import faulthandler, os, random, shutil, signal, sys, threading, time
 from pathlib import Path
-from vsrrin.convert import Settings
-from vsrrin.image_convert import convert_to_folder
+from vsrrin.convert.video import Settings
+from vsrrin.convert.image_folder import convert_to_folder
 from vsrrin import convert
 
 source, folder, times = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])

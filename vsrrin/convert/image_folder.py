@@ -17,18 +17,18 @@ from pathlib import Path
 
 import vapoursynth as vs
 
-from vsrrin.background import in_background
 from vsrrin.clip.alpha import alpha_of, interpolate_with_alpha, premultiplied
 from vsrrin.clip.frames import Colour
-from vsrrin.convert import Progress, Result
 from vsrrin.errors import ArgumentError, ConvertError
-from vsrrin.image_headers import read_header
-from vsrrin.images import ImageClip, read_folder, write_png
-from vsrrin.preparation import Settings
-from vsrrin.segments import WorkFolder
-from vsrrin.sources import ClipSource, Source, reason
 
-from . import preparation, retiming, segments
+from . import prepare, speed, work_folder
+from .image_headers import read_header
+from .images import ImageClip, read_folder, write_png
+from .interruptible import in_background
+from .prepare import Settings
+from .source import ClipSource, Source, reason
+from .video import Progress, Result
+from .work_folder import WorkFolder
 
 _WRITERS = min(4, os.cpu_count() or 1)
 _DIGITS = 6
@@ -83,7 +83,7 @@ def open_images(path: Path, fps: Fraction, *, over_black: bool = False) -> Image
         over_black: Lay what is transparent over black, for outputs that cannot hold alpha.
 
     Raises:
-        ConvertError: See :func:`vsrrin.images.read_folder`.
+        ConvertError: See :func:`vsrrin.convert.images.read_folder`.
     """
     found = read_folder(path, fps)
     clip, notes = found.clip, found.notes
@@ -155,11 +155,11 @@ def convert_to_folder(
 
 
 def _prepare(settings: Settings, images: Images | None) -> _Prepared:
-    settings = preparation.with_tiles_of_first_run(settings)
+    settings = prepare.with_tiles_of_first_run(settings)
     _check_target(settings)
-    source = preparation.open_any(settings, images.clip if images else None, turn=True)
-    retiming.check(settings.speed, source)
-    settings = preparation.with_tiles(settings, source.clip)
+    source = prepare.open_any(settings, images.clip if images else None, turn=True)
+    speed.check(settings.speed, source)
+    settings = prepare.with_tiles(settings, source.clip)
     has_alpha = images.has_alpha if images else "_Alpha" in source.clip.get_frame(0).props
     made = _interpolated(settings, source, has_alpha)
     notes = list(source.notes)
@@ -173,7 +173,7 @@ def _prepare(settings: Settings, images: Images | None) -> _Prepared:
         notes.append("HDR: samples stay as they are, in 16 bits; PNGs do not say that they are PQ or HLG")
     bits = made.format.bits_per_sample
     shown = FolderOutline(source, made.num_frames, (made.width, made.height), bits, has_alpha, tuple(notes))
-    signature = {**preparation.signature(settings, source, made), "output": "PNG"}
+    signature = {**prepare.signature(settings, source, made), "output": "PNG"}
     return _Prepared(shown, made, images.profile if images else None, signature)
 
 
@@ -184,8 +184,8 @@ def _check_target(settings: Settings) -> None:
     if target.exists() and source.exists() and target.samefile(source):
         raise ArgumentError(f"input and output are the same folder, {target}: choose another output")
     _check_replaceable(target, overwrite=settings.overwrite)
-    if segments.recorded(target) and not settings.resume and not settings.overwrite:
-        raise segments.unfinished(target)
+    if work_folder.recorded(target) and not settings.resume and not settings.overwrite:
+        raise work_folder.unfinished(target)
 
 
 def _check_replaceable(target: Path, *, overwrite: bool) -> None:
@@ -208,13 +208,13 @@ def _check_replaceable(target: Path, *, overwrite: bool) -> None:
 def _interpolated(settings: Settings, source: Source, has_alpha: bool) -> vs.VideoNode:
     """The images to write: RGB or GRAY of 8 or 16 bits, full range."""
     if not has_alpha:
-        return _for_png(preparation.interpolated(settings, source), source.clip)
+        return _for_png(prepare.interpolated(settings, source), source.clip)
     clip = _for_png(source.clip, source.clip)
     grey = vs.GRAY8 if clip.format.bits_per_sample == 8 else vs.GRAY16
     clip = clip.std.ClipToProp(alpha_of(source.clip).resize.Point(format=grey), "_Alpha")
     return interpolate_with_alpha(
         clip,
-        lambda part: preparation.interpolated(settings, replace(source, clip=part)),
+        lambda part: prepare.interpolated(settings, replace(source, clip=part)),
         scene=settings.scene,
         scene_threshold=settings.scene_threshold,
     )
@@ -293,7 +293,7 @@ class _Run:
 
     def _frames(self) -> Generator[tuple[int, vs.VideoFrame]]:
         try:
-            for span in segments.runs(self._missing):
+            for span in work_folder.runs(self._missing):
                 with closing(self._prepared.clip[span.start : span.stop].frames()) as frames:
                     yield from zip(span, frames, strict=True)
         except vs.Error as error:

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from vsrrin.convert.media.encoders import EncoderSettings
+from vsrrin.convert.media.mux import join
+from vsrrin.convert.media.pixels import Pixels
+from vsrrin.convert.media.streams import StreamPlan
+from vsrrin.convert.media.verify import Expected, verify
 from vsrrin.errors import ConvertError
-from vsrrin.media.encoders import EncoderSettings
-from vsrrin.media.mux import join
-from vsrrin.media.pixels import Pixels
-from vsrrin.media.streams import StreamPlan
-from vsrrin.media.verify import Expected, verify
-from vsrrin.pipeline import Job, encode_segments
-from vsrrin.preparation import Prepared, Settings, prepare
-from vsrrin.segments import Segment, WorkFolder, ranges
-from vsrrin.sources import ClipSource
+
+from .encode import Job, encode_segments
+from .prepare import Prepared, Settings, prepare
+from .source import ClipSource
+from .work_folder import Segment, WorkFolder, ranges
 
 __all__ = [
     "ClipSource",

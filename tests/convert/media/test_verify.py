@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.media.files import RATE, bunny, ffmpeg, remux, steady
+from tests.convert.media.files import RATE, bunny, ffmpeg, remux, steady
+from vsrrin.convert.media.streams import StreamPlan
+from vsrrin.convert.media.verify import Expected, verify
 from vsrrin.errors import ConvertError
-from vsrrin.media.streams import StreamPlan
-from vsrrin.media.verify import Expected, verify
 
 FRAMES = 50
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.image_files import HEIGHT, WIDTH, exif, ffmpeg, picture, read, tiff_with, with_exif, write
+from vsrrin.convert.image_headers import read_header
 from vsrrin.errors import ConvertError
-from vsrrin.image_headers import read_header
 
 # name, ffmpeg's pixel format or None for OpenCV's: channels and depth
 FILES = [

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import BUNNY
-from tests.media.files import ffmpeg
+from tests.convert.media.files import ffmpeg
 from vsrrin import ConvertError
-from vsrrin import convert as convert_module
-from vsrrin.convert import convert
-from vsrrin.segments import folder_of
+from vsrrin.convert import video as convert_module
+from vsrrin.convert.video import convert
+from vsrrin.convert.work_folder import folder_of
 
 Settings = partial(convert_module.Settings, model="draft")  # what converts is the same, and it is quick
 SEGMENT = 6
@@ -28,7 +28,7 @@ FRAMES = 48
 DRIVER = """
 import sys
 from pathlib import Path
-from vsrrin.convert import Settings, convert
+from vsrrin.convert.video import Settings, convert
 
 source, target, resume, codec = sys.argv[1:]
 settings = Settings(Path(source), Path(target), resume=resume == "resume", codec=codec, segment_frames=6, model="draft")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import BUNNY
-from tests.media.files import bunny, ffmpeg
+from tests.convert.media.files import bunny, ffmpeg
+from vsrrin.convert.media.probe import parse_clock, probe
 from vsrrin.errors import ConvertError
-from vsrrin.media.probe import parse_clock, probe
 
 
 def test_the_bundled_clip() -> None:

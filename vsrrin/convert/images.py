@@ -24,7 +24,8 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 
 from vsrrin.errors import ConvertError
-from vsrrin.image_headers import Header, read_header
+
+from .image_headers import Header, read_header
 
 type Picture = NDArray[Any]
 """uint8 or uint16: (H, W) grey, (H, W, 3) colour or (H, W, 4) with alpha; OpenCV's order, BGRA."""

@@ -11,10 +11,10 @@ import pytest
 import vapoursynth as vs
 
 import vsrrin
+from vsrrin.convert.image_folder import Images, outline_folder
+from vsrrin.convert.prepare import Settings, prepare
+from vsrrin.convert.source import ClipSource
 from vsrrin.engine import memory
-from vsrrin.image_convert import Images, outline_folder
-from vsrrin.preparation import Settings, prepare
-from vsrrin.sources import ClipSource
 
 type Tiles = list[tuple[object, object]]
 

@@ -10,10 +10,10 @@ import av
 import numpy as np
 
 from tests.conftest import BUNNY
-from vsrrin.media.encode import VideoTimes
-from vsrrin.media.mux import Cut, join
-from vsrrin.media.probe import probe
-from vsrrin.media.streams import AudioMode, StreamPlan, plan_streams
+from vsrrin.convert.media.encode import VideoTimes
+from vsrrin.convert.media.mux import Cut, join
+from vsrrin.convert.media.probe import probe
+from vsrrin.convert.media.streams import AudioMode, StreamPlan, plan_streams
 
 SIZE = (160, 90)
 RATE = 25

@@ -7,12 +7,13 @@ from itertools import pairwise
 
 import vapoursynth as vs
 
-from vsrrin.background import in_background
+from vsrrin.convert.media.encode import ColourTags, SegmentWriter, VideoTimes
+from vsrrin.convert.media.encoders import EncoderSettings
 from vsrrin.errors import ConvertError
-from vsrrin.media.encode import ColourTags, SegmentWriter, VideoTimes
-from vsrrin.media.encoders import EncoderSettings
-from vsrrin.segments import Segment, WorkFolder, runs
-from vsrrin.sources import reason
+
+from .interruptible import in_background
+from .source import reason
+from .work_folder import Segment, WorkFolder, runs
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from pathlib import Path
 import vapoursynth as vs
 
 from vsrrin.clip.clip_checks import ROUNDING, frame_rate
+from vsrrin.convert.media.probe import MediaInfo, StreamInfo, probe
+from vsrrin.convert.media.streams import Cut
+from vsrrin.convert.media.times import FrameTimes, read_times
 from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
-from vsrrin.media.probe import MediaInfo, StreamInfo, probe
-from vsrrin.media.streams import Cut
-from vsrrin.media.times import FrameTimes, read_times
-from vsrrin.segments import fingerprint
+
+from .work_folder import fingerprint
 
 Moment = Fraction | int
 """Seconds since the beginning of the file, or, as an int, the number of a frame."""

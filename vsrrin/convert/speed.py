@@ -5,9 +5,10 @@ from fractions import Fraction
 from itertools import pairwise
 from math import lcm
 
+from vsrrin.convert.media.encode import VideoTimes
 from vsrrin.errors import ArgumentError
-from vsrrin.media.encode import VideoTimes
-from vsrrin.sources import Source
+
+from .source import Source
 
 _FINEST = 1_000_000
 """Ticks per second at most where frame durations vary."""

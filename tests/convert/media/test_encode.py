@@ -11,9 +11,9 @@ import vapoursynth as vs
 
 from tests.conftest import planes
 from vsrrin import ArgumentError, ConvertError
-from vsrrin.media.encode import ColourTags, Hdr, SegmentWriter, VideoTimes
-from vsrrin.media.encoders import EncoderSettings, choose_encoder
-from vsrrin.media.pixels import Pixels, to_av
+from vsrrin.convert.media.encode import ColourTags, Hdr, SegmentWriter, VideoTimes
+from vsrrin.convert.media.encoders import EncoderSettings, choose_encoder
+from vsrrin.convert.media.pixels import Pixels, to_av
 
 F = Fraction
 SIZE = (256, 144)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.media.files import bunny
+from tests.convert.media.files import bunny
+from vsrrin.convert.media.probe import Kind, MediaInfo, StreamInfo, probe
+from vsrrin.convert.media.streams import AudioMode, Cut, StreamPlan, container_for, describe, plan_streams
 from vsrrin.errors import ArgumentError, ConvertError
-from vsrrin.media.probe import Kind, MediaInfo, StreamInfo, probe
-from vsrrin.media.streams import AudioMode, Cut, StreamPlan, container_for, describe, plan_streams
 
 ONE = Fraction(1)
 VIDEO = StreamInfo(0, "video", "h264", Fraction(1, 1000), Fraction(0), Fraction(10), None, {}, 1, False)

@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-from vsrrin.background import in_background
+from vsrrin.convert.interruptible import in_background
 
 
 class Counting:

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.media.files import (
+from tests.convert.media.files import (
     RATE,
     beeps,
     blank,
@@ -24,11 +24,11 @@ from tests.media.files import (
     steady,
     streams,
 )
+from vsrrin.convert.media.encode import VideoTimes
+from vsrrin.convert.media.mux import Cut, join
+from vsrrin.convert.media.probe import probe
+from vsrrin.convert.media.streams import StreamPlan
 from vsrrin.errors import ConvertError
-from vsrrin.media.encode import VideoTimes
-from vsrrin.media.mux import Cut, join
-from vsrrin.media.probe import probe
-from vsrrin.media.streams import StreamPlan
 
 SECONDS = 3
 FLASHES = [gray(235 if n % RATE == 0 else 16) for n in range(SECONDS * RATE)]

@@ -17,17 +17,18 @@ from vsrrin.checkpoint.loader import locate
 from vsrrin.clip.clip_checks import check_clip, frame_rate
 from vsrrin.clip.frames import Colour
 from vsrrin.clip.scene_cuts import SceneMode
+from vsrrin.convert.media.encode import ColourTags, Hdr, VideoTimes
+from vsrrin.convert.media.encoders import EncoderSettings, choose_encoder
+from vsrrin.convert.media.pixels import Pixels
+from vsrrin.convert.media.streams import AudioMode, StreamPlan, container_for, plan_streams
 from vsrrin.engine.interpolator import Interpolator
 from vsrrin.engine.pool import Devices, Shared, shared_by
 from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
-from vsrrin.media.encode import ColourTags, Hdr, VideoTimes
-from vsrrin.media.encoders import EncoderSettings, choose_encoder
-from vsrrin.media.pixels import Pixels
-from vsrrin.media.streams import AudioMode, StreamPlan, container_for, plan_streams
-from vsrrin.retiming import Speed
-from vsrrin.sources import ClipSource, Moment, Source, open_clip, open_file
 
-from . import retiming, segments
+from . import speed as retiming
+from . import work_folder
+from .source import ClipSource, Moment, Source, open_clip, open_file
+from .speed import Speed
 
 _SEGMENT_SECONDS = 10
 _SHORTEST_SEGMENT = 24
@@ -176,7 +177,7 @@ def open_any(settings: Settings, clip_source: ClipSource | None = None, *, turn:
     """Open the file or the clip.
 
     Raises:
-        VsrrinError: As :func:`vsrrin.sources.open_file`.
+        VsrrinError: As :func:`vsrrin.convert.source.open_file`.
     """
     if clip_source is not None:
         return open_clip(clip_source, settings.source, start=settings.start, end=settings.end)
@@ -268,7 +269,7 @@ def with_tiles_of_first_run(settings: Settings) -> Settings:
     """A run that continues takes the tiles that the first one has chosen."""
     if not settings.resume or settings.tile is not None:
         return settings
-    first = segments.recorded(settings.target).get("tiles")
+    first = work_folder.recorded(settings.target).get("tiles")
     if not isinstance(first, dict):
         return settings
     tile = first.get("tile")
@@ -315,8 +316,8 @@ def _check_target(settings: Settings) -> None:
         raise ArgumentError(f"input and output are the same file, {target}: choose another output")
     if target.exists() and not settings.overwrite:
         raise ConvertError(f"{target} exists: --overwrite replaces it")
-    if segments.recorded(target) and not settings.resume and not settings.overwrite:
-        raise segments.unfinished(target)
+    if work_folder.recorded(target) and not settings.resume and not settings.overwrite:
+        raise work_folder.unfinished(target)
 
 
 def _with_hdr(encoder: EncoderSettings, first: vs.VideoFrame) -> tuple[EncoderSettings, tuple[str, ...]]:
@@ -361,7 +362,7 @@ def signature(settings: Settings, source: Source, made: vs.VideoNode) -> dict[st
         "frames": made.num_frames,
         "part": [str(source.cut.start), str(source.cut.end)],
         "speed": {name: str(getattr(speed, name)) for name in ("factor", "fps", "rate_out")},
-        "model": segments.sha256(locate(settings.model)[0]),
+        "model": work_folder.sha256(locate(settings.model)[0]),
         "network": f"{networks[0].model.spec.name}, {backends}, {settings.precision}",
         "tiles": {"tile": settings.tile, "overlap": settings.overlap},
         "scale": settings.scale,

@@ -23,8 +23,8 @@ from tests.image_files import (
     write,
     write_sequence,
 )
+from vsrrin.convert.images import ImageClip, natural_key, read_folder, write_png
 from vsrrin.errors import ConvertError
-from vsrrin.images import ImageClip, natural_key, read_folder, write_png
 
 
 def as_stored(frame: vs.VideoFrame) -> Picture:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from tests.image_files import picture, read, write, write_sequence
-from vsrrin.convert import Progress
+from vsrrin.convert.image_folder import Images, convert_to_folder, open_images
+from vsrrin.convert.prepare import Settings
+from vsrrin.convert.video import Progress
+from vsrrin.convert.work_folder import folder_of
 from vsrrin.errors import ConvertError
-from vsrrin.image_convert import Images, convert_to_folder, open_images
-from vsrrin.preparation import Settings
-from vsrrin.segments import folder_of
 
 TOTAL = 6
 NAMES = [f"{n:06}.png" for n in range(1, TOTAL + 1)]

@@ -13,12 +13,12 @@ import pytest
 import vapoursynth as vs
 
 from tests.conftest import BUNNY, same_picture
-from tests.media.files import ffmpeg, ffprobe
+from tests.convert.media.files import ffmpeg, ffprobe
 from vsrrin import ConvertError
-from vsrrin import convert as convert_module
-from vsrrin.convert import convert, outline
+from vsrrin.convert import video as convert_module
+from vsrrin.convert.source import ClipSource
+from vsrrin.convert.video import convert, outline
 from vsrrin.errors import ArgumentError
-from vsrrin.sources import ClipSource
 
 Settings = partial(convert_module.Settings, model="draft")  # what converts is the same, and it is quick
 
