@@ -27,7 +27,7 @@ from vsrrin.engine.interpolator import Interpolator
 from vsrrin.errors import VsrrinError
 from vsrrin.nets import NETS, NetSpec
 from vsrrin.nets.registry import by_name
-from vsrrin.strip import Cell, Picture, png, sheet
+from vsrrin.preview.sheet import Cell, Picture, png, sheet
 
 CLIP = Path(__file__).resolve().parents[1] / "media" / "bunny_stretch.mp4"
 COLUMNS = 3

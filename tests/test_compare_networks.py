@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from tests.conftest import BUNNY, psnr
-from vsrrin import strip
 from vsrrin.checkpoint import loader
 from vsrrin.nets import NETS
 from vsrrin.nets.cain import CAIN
 from vsrrin.nets.cain import SPEC as CAIN_SPEC
+from vsrrin.preview import sheet
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "compare_networks.py"
 WIDTH, HEIGHT = 136, 130
@@ -37,8 +37,8 @@ compare = load()
 
 def cell(picture: NDArray[np.uint8], number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """(label, picture) of a cell of a written grid."""
-    y, x = strip.place(*divmod(number, compare.COLUMNS), HEIGHT, WIDTH)
-    return picture[y - strip.label_height(WIDTH) : y, x : x + WIDTH], picture[y : y + HEIGHT, x : x + WIDTH]
+    y, x = sheet.place(*divmod(number, compare.COLUMNS), HEIGHT, WIDTH)
+    return picture[y - sheet.label_height(WIDTH) : y, x : x + WIDTH], picture[y : y + HEIGHT, x : x + WIDTH]
 
 
 def test_grid_of_every_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.errors import TrainingError
-from vsrrin.maps import Maps
-from vsrrin.strip import flow_colours, grey
+from vsrrin.preview.motion_maps import Maps
+from vsrrin.preview.sheet import flow_colours, grey
 
 _QUIET_SECONDS = 30.0
 """Between lines of progress where stderr is no terminal."""

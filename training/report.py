@@ -19,7 +19,7 @@ from training.validation import COLUMNS, Validation
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
 from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_precision
-from vsrrin.maps import maps_of
+from vsrrin.preview.motion_maps import maps_of
 
 PARTS = ("data", "forward", "backward", "optimiser")
 """What the time of a step is spent on."""

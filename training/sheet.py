@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.triplets import Picture, Triplet
-from vsrrin.strip import Cell, grey, legend, png, sheet
+from vsrrin.preview.sheet import Cell, grey, legend, png, sheet
 
 WIDTH, HEIGHT = 320, 240
 """Largest window, pixels."""

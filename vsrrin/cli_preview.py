@@ -50,10 +50,9 @@ def _run(options: argparse.Namespace) -> int:
     _check_target(target, overwrite=options.overwrite)
 
     from vsrrin.checkpoint import files, inspection
+    from vsrrin.preview import picture, sheet
 
-    from . import preview, strip
-
-    wanted = preview.Wanted(
+    wanted = picture.Wanted(
         source=options.source,
         at=at,
         factor=options.factor,
@@ -64,8 +63,8 @@ def _run(options: argparse.Namespace) -> int:
         tile=options.tile,
         scale=options.scale,
     )
-    made = preview.preview(wanted)
-    files.write(target, strip.png(made.picture))
+    made = picture.preview(wanted)
+    files.write(target, sheet.png(made.picture))
     height, width = made.picture.shape[:2]
     print(f"{target}: {width}x{height} pixels")
     for subject, text in made.facts:

@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from training.errors import TrainingError
 from training.logs import CsvLog, Progress, TensorBoard, contact_sheet, duration, read_log
-from vsrrin.maps import Maps
+from vsrrin.preview.motion_maps import Maps
 
 
 def test_a_log_has_its_columns_and_numbers_that_can_be_read(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tests.training.moving import HEIGHT, WIDTH, picture
 from training.sheet import Case, Worst, difference, overview, window
 from training.triplets import Span, Triplet
-from vsrrin.strip import place
+from vsrrin.preview.sheet import place
 
 
 def spoiled(by: int, top: int = 10, left: int = 20) -> NDArray[np.uint8]:

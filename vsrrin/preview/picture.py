@@ -26,10 +26,10 @@ from vsrrin.convert.images import read_folder
 from vsrrin.convert.moments import written
 from vsrrin.convert.source import ClipSource, Source, open_clip, open_file
 from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
-from vsrrin.maps import Maps, maps_of
-from vsrrin.strip import Cell, Picture
 
-from . import screen, strip
+from . import display, sheet
+from .motion_maps import Maps, maps_of
+from .sheet import Cell, Picture
 
 MAX_FACTOR = 16
 _WIDEST = 16_000
@@ -158,12 +158,12 @@ def _pair(source: Source, wanted: Wanted) -> _Pair:
         notes.append(f"{guessed} assumed, as the clip does not say")
     if source.info.rotation:
         notes.append(f"players turn this video by {source.info.rotation} degrees; it is shown as stored")
-    if said := screen.note(got[0].props):
+    if said := display.note(got[0].props):
         notes.append(said)
     return _Pair(
         left,
         (images[0], images[1]),
-        [screen.shown(frame) for frame in got],
+        [display.shown(frame) for frame in got],
         [str(frame.props["_VSRRIN_Kind"]) for frame in got],
         maps_of(load(wanted.model), images[0], images[1], Fraction(factor // 2, factor), **options),
         marked_cut(clip.get_frame(left).props, clip.get_frame(left + 1).props),
@@ -211,13 +211,13 @@ def _analysis(wanted: Wanted, pair: _Pair) -> list[Cell]:
     if maps.forward is not None and maps.backward is not None and maps.doubt is not None:
         full = _full_colour(maps)
         for name, flow in (("to the right frame", maps.forward), ("back to the left frame", maps.backward)):
-            cells.append(Cell(f"flow {name}: {_largest(flow):.1f} px at most", strip.flow_colours(flow, full)))
+            cells.append(Cell(f"flow {name}: {_largest(flow):.1f} px at most", sheet.flow_colours(flow, full)))
         if maps.share is None:
             label = f"doubt: flow there and back misses (white: {_DOUBT_WHITE:g} px)"
-            cells.append(Cell(label, strip.grey(maps.doubt, _DOUBT_WHITE)))
+            cells.append(Cell(label, sheet.grey(maps.doubt, _DOUBT_WHITE)))
     if maps.share is not None:
         t = Fraction(wanted.factor // 2, wanted.factor)
-        cells.append(Cell(f"mask at t = {t}: share of the right frame", strip.grey(maps.share, 1)))
+        cells.append(Cell(f"mask at t = {t}: share of the right frame", sheet.grey(maps.share, 1)))
     left, right = (pair.shown[k].astype(np.int16) for k in (0, -1))
     apart = np.abs(left - right)
     gain = int(np.clip(255 // max(float(np.percentile(apart, 99.5)), 1), 1, _STRONGEST_GAIN))
@@ -225,7 +225,7 @@ def _analysis(wanted: Wanted, pair: _Pair) -> list[Cell]:
     return cells
 
 
-def _largest(flow: strip.Values) -> float:
+def _largest(flow: sheet.Values) -> float:
     return float(np.hypot(flow[..., 0], flow[..., 1]).max())
 
 
@@ -262,11 +262,11 @@ def _arranged(pictures: Sequence[Cell], analysis: Sequence[Cell], lines: Sequenc
     factor = max(-(-_SMALLEST_CELL[0] // width), -(-_SMALLEST_CELL[1] // height), 1)
     columns = max(min(4 if len(pictures) <= 3 else 5, _WIDEST // (factor * width)), 1)
     groups = [
-        [[strip.enlarged(cell, factor) for cell in row] for row in batched(cells, columns)]
+        [[sheet.enlarged(cell, factor) for cell in row] for row in batched(cells, columns)]
         for cells in (pictures, analysis)
     ]
     home = next((group[-1] for group in groups if len(group[-1]) < columns), [])
     rows = [row for group in groups for row in group] + ([] if home else [home])
-    panel = strip.legend(factor * height, factor * width, lines, with_wheel=any("flow" in c.label for c in analysis))
+    panel = sheet.legend(factor * height, factor * width, lines, with_wheel=any("flow" in c.label for c in analysis))
     home.append(Cell("", panel))
-    return strip.sheet(rows)
+    return sheet.sheet(rows)

@@ -20,17 +20,18 @@ import vsrrin
 from tests import image_files
 from tests.commands import vsrrin_command
 from tests.conftest import BUNNY, texture
-from vsrrin import preview, screen, strip
 from vsrrin.checkpoint import loader
 from vsrrin.clip import frames
 from vsrrin.convert.image_folder import convert_to_folder, open_images
 from vsrrin.convert.moments import parse_position, written
 from vsrrin.convert.prepare import Settings
 from vsrrin.errors import ArgumentError
-from vsrrin.maps import maps_of
 from vsrrin.nets import NetSpec, cain, rrin, rrin_lite, rrin_lite_quick
+from vsrrin.preview import display, picture
+from vsrrin.preview import sheet as strip
+from vsrrin.preview.motion_maps import maps_of
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 Picture = NDArray[np.uint8]
 SIDECAR = {"training_data": "d", "metrics": "m", "licence": "ours", "source": "s", "created_with": "c"}
 
@@ -162,7 +163,7 @@ def test_brightness_of_pq(nits: float, level: int) -> None:
     y = (nits / 10_000) ** m1
     code = ((c1 + c2 * y) / (1 + c3 * y)) ** m2
     clip = vs.core.std.BlankClip(None, 16, 16, vs.RGBS, color=[code] * 3, length=1)
-    shown = screen.shown(clip.std.SetFrameProps(_Transfer=16, _Primaries=9).get_frame(0))
+    shown = display.shown(clip.std.SetFrameProps(_Transfer=16, _Primaries=9).get_frame(0))
     assert np.abs(shown.astype(int) - level).max() <= 1
 
 
@@ -177,7 +178,7 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
 
 def test_images_with_alpha_are_shown_as_a_conversion_interpolates_them(tmp_path: Path) -> None:
     folder = image_files.write_sequence(tmp_path / "in", 3, channels=4)
-    made = preview.preview(preview.Wanted(folder, 1, model="draft"))
+    made = picture.preview(picture.Wanted(folder, 1, model="draft"))
     assert ("note", "transparent parts are shown in black") in made.facts
     blank = vs.core.std.BlankClip(None, image_files.WIDTH, image_files.HEIGHT)
     shown = [cell(made.picture, 0, column, blank, 5).astype(int) for column in range(3)]
@@ -198,14 +199,14 @@ def test_images_with_alpha_are_shown_as_a_conversion_interpolates_them(tmp_path:
     [("0", 0), ("0f", 0), ("0.04", 1), ("0.0799", 1), ("0:0.08", 2), ("0:00:00.359", 8), ("0.36", 8), ("9f", 8)],
 )
 def test_every_place_has_a_pair(lossless: Path, at: str, left: int) -> None:
-    made = preview.preview(preview.Wanted(lossless, parse_position(at, "--at")))
+    made = picture.preview(picture.Wanted(lossless, parse_position(at, "--at")))
     assert dict(made.facts)["frames"].startswith(f"{left} and {left + 1} of 10, at {left * 0.04:.3f} s")
 
 
 def test_time_of_a_variable_rate_is_not_frame_number_times_average(tmp_path: Path) -> None:
     select = "scale=160:90,setpts='if(lt(N,2),N*10,N+18)/25/TB'"
     film = encode(tmp_path / "uneven.mkv", "-frames:v", "6", "-vf", select, "-fps_mode", "passthrough", "-c:v", "ffv1")
-    facts = dict(preview.preview(preview.Wanted(film, Fraction(1, 2))).facts)
+    facts = dict(picture.preview(picture.Wanted(film, Fraction(1, 2))).facts)
     assert facts["frames"] == "1 and 2 of 6, at 0.400 s"
 
 
@@ -289,7 +290,7 @@ def test_a_network_without_flow_says_so(tmp_path: Path, lossless: Path) -> None:
     net = cain.CAIN(groups=1, blocks=1, features=16)
     path = tmp_path / "x.safetensors"
     loader.save(net, cain.SPEC, path, arithmetic="published", sidecar=SIDECAR)
-    made = preview.preview(preview.Wanted(lossless, 2, model=path))
+    made = picture.preview(picture.Wanted(lossless, 2, model=path))
     assert dict(made.facts)["motion"] == "this network makes new frames without estimating motion"
 
 
@@ -298,7 +299,7 @@ def test_a_network_without_flow_says_so(tmp_path: Path, lossless: Path) -> None:
 
 @pytest.mark.parametrize(("pictures", "columns", "rows"), [(3, 4, 2), (4, 5, 2), (5, 5, 2), (6, 5, 3), (9, 5, 3)])
 def test_the_text_has_a_place_for_every_factor(lossless: Path, pictures: int, columns: int, rows: int) -> None:
-    made = preview.preview(preview.Wanted(lossless, 3, factor=pictures - 1))
+    made = picture.preview(picture.Wanted(lossless, 3, factor=pictures - 1))
     y, x = strip.place(rows, columns, 180, 320)
     assert made.picture.shape == (y - strip.label_height(320), x, 3)
 
@@ -386,4 +387,4 @@ def test_frames_are_looked_at_as_the_filter_reads_them(bunny: vs.VideoNode) -> N
     frame = bunny.get_frame(3)
     colour = frames.Colour.of(frame.format, frame.width, frame.height, frame.props)
     image = frames.to_tensor(frame, colour)[0].permute(1, 2, 0).clamp(0, 1).mul(255).round()
-    assert np.array_equal(screen.shown(frame), image.numpy().astype(np.uint8))
+    assert np.array_equal(display.shown(frame), image.numpy().astype(np.uint8))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 WIDTH, HEIGHT = 320, 180
 JUMPS = (7, 2, 31, 3, 2)
 AFTER_RELOAD = (9, 7)

@@ -1,0 +1,1 @@
+"""Pictures to judge new frames by."""
