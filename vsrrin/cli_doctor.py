@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vsrrin.doctor import Check
+    from vsrrin.doctor.checks import Check
 
 _NAME, _STATUS = 24, 9
 """Widths of the first columns."""
@@ -23,10 +23,10 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _run(options: argparse.Namespace) -> int:
-    from . import doctor
+    from vsrrin.doctor import checks
 
     found: list[Check] = []
-    for check in doctor.examine():
+    for check in checks.examine():
         found.append(check)
         if not options.json:
             # At once: some checks take seconds, and one may bring down the process.

@@ -14,14 +14,15 @@ import pytest
 import torch
 
 import vsrrin
-from vsrrin import doctor, selftest
 from vsrrin.checkpoint import loader
 from vsrrin.convert.media import library
-from vsrrin.doctor import Check
+from vsrrin.doctor import checks as doctor
+from vsrrin.doctor import selftest
+from vsrrin.doctor.checks import Check
 from vsrrin.engine.backends import openvino_backend
 from vsrrin.errors import VsrrinError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent
 
 

@@ -70,11 +70,11 @@ def examine(finders: Mapping[str, Finder] | None = None) -> Iterator[Check]:
 
 def python() -> Iterator[Check]:
     """The interpreter and this package."""
-    from . import __version__
+    from vsrrin import __version__
 
     where = "" if sys.prefix != sys.base_prefix else ", no virtual environment"
     yield Check("Python", "ok", f"{platform.python_version()} at {sys.executable}{where}; {platform.platform()}")
-    yield Check("vsrrin", "ok", f"{__version__} at {Path(__file__).parent}")
+    yield Check("vsrrin", "ok", f"{__version__} at {Path(__file__).parents[1]}")
 
 
 def libraries() -> Iterator[Check]:
@@ -341,7 +341,7 @@ def encoders() -> Iterator[Check]:
 
 
 def self_test() -> Iterator[Check]:
-    """The whole way on a tiny clip; see :mod:`vsrrin.selftest`."""
+    """The whole way on a tiny clip; see :mod:`vsrrin.doctor.selftest`."""
     from . import selftest
 
     for device in selftest.devices():

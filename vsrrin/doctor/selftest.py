@@ -1,4 +1,4 @@
-"""A tiny test of the whole way, for :mod:`vsrrin.doctor`: a pattern whose motion is known exactly."""
+"""A tiny test of the whole way, for :mod:`vsrrin.doctor.checks`: a pattern whose motion is known exactly."""
 
 import tempfile
 from pathlib import Path

@@ -1,0 +1,1 @@
+"""Whether this machine is fit, and how to mend what is not."""
