@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from vsrrin import cli
+from vsrrin.cli import main
 
 
 def vsrrin_command(arguments: Sequence[str | Path], folder: Path | None = None) -> tuple[int, str, str]:
@@ -13,7 +13,7 @@ def vsrrin_command(arguments: Sequence[str | Path], folder: Path | None = None) 
     out, err = io.StringIO(), io.StringIO()
     with chdir(folder or "."), redirect_stdout(out), redirect_stderr(err):
         try:
-            status = cli.main([str(argument) for argument in arguments])
+            status = main.main([str(argument) for argument in arguments])
         except SystemExit as stopped:  # how the parser ends with help, or with what is wrong
             status = stopped.code if isinstance(stopped.code, int) else 0
     return status, out.getvalue(), err.getvalue()

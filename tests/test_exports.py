@@ -63,7 +63,7 @@ def test_unknown_names_are_refused() -> None:
         "vsrrin.engine.interpolator",
         "vsrrin.engine.pool",
         "vsrrin.checkpoint.inspection",
-        "vsrrin.cli",
+        "vsrrin.cli.main",
     ],
 )
 def test_only_the_filter_needs_vapoursynth(module: str) -> None:

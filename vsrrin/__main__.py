@@ -2,7 +2,7 @@
 
 import sys
 
-from vsrrin.cli import main
+from vsrrin.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 import vsrrin
 from vsrrin.errors import ArgumentError, VsrrinError
 
-from . import cli_convert, cli_doctor, cli_models, cli_preview
+from . import convert, doctor, models, preview
 
 # Each adds its parser and sets `run`, a function from the parsed arguments to the exit status.
-_COMMANDS = (cli_convert.add, cli_models.add, cli_doctor.add, cli_preview.add)
+_COMMANDS = (convert.add, models.add, doctor.add, preview.add)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

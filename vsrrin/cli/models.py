@@ -95,10 +95,9 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
+    from vsrrin import __version__
     from vsrrin.checkpoint import convert as checkpoint_conversion
     from vsrrin.checkpoint import inspection as catalogue
-
-    from . import __version__
 
     facts = {key: getattr(options, key) for key in _FACTS if getattr(options, key, None) is not None}
     done = checkpoint_conversion.convert(

@@ -18,10 +18,10 @@ import pytest
 from tests.commands import vsrrin_command
 from tests.conftest import BUNNY
 from tests.image_files import ffmpeg, frames_of_bunny, picture, read, write, write_sequence
-from vsrrin import cli
+from vsrrin.cli import main
 from vsrrin.convert.image_headers import read_header
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-W", "error", "-m", "vsrrin", "convert"]
 
 
@@ -42,7 +42,7 @@ def run(*arguments: str | Path) -> tuple[int, str, str]:
 
 def mistake(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 2) -> str:
     """What is said of a wrong command line; in this process, which is quicker."""
-    assert cli.main(["convert", *arguments]) == status
+    assert main.main(["convert", *arguments]) == status
     out, err = capsys.readouterr()
     assert out == ""
     return err
@@ -269,7 +269,7 @@ def test_images_that_are_finished_are_kept(folder: Path, number: signal.Signals,
 LOST = """
 import os, signal, sys
 import vapoursynth as vs
-from vsrrin.cli import main
+from vsrrin.cli.main import main
 
 signals = [signal.Signals[sys.argv[1]]]
 
@@ -380,7 +380,7 @@ def test_overwriting(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "out").mkdir()
     for n in range(1, 9):
         write(folder / "out" / f"{n:06}.png", picture(n)[:10])
-    assert cli.main(["convert", "frames", "out", "--overwrite", "--quiet"]) == 0
+    assert main.main(["convert", "frames", "out", "--overwrite", "--quiet"]) == 0
     assert sorted(path.name for path in (folder / "out").iterdir()) == [f"{n:06}.png" for n in range(1, 5)]
     assert np.array_equal(read(folder / "out" / "000001.png"), picture(0))
     assert leftovers(folder) == []
@@ -389,7 +389,7 @@ def test_overwriting(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_help_explains_rates(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
-        cli.main(["convert", "--help"])
+        main.main(["convert", "--help"])
     assert stopped.value.code == 0
     text = capsys.readouterr().out
     for part in ("--fps 60000/1001", "slow motion", "vsrrin convert in.mkv out.mkv --fps 2x", "--resume", "143"):

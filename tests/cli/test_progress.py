@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vsrrin.cli_progress import Log, Reporter
+from vsrrin.cli.progress import Log, Reporter
 from vsrrin.errors import ConvertError
 
 

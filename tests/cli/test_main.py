@@ -21,7 +21,7 @@ from vsrrin.checkpoint import loader
 from vsrrin.nets import NETS, rrin
 from vsrrin.nets.parts.raft import RAFT
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-W", "error", "-m", "vsrrin"]
 SIDECAR = {"training_data": "d", "metrics": "m", "licence": "ours", "source": "s", "created_with": "c"}
 
@@ -109,7 +109,7 @@ def test_wrong_usage(folder: Path, arguments: Sequence[str], text: str) -> None:
 
 
 def test_help_does_not_load_torch(folder: Path) -> None:
-    code = "import sys, vsrrin.cli\ntry: vsrrin.cli.main(['--help'])\nfinally: print('torch' in sys.modules)"
+    code = "import sys, vsrrin.cli.main\ntry: vsrrin.cli.main.main(['--help'])\nfinally: print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.endswith("False\n")
 

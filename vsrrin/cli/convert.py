@@ -15,11 +15,12 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from vsrrin import __version__
 from vsrrin.clip.timing import parse_ratio
 from vsrrin.convert import moments
 from vsrrin.errors import ArgumentError, ConvertError
 
-from . import __version__, cli_progress
+from . import progress as cli_progress
 
 # Loading torch takes seconds, so the work is imported by the functions that do it: help and Ctrl-C stay quick.
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""The command ``vsrrin``: arguments and printing."""
