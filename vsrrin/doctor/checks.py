@@ -256,7 +256,7 @@ def _judge_vspipe(program: str, found: list[str], complaint: list[str]) -> Check
 
     for what, theirs, mine in (
         ("VapourSynth", found[0], vapoursynth.__file__),
-        ("vsrrin", found[1], str(Path(__file__).with_name("__init__.py"))),
+        ("vsrrin", found[1], str(Path(__file__).parents[1] / "__init__.py")),
     ):
         if not theirs:
             advice = f"put {ours} first on PATH, or pip install vsrrin into the environment of that vspipe"
