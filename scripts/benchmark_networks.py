@@ -26,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from scripts.benchmark_memory import own_peak
 from vsrrin.checkpoint.loader import Model
 from vsrrin.engine.interpolator import Interpolator
+from vsrrin.engine.options import Options
 from vsrrin.nets import NETS, NetSpec
 from vsrrin.nets.registry import by_name
 
@@ -73,7 +74,9 @@ def seconds(specs: Sequence[NetSpec], size: tuple[int, int], rounds: int) -> dic
     """Median seconds per pair by (network, precision), all of them taking turns."""
     img0, img1 = frames(*size)
     engines = {
-        (spec.name, precision): Interpolator(random_model(spec), precision=precision, cache_bytes=0)
+        (spec.name, precision): Interpolator(
+            random_model(spec), Options(precision=precision, backend="torch"), cache_bytes=0
+        )
         for spec in specs
         for precision in PRECISIONS
     }
@@ -98,7 +101,9 @@ def peak_memory(spec: NetSpec, size: tuple[int, int]) -> int:
 def child(spec: NetSpec, size: tuple[int, int]) -> int:
     """Interpolate one pair and return the peak bytes of this process."""
     model = random_model(spec)
-    Interpolator(model, log=lambda text: print(text, file=sys.stderr, flush=True)).interpolate(*frames(*size), [0.5])
+    Interpolator(
+        model, Options(backend="torch"), log=lambda text: print(text, file=sys.stderr, flush=True)
+    ).interpolate(*frames(*size), [0.5])
     return own_peak()
 
 

@@ -24,6 +24,7 @@ from torch import nn
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
 from vsrrin.engine.interpolator import Interpolator
+from vsrrin.engine.options import Options
 from vsrrin.errors import VsrrinError
 from vsrrin.nets import NETS, NetSpec
 from vsrrin.nets.registry import by_name
@@ -102,7 +103,7 @@ def random_model(spec: NetSpec) -> Model:
 def middle(model: Model, left: Picture, right: Picture, precision: str) -> Picture:
     """The network's frame in the middle of two."""
     img0, img1 = (torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float() / 255 for x in (left, right))
-    (frame,) = Interpolator(model, precision=precision).interpolate(img0, img1, [0.5])
+    (frame,) = Interpolator(model, Options(precision=precision, backend="torch")).interpolate(img0, img1, [0.5])
     return np.asarray((frame[0].permute(1, 2, 0) * 255).round().clamp(0, 255).byte().numpy(), np.uint8)
 
 

@@ -15,6 +15,7 @@ from scripts.device_pictures import clip_of, model_of
 from scripts.device_report import AbsentError, Report
 from vsrrin.engine import pool
 from vsrrin.engine.backends import Backend
+from vsrrin.engine.options import Options
 from vsrrin.nets.spec import NetSpec
 
 NETWORKS = ("draft", "balanced", "rrin_lite", "rrin")
@@ -73,7 +74,7 @@ def _render(clip: vs.VideoNode) -> None:
 
 def _network(model: str, backend: str, device: str, size: tuple[int, int], seconds: float) -> tuple[None, str]:
     try:
-        shared = pool.shared(model, device=device, backend=backend)
+        shared = pool.shared(Options(model=model, device=device, backend=backend))
     except vsrrin.BackendError as error:
         raise _absent(error) from error
     run = _pair(shared.backend, shared.model.spec, size)

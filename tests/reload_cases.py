@@ -12,6 +12,7 @@ from vsengine.policy import ManagedEnvironment
 import vsrrin
 from vsrrin.engine import pool
 from vsrrin.engine.interpolator import Interpolator
+from vsrrin.engine.options import Options
 
 SEEN: list[bytes] = []
 """The new frame of every stage, to compare."""
@@ -78,7 +79,7 @@ def test_network_is_kept_and_holds_nothing_of_the_core() -> None:
     output = script()
     luma(output, 1)
     (kept,) = pool._kept.values()
-    assert kept is pool.shared("rrin_lite")
+    assert kept is pool.shared(Options(model="rrin_lite"))
     assert vapoursynth_types(pool._kept) == set()
 
 

@@ -102,19 +102,6 @@ def test_every_parameter_of_interpolate_is_annotated_and_described() -> None:
     assert positional == ["clip", "factor", "model"]
 
 
-def test_defaults_of_interpolate() -> None:
-    parameters = inspect.signature(vsrrin.interpolate).parameters
-    given = {name: p.default for name, p in parameters.items() if p.default not in (None, inspect.Parameter.empty)}
-    assert given == {
-        "factor": 2,
-        "model": "rrin_lite",
-        "scene": "auto",
-        "at_cut": "hold",
-        "precision": "auto",
-        "backend": "auto",
-    }
-
-
 def test_every_error_of_ours_is_public_and_described() -> None:
     from vsrrin import errors
 

@@ -25,6 +25,7 @@ from training.triplets import Picture, dis_flow, grey
 from vsrrin.checkpoint.loader import Model
 from vsrrin.engine.backends.torch_backend import resolve_device
 from vsrrin.engine.interpolator import Interpolator
+from vsrrin.engine.options import Options
 
 from . import peers
 
@@ -143,7 +144,7 @@ def filtered(model: str, format_name: str = "RGB24", device: str | None = None) 
 
 def bare(model: Model, device: str | None = None) -> Method:
     """The network alone in fp32, without VapourSynth."""
-    engine = Interpolator(model, device=device, precision="fp32", cache_bytes=0)
+    engine = Interpolator(model, Options(device=device, precision="fp32", backend="torch"), cache_bytes=0)
 
     def method(left: Picture, right: Picture, t: Fraction) -> Picture:
         return from_tensor(engine.interpolate(to_tensor(left), to_tensor(right), [t])[0])

@@ -19,6 +19,7 @@ from training.validation import COLUMNS, Validation
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
 from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_precision
+from vsrrin.engine.options import Options
 from vsrrin.preview.motion_maps import maps_of
 
 PARTS = ("data", "forward", "backward", "optimiser")
@@ -139,7 +140,7 @@ class Report:
         made = backend.synthesize(shown.img0, shown.img1, estimate, shown.t)
         model = Model(net, spec, self._begun.arithmetic, spec.name, self._folder.last, {})
         maps = [
-            maps_of(model, img0[None].cpu(), img1[None].cpu(), Fraction(float(t)), device=str(self._device))
+            maps_of(model, img0[None].cpu(), img1[None].cpu(), Fraction(float(t)), Options(device=str(self._device)))
             for img0, img1, t in zip(shown.img0, shown.img1, shown.t, strict=True)
         ]
         sheet = contact_sheet(shown.img0, shown.img1, shown.target, made, maps)

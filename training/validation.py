@@ -17,9 +17,9 @@ from training.errors import DatasetError
 from training.metrics import psnr
 from training.triplets import BUCKETS, Picture, Triplet, triplets
 from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_precision
-from vsrrin.engine.options import automatic_scale, check_preset
 from vsrrin.engine.padding import Padder
-from vsrrin.flow.dis import DisFlow, brightness, half_flow
+from vsrrin.engine.plan import automatic_scale
+from vsrrin.flow.dis import DisFlow, brightness, check_preset, half_flow
 from vsrrin.flow.own_flow_scale import best_explaining, shrunk_flow, unlike
 from vsrrin.nets.spec import NetSpec
 

@@ -12,6 +12,7 @@ from tests.conftest import planes, same_picture
 from tests.image_files import picture, write, write_sequence
 from vsrrin.clip.alpha import alpha_of, interpolate_with_alpha, premultiplied
 from vsrrin.convert.images import read_folder
+from vsrrin.engine.options import Options
 
 
 def doubled(clip: vs.VideoNode) -> vs.VideoNode:
@@ -96,7 +97,7 @@ def test_cuts_are_those_of_the_colours_for_both(tmp_path: Path) -> None:
     assert frame.props["_VSRRIN_Kind"] == "held"
     assert frame.props["_SceneChangeNext"] == 1
     assert same_picture(alpha(frame), alpha(clip.get_frame(3)))
-    uncut = interpolate_with_alpha(marked, partial(vsrrin.interpolate, scene="off"), scene="off").get_frame(7)
+    uncut = interpolate_with_alpha(marked, partial(vsrrin.interpolate, scene="off"), Options(scene="off")).get_frame(7)
     assert uncut.props["_VSRRIN_Kind"] == "new"
     assert not same_picture(alpha(uncut), alpha(clip.get_frame(3)))
 

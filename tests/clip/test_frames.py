@@ -51,7 +51,7 @@ def noise(format_id: int, width: int = 64, height: int = 32, **props: Any) -> vs
 
 
 def colour_of(frame: vs.VideoFrame) -> Colour:
-    return Colour.of(frame.format, frame.width, frame.height, frame.props)
+    return Colour.of_frame(frame)
 
 
 @pytest.mark.parametrize("format_id", FORMATS, ids=lambda i: vs.core.get_video_format(i).name)

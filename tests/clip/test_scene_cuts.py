@@ -125,7 +125,7 @@ def test_the_threshold_decides(spliced: vs.VideoNode) -> None:
 
 def test_answers_are_the_detectors_own_for_every_pair(spliced: vs.VideoNode) -> None:
     """Also at the ends, where the detector must not be shown frames that are not there."""
-    colour = [Colour.of(f.format, f.width, f.height, f.props) for f in spliced.frames()]
+    colour = [Colour.of_frame(f) for f in spliced.frames()]
     pictures = [scene_score.thumbnail(frames.luma(f, c)) for f, c in zip(spliced.frames(), colour, strict=True)]
 
     def at(n: int) -> scene_score.Thumbnail | None:

@@ -104,7 +104,7 @@ import faulthandler, os, random, shutil, signal, sys, threading, time
 from pathlib import Path
 from vsrrin.convert.video import Settings
 from vsrrin.convert.image_folder import convert_to_folder
-from vsrrin import convert
+from vsrrin.convert import video as convert
 
 source, folder, times = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 chosen = random.Random()

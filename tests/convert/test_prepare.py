@@ -10,26 +10,28 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-import vsrrin
+from vsrrin.clip import graph
+from vsrrin.clip.timing import Timing
 from vsrrin.convert.image_folder import Images, outline_folder
 from vsrrin.convert.prepare import Settings, prepare
 from vsrrin.convert.source import ClipSource
 from vsrrin.engine import memory
+from vsrrin.engine.options import Options
 
 type Tiles = list[tuple[object, object]]
 
 
 @pytest.fixture
 def used(monkeypatch: pytest.MonkeyPatch) -> Tiles:
-    """Tile and overlap in every call of the filter; memory is short, and each time it is asked for there is less."""
+    """Tile and overlap of every graph; memory is short, and each time it is asked for there is less."""
     found: Tiles = []
-    interpolate, asked = vsrrin.interpolate, count()
+    build, asked = graph.build, count()
 
-    def noted(*arguments: Any, **options: Any) -> vs.VideoNode:
-        found.append((options["tile"], options["overlap"]))
-        return interpolate(*arguments, **options)
+    def noted(clip: vs.VideoNode, timing: Timing, options: Options) -> vs.VideoNode:
+        found.append((options.tile, options.overlap))
+        return build(clip, timing, options)
 
-    monkeypatch.setattr(vsrrin, "interpolate", noted)
+    monkeypatch.setattr(graph, "build", noted)
     monkeypatch.setattr(memory, "budget", lambda device: (32 - 4 * next(asked)) << 20)
     return found
 
@@ -51,14 +53,16 @@ def test_tiles_are_smaller_where_pairs_have_several_new_frames(tmp_path: Path, m
     monkeypatch.setattr(memory, "budget", lambda device: 150 << 20)
 
     def tile(**speed: Fraction) -> object:
-        settings = Settings(Path("clip"), tmp_path / "out.mkv", model="balanced", device="cpu", **speed)
+        settings = Settings(
+            Path("clip"), tmp_path / "out.mkv", model="balanced", device="cpu", precision="fp32", **speed
+        )
         found = prepare(settings, ClipSource(lambda: blank(vs.YUV420P8, fpsnum=24, fpsden=1), {})).signature["tiles"]
         assert isinstance(found, dict)
         return found["tile"]
 
     whole = tile(factor=Fraction(2)), tile(fps=Fraction(48))
     assert whole == (0, 0)
-    for tiles in (tile(factor=Fraction(3)), tile(fps=Fraction(60))):
+    for tiles in (tile(factor=Fraction(3)), tile(fps=Fraction(60)), tile(factor=Fraction(7, 4))):
         assert isinstance(tiles, tuple | list) and tiles[0] * tiles[1] < 640 * 480
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from vsrrin.engine import memory
-from vsrrin.engine.plan import DEFAULT_OVERLAP, Planner
+from vsrrin.engine.options import Options
+from vsrrin.engine.plan import DEFAULT_OVERLAP, Planner, automatic_scale
 from vsrrin.errors import ArgumentError, BackendError
 
 
@@ -17,7 +18,14 @@ def said() -> list[str]:
 
 @pytest.fixture
 def planner(said: list[str]) -> Planner:
-    return Planner("rrin", 16, 1000, torch.device("cpu"), None, None, None, said.append)
+    return Planner(
+        name="rrin",
+        size_multiple=16,
+        bytes_per_pixel=1000,
+        device=torch.device("cpu"),
+        options=Options(),
+        log=said.append,
+    )
 
 
 def with_memory(monkeypatch: pytest.MonkeyPatch, pixels: int) -> None:
@@ -50,17 +58,17 @@ def test_what_does_not_fit_is_tiled_within_memory_and_said(
     ("asked", "size"), [(0, (1088, 1920)), (512, (512, 512)), ((640, 256), (256, 640)), (4000, (1088, 1920))]
 )
 def test_a_tile_asked_for_is_what_there_is(planner: Planner, asked: object, size: tuple[int, int]) -> None:
-    plan = replace(planner, tile=asked, overlap=64).plan(1080, 1920)
+    plan = replace(planner, options=Options(tile=asked, overlap=64)).plan(1080, 1920)
     assert (plan.grid.tiles[0].height, plan.grid.tiles[0].width) == size
 
 
 def test_a_tile_that_its_overlap_uses_up_is_an_error(planner: Planner) -> None:
     with pytest.raises(ArgumentError, match="tile must be more than twice the overlap"):
-        replace(planner, tile=128, overlap=64).plan(1080, 1920)
+        replace(planner, options=Options(tile=128, overlap=64)).plan(1080, 1920)
 
 
 def test_smaller_tiles_halve_until_they_cannot(planner: Planner, said: list[str]) -> None:
-    planner = replace(planner, tile=0)
+    planner = replace(planner, options=Options(tile=0))
     plan, sides = planner.plan(500, 500), []
     with pytest.raises(BackendError, match=r"cpu has too little memory for 500x500 frames .* close other programs"):
         while True:
@@ -72,4 +80,9 @@ def test_smaller_tiles_halve_until_they_cannot(planner: Planner, said: list[str]
 
 def test_scale_is_the_one_asked_for_or_follows_the_frame(planner: Planner) -> None:
     assert [planner.plan(*size).scale for size in ((480, 854), (1080, 1920), (2160, 3840))] == [1, 0.5, 0.25]
-    assert replace(planner, scale=0.75).plan(480, 854).scale == 0.75
+    assert replace(planner, options=Options(scale=0.75)).plan(480, 854).scale == 0.75
+
+
+def test_the_scale_is_chosen_by_the_long_side() -> None:
+    sizes = {(480, 854): 1, (720, 1280): 0.5, (1920, 1080): 0.5, (2160, 3840): 0.25}
+    assert {size: automatic_scale(*size) for size in sizes} == sizes

@@ -14,6 +14,7 @@ import torch
 
 from vsrrin.checkpoint import loader
 from vsrrin.engine import pool as models
+from vsrrin.engine.options import Options
 from vsrrin.errors import ArgumentError, BackendError, CheckpointError, UnknownNetError, VsrrinError
 from vsrrin.nets import rrin
 from vsrrin.nets.bmbc import BMBC
@@ -70,25 +71,25 @@ def test_a_network_is_loaded_once_whatever_name_it_is_asked_by(
     save: Save, loads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = save("mine")
-    first = models.shared(path)
+    first = models.shared(Options(model=path))
     monkeypatch.chdir(path.parent)
-    assert models.shared(str(path)) is first
-    assert models.shared("./mine.safetensors") is first
-    assert models.shared(path.parent / "." / path.name) is first
-    assert models.shared(path, device=first.backend.device) is first
+    assert models.shared(Options(model=str(path))) is first
+    assert models.shared(Options(model="./mine.safetensors")) is first
+    assert models.shared(Options(model=path.parent / "." / path.name)) is first
+    assert models.shared(Options(model=path, device=first.backend.device)) is first
     assert loads == ["mine"]
 
 
 def test_bundled_name_and_path_of_the_bundled_file_are_one(loads: list[str]) -> None:
-    assert models.shared("rrin_lite") is models.shared(loader.bundled()["rrin_lite"])
+    assert models.shared(Options(model="rrin_lite")) is models.shared(Options(model=loader.bundled()["rrin_lite"]))
     assert loads == ["rrin_lite"]
 
 
 def test_what_is_asked_of_it_makes_another(save: Save, loads: list[str]) -> None:
     path = save("mine")
-    plain = models.shared(path, device="cpu", precision="fp32")
-    half = models.shared(path, device="cpu", precision="bf16")
-    published = models.shared(path, device="cpu", precision="fp32", arithmetic="published")
+    plain = models.shared(Options(model=path, device="cpu", precision="fp32"))
+    half = models.shared(Options(model=path, device="cpu", precision="bf16"))
+    published = models.shared(Options(model=path, device="cpu", precision="fp32", arithmetic="published"))
     assert len({id(shared) for shared in (plain, half, published)}) == 3
     assert (plain.model.arithmetic, published.model.arithmetic) == ("exact", "published")
     assert len(loads) == 3
@@ -98,16 +99,16 @@ def test_what_is_asked_of_it_makes_another(save: Save, loads: list[str]) -> None
 @pytest.mark.parametrize("rewritten", ["weights", "side-car"])
 def test_a_file_that_was_written_again_is_loaded_again(save: Save, loads: list[str], rewritten: str) -> None:
     path = save("mine", 0)
-    before = models.shared(path)
+    before = models.shared(Options(model=path))
     if rewritten == "weights":
         save("mine", 1)
     else:
         sidecar = path.with_suffix(".json")
         sidecar.write_text(sidecar.read_text().replace('"licence": "test"', '"licence": "other"'))
         assert "other" in sidecar.read_text()
-    after = models.shared(path)
+    after = models.shared(Options(model=path))
     assert after is not before
-    assert after is models.shared(path)
+    assert after is models.shared(Options(model=path))
     assert loads == ["mine", "mine"]
     assert torch.equal(first_weight(before), first_weight(after)) == (rewritten == "side-car")
     assert after.model.metadata["licence"] == ("test" if rewritten == "weights" else "other")
@@ -122,20 +123,20 @@ def test_a_folder_is_loaded_again_when_a_file_in_it_changes(tmp_path: Path, load
     parts = {"context_layer": net.context_layer, "BMNet": net.BMNet, "DFNet": net.DFNet}
     for name, part in parts.items():
         torch.save(part.state_dict(), folder / f"{name}.pth")
-    first = models.shared(folder)
+    first = models.shared(Options(model=folder))
     (folder / "README.txt").write_text("of no matter")
-    assert models.shared(f"{folder}{os.sep}") is first
+    assert models.shared(Options(model=f"{folder}{os.sep}")) is first
     with torch.no_grad():
         net.context_layer.weight.add_(1)
     torch.save(net.context_layer.state_dict(), folder / "context_layer.pth")
     os.utime(folder / "context_layer.pth", ns=(5, 5))
-    second = models.shared(folder)
+    second = models.shared(Options(model=folder))
     assert second is not first
     assert torch.equal(second.model.net.state_dict()["context_layer.weight"], net.context_layer.weight)
     assert loads == ["weights", "weights"]
     (folder / "DFNet.pth").unlink()
     with pytest.raises(CheckpointError, match="DFNet is missing"):
-        models.shared(folder)
+        models.shared(Options(model=folder))
 
 
 def test_no_more_than_four_are_kept_and_the_least_recently_used_goes(
@@ -143,15 +144,15 @@ def test_no_more_than_four_are_kept_and_the_least_recently_used_goes(
 ) -> None:
     paths = [save(name) for name in "abcde"]
     for path in paths[:4]:
-        models.shared(path)
-    models.shared(paths[0])  # now b is the least recently used
-    models.shared(paths[4])
+        models.shared(Options(model=path))
+    models.shared(Options(model=paths[0]))  # now b is the least recently used
+    models.shared(Options(model=paths[4]))
     assert len(kept) == 4
     loads.clear()
     for name in "cdea":
-        models.shared(paths["abcde".index(name)])
+        models.shared(Options(model=paths["abcde".index(name)]))
     assert loads == []
-    models.shared(paths[1])
+    models.shared(Options(model=paths[1]))
     assert loads == ["b"]
     assert len(kept) == 4
 
@@ -162,7 +163,7 @@ def test_threads_that_ask_at_once_get_the_same_network(save: Save, loads: list[s
 
     def ask(number: int) -> models.Shared:
         barrier.wait(30)
-        return models.shared(paths[number % 2])
+        return models.shared(Options(model=paths[number % 2]))
 
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(ask, range(8)))
@@ -181,12 +182,12 @@ def test_networks_on_one_device_do_not_push_out_those_of_another(
     monkeypatch.setattr(models, "resolve_device", place)
     monkeypatch.setattr(models, "make_backend", lambda name, net, spec, device, dtype: SimpleNamespace(device=device))
     paths = [save(name) for name in "abcdef"]
-    elsewhere = models.shared(paths[0], device="cuda:1", precision="fp32")
+    elsewhere = models.shared(Options(model=paths[0], device="cuda:1", precision="fp32"))
     for path in paths:
-        models.shared(path, device="cpu", precision="fp32")
+        models.shared(Options(model=path, device="cpu", precision="fp32"))
     assert len(kept) == 4 + 1
-    assert models.shared(paths[0], device="cuda:1", precision="fp32") is elsewhere
-    several = models.shared_by(paths[5], device=["cpu", "cuda:1"], precision="fp32")
+    assert models.shared(Options(model=paths[0], device="cuda:1", precision="fp32")) is elsewhere
+    several = models.shared_by(Options(model=paths[5], device=["cpu", "cuda:1"], precision="fp32"))
     assert [each.backend.device.type for each in several] == ["cpu", "cuda"]
 
 
@@ -214,20 +215,20 @@ def test_failures_are_not_kept(
     path = save("mine")
     for _ in range(2):
         with pytest.raises(kind):
-            models.shared(path, **options)  # type: ignore[arg-type]
+            models.shared_by(Options(model=path, **options))  # type: ignore[arg-type]
     assert not kept
-    assert models.shared(path).model.spec is rrin.SPEC
+    assert models.shared(Options(model=path)).model.spec is rrin.SPEC
 
 
 def test_a_damaged_file_is_refused_until_it_is_repaired(save: Save) -> None:
     path = broken(save("mine"))
     for _ in range(2):
         with pytest.raises(CheckpointError, match="is not the file that its side-car"):
-            models.shared(path)
-    assert models.shared(save("mine")).model.path == path
+            models.shared(Options(model=path))
+    assert models.shared(Options(model=save("mine"))).model.path == path
 
 
 def test_an_unknown_name_is_refused(kept: OrderedDict[tuple[object, ...], models.Shared]) -> None:
     with pytest.raises(UnknownNetError, match="nonesuch"):
-        models.shared("nonesuch")
+        models.shared(Options(model="nonesuch"))
     assert not kept

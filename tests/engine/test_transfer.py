@@ -17,6 +17,7 @@ from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
 from vsrrin.engine.frame_pool import FramePool
 from vsrrin.engine.interpolator import Interpolator
+from vsrrin.engine.options import Options
 from vsrrin.engine.transfer import DONE, Direct, Empty, Mark, Transfer, mover_of
 
 CPU = torch.device("cpu")
@@ -83,8 +84,8 @@ def test_nothing_is_read_before_it_is_there(name: str, peak: float) -> None:
     model = untrained(name) if name == "rrin" else loader.load(name)
     frames = [texture(96, 128, (MOTION[0] * k, MOTION[1] * k)) * peak for k in range(4)]
     mover = LateMover()
-    usual = Interpolator(model, device="cpu", precision="fp32")
-    late = Interpolator(model, device="cpu", precision="fp32", mover=mover)
+    usual = Interpolator(model, Options(device="cpu", precision="fp32", backend="torch"))
+    late = Interpolator(model, Options(device="cpu", precision="fp32", backend="torch"), mover=mover)
     for left, right in pairwise(frames):
         expected = usual.interpolate(left, right, [0.25, 0.5])
         for found, wanted in zip(late.interpolate(left, right, [0.25, 0.5]), expected, strict=True):
@@ -96,7 +97,7 @@ def test_nothing_is_read_before_it_is_there(name: str, peak: float) -> None:
 def test_frames_are_on_their_way_while_others_are_worked_on(lite: Model) -> None:
     """The host waits for an upload only when two newer ones are to begin."""
     mover = LateMover()
-    engine = Interpolator(lite, device="cpu", precision="fp32", mover=mover)
+    engine = Interpolator(lite, Options(device="cpu", precision="fp32", backend="torch"), mover=mover)
     frames = [engine.ready(texture(64, 96, (k, 0.0))) for k in range(2)]
     assert mover.log == []
     assert all(frame.image.isnan().all() for frame in frames)
@@ -133,13 +134,15 @@ def test_running_out_of_memory_ends_what_is_on_its_way_and_tries_again(lite: Mod
             return super().upload(x)
 
     mover = Full()
-    engine = Interpolator(lite, device="cpu", precision="fp32", mover=mover)
+    engine = Interpolator(lite, Options(device="cpu", precision="fp32", backend="torch"), mover=mover)
     frames = [engine.ready(texture(64, 96, (k, 0.0))) for k in range(3)]
     assert mover.tries == 4
     assert mover.log == ["upload awaited by the host"] * 2
     (found,) = engine.synthesize(engine.prepare(*frames[1:]), [0.5])
     pair = texture(64, 96, (1.0, 0.0)), texture(64, 96, (2.0, 0.0))
-    assert torch.equal(found, Interpolator(lite, device="cpu", precision="fp32").interpolate(*pair, [0.5])[0])
+    assert torch.equal(
+        found, Interpolator(lite, Options(device="cpu", precision="fp32", backend="torch")).interpolate(*pair, [0.5])[0]
+    )
 
 
 def test_on_the_cpu_nothing_is_copied() -> None:
@@ -199,8 +202,8 @@ def test_an_upload_is_awaited_on_the_device_behind_its_other_work(device: str) -
 def test_copies_beside_other_work_change_no_bit(name: str, device: str) -> None:
     """The device's own copies against those that the host waits for, from many threads."""
     place, model = torch.device(device), loader.load(name)
-    engine = Interpolator(model, device=device, precision="fp32")
-    waiting = Interpolator(model, device=device, precision="fp32", mover=Direct(place))
+    engine = Interpolator(model, Options(device=device, precision="fp32", backend="torch"))
+    waiting = Interpolator(model, Options(device=device, precision="fp32", backend="torch"), mover=Direct(place))
     frames = [texture(96, 128, (MOTION[0] * k, MOTION[1] * k)) for k in range(9)]
     expected = [waiting.interpolate(left, right, [0.25, 0.5]) for left, right in pairwise(frames)]
     with ThreadPoolExecutor(6) as pool:

@@ -13,12 +13,13 @@ from tests.engines import MOTION, inner, middle, recorder, untrained
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
 from vsrrin.engine.interpolator import Interpolator
+from vsrrin.engine.options import Options
 from vsrrin.nets.registry import by_name
 
 
 @pytest.mark.parametrize("peak", [100.0, 10.0, 1.0, 0.002])
 def test_motion_is_found_in_linear_hdr_and_in_dim_pictures(peak: float) -> None:
-    engine = Interpolator(loader.load("rrin_lite"), precision="fp32")
+    engine = Interpolator(loader.load("rrin_lite"), Options(precision="fp32", backend="torch"))
     (frame,) = engine.interpolate(texture(96, 128) * peak, texture(96, 128, MOTION) * peak, [0.5])
     assert psnr(inner(frame).numpy(), inner(middle(96, 128) * peak).numpy(), peak) > 38
 
@@ -30,7 +31,7 @@ def greatest(*images: Tensor) -> float:
 @pytest.mark.parametrize("name", ["draft", "balanced", "rrin_lite"])
 def test_wide_range_video_is_not_clipped(name: str) -> None:
     wide = [texture(64, 80, shift) * 4 - 1.5 for shift in ((0.0, 0.0), MOTION)]
-    (frame,) = Interpolator(loader.load(name), precision="fp32").interpolate(*wide, [0.3])
+    (frame,) = Interpolator(loader.load(name), Options(precision="fp32", backend="torch")).interpolate(*wide, [0.3])
     assert frame.min() < -0.8 and frame.max() > 1.8
     assert frame.min() >= min(float(image.min()) for image in wide) and frame.max() <= greatest(*wide)
 
@@ -43,7 +44,9 @@ def test_new_frames_stay_in_the_range_of_their_source_frames(bias: float, gain: 
     net = spec.default().eval().requires_grad_(False)
     net.get_submodule("choose.out").bias[24:] = bias
     images = [texture(64, 80, shift) * gain + offset for shift in ((0.0, 0.0), MOTION)]
-    (frame,) = Interpolator(Model(net, spec, "exact", "x", Path("x"), {}), precision="fp32").interpolate(*images, [0.5])
+    (frame,) = Interpolator(
+        Model(net, spec, "exact", "x", Path("x"), {}), Options(precision="fp32", backend="torch")
+    ).interpolate(*images, [0.5])
     expected = max(greatest(*images), 1.0) if bias > 0 else min(*(float(image.min()) for image in images), 0.0)
     assert torch.equal(frame, torch.full_like(frame, expected))
 
@@ -52,7 +55,9 @@ def test_new_frames_stay_in_the_range_of_their_source_frames(bias: float, gain: 
 @pytest.mark.parametrize("name", ["rrin", "cain"])
 def test_unusual_ranges_are_treated_as_the_usual_one(name: str, peak: float, middle_only: Model) -> None:
     """Linear HDR and dim pictures give the same picture, brighter or darker."""
-    engine = Interpolator(untrained(name) if name == "rrin" else middle_only, precision="fp32")
+    engine = Interpolator(
+        untrained(name) if name == "rrin" else middle_only, Options(precision="fp32", backend="torch")
+    )
     images = texture(48, 64), texture(48, 64, MOTION)
     images = images[0] / greatest(*images), images[1] / greatest(*images)
     times = [Fraction(1, 4), Fraction(1, 2)]
@@ -70,7 +75,7 @@ def test_networks_see_the_range_that_they_know(lite: Model) -> None:
         assert backend.peaks == [pytest.approx(seen)]
         assert low <= frame.min() < frame.max() <= max(high, 1.0)
     black = torch.zeros(1, 3, 48, 64)
-    assert not Interpolator(loader.load("draft")).interpolate(black, black, [0.5])[0].any()
+    assert not Interpolator(loader.load("draft"), Options(backend="torch")).interpolate(black, black, [0.5])[0].any()
 
 
 @pytest.mark.parametrize("name", ["draft", "balanced", "rrin_lite"])
@@ -80,8 +85,8 @@ def test_a_dark_picture_has_the_same_gain_in_all_tiles(name: str) -> None:
     images = [texture(128, 320, shift) * shade for shift in ((0.0, 0.0), MOTION)]
     model = loader.load(name)
     backend = recorder(model)
-    (tiled,) = Interpolator(model, tile=128, overlap=48, backend=backend).interpolate(*images, [0.5])
-    (whole,) = Interpolator(model, tile=0, precision="fp32").interpolate(*images, [0.5])
+    (tiled,) = Interpolator(model, Options(tile=128, overlap=48), backend=backend).interpolate(*images, [0.5])
+    (whole,) = Interpolator(model, Options(tile=0, precision="fp32", backend="torch")).interpolate(*images, [0.5])
     assert len(backend.peaks) > 3
     assert backend.peaks[0] == pytest.approx(greatest(*(image[..., :128] for image in images)) / greatest(*images))
     assert max(backend.peaks) == pytest.approx(1)
@@ -94,7 +99,7 @@ def test_samples_that_are_no_numbers_are_replaced(lite: Model) -> None:
     image.clamp_(least, most)
     broken = image.clone()
     broken[0, 0, 5, 7], broken[0, 1, 6, 8], broken[0, 2, 7, 9] = torch.nan, torch.inf, -torch.inf
-    engine = Interpolator(lite)
+    engine = Interpolator(lite, Options(backend="torch"))
     picture = engine.ready(broken)
     mended = image.clone()
     mended[0, 0, 5, 7], mended[0, 1, 6, 8], mended[0, 2, 7, 9] = 0, broken[broken.isfinite()].max(), least
@@ -104,7 +109,7 @@ def test_samples_that_are_no_numbers_are_replaced(lite: Model) -> None:
     torch.testing.assert_close(torch.from_numpy(picture.brightness), F.avg_pool2d(mended.mean(1), 2)[0])
     assert broken[0, 0, 5, 7].isnan(), "the frame given was changed"
     nothing = torch.full_like(image, torch.nan), torch.full_like(image, torch.inf)
-    assert not Interpolator(loader.load("draft")).interpolate(*nothing, [0.5])[0].any()
+    assert not Interpolator(loader.load("draft"), Options(backend="torch")).interpolate(*nothing, [0.5])[0].any()
 
 
 @pytest.mark.parametrize("name", ["draft", "balanced", "rrin", "rrin_lite", "cain"])
@@ -113,7 +118,10 @@ def test_samples_that_are_no_numbers_stay_where_they_are(name: str, middle_only:
     images = texture(64, 320), texture(64, 320, MOTION)
     broken = images[0].clone(), images[1].clone()
     broken[0][0, 0, 20, 30], broken[1][0, 2, 40, 40] = torch.nan, torch.inf
-    (clean,), (frame,) = (Interpolator(model, precision="fp32").interpolate(*pair, [0.5]) for pair in (images, broken))
+    (clean,), (frame,) = (
+        Interpolator(model, Options(precision="fp32", backend="torch")).interpolate(*pair, [0.5])
+        for pair in (images, broken)
+    )
     assert frame.isfinite().all()
     # CAIN weighs its channels by their means over the whole picture.
     assert (frame - clean)[..., 200:].abs().max() < (0.02 if name == "cain" else 1e-4)

@@ -10,6 +10,7 @@ from tests.engines import recorder, untrained
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
 from vsrrin.engine.interpolator import Interpolator
+from vsrrin.engine.options import Options
 from vsrrin.flow.own_flow_scale import best_explaining, shrunk_flow, smaller_scales, unlike
 
 HEIGHT, WIDTH = 384, 640
@@ -37,7 +38,9 @@ def test_motion_that_is_too_far_for_the_network_is_found_on_a_smaller_picture(ha
     img0, img1, truth = panned(0), panned(64), panned(32)
     backend = recorder(half)
     (found,) = Interpolator(half, backend=backend).interpolate(img0, img1, [0.5])
-    (whole,) = Interpolator(half, precision="fp32", device="cpu", scale=1).interpolate(img0, img1, [0.5])
+    (whole,) = Interpolator(half, Options(precision="fp32", device="cpu", scale=1, backend="torch")).interpolate(
+        img0, img1, [0.5]
+    )
     assert score(found, truth) > score(whole, truth) + 3
     assert backend.estimates == [
         torch.Size((1, 3, HEIGHT, WIDTH) if size == 1 else (1, 3, HEIGHT // size, WIDTH // size)) for size in (1, 2, 4)
@@ -49,13 +52,15 @@ def test_near_motion_is_found_on_the_whole_picture(half: Model) -> None:
     backend = recorder(half)
     (found,) = Interpolator(half, backend=backend).interpolate(img0, img1, [0.5])
     assert [shape[-1] for shape in backend.estimates] == [WIDTH, WIDTH // 2]
-    (whole,) = Interpolator(half, precision="fp32", device="cpu", scale=1).interpolate(img0, img1, [0.5])
+    (whole,) = Interpolator(half, Options(precision="fp32", device="cpu", scale=1, backend="torch")).interpolate(
+        img0, img1, [0.5]
+    )
     assert torch.equal(found, whole)
 
 
 def test_a_scale_that_was_asked_for_is_the_only_one(half: Model) -> None:
     backend = recorder(half)
-    Interpolator(half, backend=backend, scale=0.5).interpolate(panned(0), panned(64), [0.5])
+    Interpolator(half, Options(scale=0.5), backend=backend).interpolate(panned(0), panned(64), [0.5])
     assert [shape[-1] for shape in backend.estimates] == [WIDTH // 2]
 
 
@@ -70,7 +75,7 @@ def test_published_weights_do_what_is_published() -> None:
 
 def test_small_tiles_are_not_made_smaller(half: Model) -> None:
     backend = recorder(half)
-    engine = Interpolator(half, backend=backend, tile=160, overlap=32, scale=None)
+    engine = Interpolator(half, Options(tile=160, overlap=32, scale=None), backend=backend)
     engine.prepare(engine.ready(panned(0)), engine.ready(panned(64)))
     assert {shape[-1] for shape in backend.estimates} == {160}
 
@@ -85,8 +90,10 @@ def test_large_frames_are_judged_in_a_smaller_size() -> None:
 def test_tiles_get_parts_of_what_was_found_on_the_whole_smaller_picture(half: Model) -> None:
     img0, img1, truth = panned(0), panned(64), panned(32)
     backend = recorder(half)
-    (tiled,) = Interpolator(half, backend=backend, tile=(384, 384), overlap=96).interpolate(img0, img1, [0.5])
-    (whole,) = Interpolator(half, precision="fp32", device="cpu").interpolate(img0, img1, [0.5])
+    (tiled,) = Interpolator(half, Options(tile=(384, 384), overlap=96), backend=backend).interpolate(img0, img1, [0.5])
+    (whole,) = Interpolator(half, Options(precision="fp32", device="cpu", backend="torch")).interpolate(
+        img0, img1, [0.5]
+    )
     assert [tuple(shape[-2:]) for shape in backend.estimates] == [(384, 384), (384, 384), (192, 320), (96, 160)]
     assert score(tiled, truth) > score(whole, truth) - 0.5
 

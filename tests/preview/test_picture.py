@@ -25,6 +25,7 @@ from vsrrin.clip import frames
 from vsrrin.convert.image_folder import convert_to_folder, open_images
 from vsrrin.convert.moments import parse_position, written
 from vsrrin.convert.prepare import Settings
+from vsrrin.engine.options import Options
 from vsrrin.errors import ArgumentError
 from vsrrin.nets import NetSpec, cain, rrin, rrin_lite, rrin_lite_quick
 from vsrrin.preview import display, picture
@@ -229,7 +230,7 @@ def moving(shift: tuple[float, float]) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_colours_of_a_known_motion() -> None:
     shift = (6.0, 0.0)
-    maps = maps_of(loader.load("draft"), *moving(shift), Fraction(1, 2), device="cpu")
+    maps = maps_of(loader.load("draft"), *moving(shift), Fraction(1, 2), Options(device="cpu"))
     assert maps.forward is not None and maps.backward is not None and maps.doubt is not None
     inner = (slice(16, -16), slice(16, -16))
     assert np.abs(maps.forward[inner] - shift).mean() < 0.3
@@ -251,8 +252,8 @@ def test_a_flow_colour_is_where_the_wheel_has_it() -> None:
 def test_tiles_give_the_same_maps() -> None:
     model = loader.load("rrin_lite")
     pair = texture(200, 300), texture(200, 300, (3, 1))
-    whole = maps_of(model, *pair, Fraction(1, 2), device="cpu", precision="fp32")
-    parts = maps_of(model, *pair, Fraction(1, 2), device="cpu", precision="fp32", tile=128, overlap=32)
+    whole = maps_of(model, *pair, Fraction(1, 2), Options(device="cpu", precision="fp32"))
+    parts = maps_of(model, *pair, Fraction(1, 2), Options(device="cpu", precision="fp32", tile=128, overlap=32))
     assert (whole.tiles, parts.tiles > 1) == (1, True)
     assert whole.forward is not None and parts.forward is not None
     assert np.abs(whole.forward - parts.forward).max() < 0.1
@@ -279,7 +280,7 @@ def test_the_mask_is_the_one_that_the_network_blends_with(spec: NetSpec, name: s
             layer.bias[: 6 * pixels] = logits.repeat_interleave(pixels)
     path = tmp_path / "x.safetensors"
     loader.save(net, spec, path, arithmetic=spec.arithmetics[0], sidecar=SIDECAR)
-    maps = maps_of(loader.load(path), *moving((4, 0)), Fraction(1, 4), device="cpu", precision="fp32")
+    maps = maps_of(loader.load(path), *moving((4, 0)), Fraction(1, 4), Options(device="cpu", precision="fp32"))
     assert maps.share is not None
     assert maps.share.shape == (96, 128)
     assert np.abs(maps.share - 0.25 * mask1 / (0.25 * mask1 + 0.75 * mask0)).max() < 1e-4
@@ -385,6 +386,6 @@ def test_times_as_they_are_written(seconds: str, text: str) -> None:
 
 def test_frames_are_looked_at_as_the_filter_reads_them(bunny: vs.VideoNode) -> None:
     frame = bunny.get_frame(3)
-    colour = frames.Colour.of(frame.format, frame.width, frame.height, frame.props)
+    colour = frames.Colour.of_frame(frame)
     image = frames.to_tensor(frame, colour)[0].permute(1, 2, 0).clamp(0, 1).mul(255).round()
     assert np.array_equal(display.shown(frame), image.numpy().astype(np.uint8))

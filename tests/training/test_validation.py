@@ -15,6 +15,7 @@ from training.triplets import triplets
 from training.validation import Validation
 from vsrrin.checkpoint import loader
 from vsrrin.engine.interpolator import Interpolator
+from vsrrin.engine.options import Options
 from vsrrin.nets import cain
 
 CPU = torch.device("cpu")
@@ -27,7 +28,7 @@ def test_the_figures_are_those_of_the_filter_s_engine(tmp_path: Path, name: str)
     write_video(tmp_path / "b.mp4", 8, 0.5)
     model = loader.load(name)
     found = Validation(tmp_path, None, model.spec, CPU)(model.net)
-    engine, scores = Interpolator(model, device="cpu"), dict[str, list[float]]()
+    engine, scores = Interpolator(model, Options(device="cpu", backend="torch")), dict[str, list[float]]()
     for triplet in triplets(tmp_path):
         made = engine.interpolate(to_tensor(triplet.left), to_tensor(triplet.right), [triplet.span.t])[0]
         for measure in ("psnr", f"psnr_{triplet.bucket}"):

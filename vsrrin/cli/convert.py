@@ -13,13 +13,14 @@ from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vsrrin import __version__
 from vsrrin.clip.timing import parse_ratio
 from vsrrin.convert import moments
 from vsrrin.errors import ArgumentError, ConvertError
 
+from . import arguments
 from . import progress as cli_progress
 
 # Loading torch takes seconds, so the work is imported by the functions that do it: help and Ctrl-C stay quick.
@@ -78,25 +79,8 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
     frames.add_argument("--start", metavar="T", help="83.5 (seconds), 1:23.5, 0:01:23.5, or 2004f (frame number)")
     frames.add_argument("--end", metavar="T", help="the first moment that is left out, in the same way")
     frames.add_argument("--input-fps", metavar="RATE", help="rate of a folder of images (default: 24)")
-    frames.add_argument("--model", default="rrin_lite", help="a checkpoint, or rrin_lite (default), balanced, draft")
-    tiles = frames.add_mutually_exclusive_group()
-    tiles.add_argument("--tile", metavar="N|WxH", type=_tile, help="size of tiles, 0 for none (default: if needed)")
-    tiles.add_argument("--chop_forward", action="store_true", help="tiles if memory demands it, which is the default")
-    frames.add_argument("--scale", metavar="S", type=float, help="size of the picture for motion, 0.25 to 1")
-    frames.add_argument(
-        "--device", metavar="D", type=_devices, help="cpu, cuda, xpu, mps, or cuda:0,cuda:1 (default: the best one)"
-    )
-    frames.add_argument("--precision", metavar="P", default="auto", help="fp32, fp16, bf16 or auto (default)")
-    frames.add_argument(
-        "--backend", metavar="B", default="auto", help="torch, openvino, compile, graphs or auto (default)"
-    )
-    frames.add_argument(
-        "--scene", default="auto", choices=("auto", "props", "detect", "off"), help="how cuts are found (default: auto)"
-    )
-    frames.add_argument("--scene-threshold", metavar="X", type=float, help="0.4 is sensitive, 0.6 strict (default 0.5)")
-    frames.add_argument(
-        "--at-cut", default="hold", choices=("hold", "nearest", "blend"), help="what is shown at a cut (default: hold)"
-    )
+    arguments.add_options(frames)
+    frames.add_argument("--chop_forward", action="store_true", help="tiles if memory demands it, which is the default")
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
@@ -149,6 +133,8 @@ def _run(options: argparse.Namespace) -> int:
     input_fps = parse_ratio(options.input_fps or "24", "--input-fps")
     if options.input_fps and options.source.exists() and not options.source.is_dir():
         raise ArgumentError(f"--input-fps is for folders of images; {options.source} has a rate of its own")
+    if options.chop_forward and hasattr(options, "tile"):
+        raise ArgumentError("--chop_forward leaves tiles to memory and --tile sets them: give one of them")
     _check_log(options)
     with _stoppable() as stop, ExitStack() as stack:
         log = cli_progress.Log(options.log) if options.log and not options.dry_run else None
@@ -157,14 +143,14 @@ def _run(options: argparse.Namespace) -> int:
             from vsrrin.checkpoint import inspection
             from vsrrin.convert import video
 
-            same: dict[str, Any] = {**speed, **{name: getattr(options, name) for name in _SAME}}
-            settings = video.Settings(
-                source=options.source,
+            settings = arguments.make(
+                video.Settings,
+                options,
                 target=Path(options.target),
                 start=_moment(options.start, "--start"),
                 end=_moment(options.end, "--end"),
-                model=inspection.locate(options.model),
-                **same,
+                model=inspection.locate(getattr(options, "model", str(video.Settings.model))),
+                **speed,
             )
             stack.enter_context(_vapoursynth_log(reporter))
             _log_start(reporter, settings)
@@ -175,26 +161,6 @@ def _run(options: argparse.Namespace) -> int:
             terminated = isinstance(error, _TerminatedError)
             reporter.say(f"{'terminated' if terminated else 'interrupted'}: {options.target} is not written")
             return 128 + (signal.SIGTERM if terminated else signal.SIGINT)
-
-
-_SAME = (
-    "tile",
-    "scale",
-    "device",
-    "precision",
-    "backend",
-    "scene",
-    "scene_threshold",
-    "at_cut",
-    "codec",
-    "crf",
-    "preset",
-    "pix_fmt",
-    "audio",
-    "subtitles",
-    "overwrite",
-    "resume",
-)
 
 
 def _dry_run(settings: "Settings", input_fps: Fraction, *, folder: bool) -> int:
@@ -307,17 +273,17 @@ def _is_folder(target: str) -> bool:
 
 
 def _speed(fps: str | None, between: int | None) -> dict[str, Fraction | None]:
-    """The settings that --fps and --sf mean."""
+    """Return the settings that --fps and --sf mean."""
     if between is not None and between < 1:
         raise ArgumentError(f"--sf must be at least 1 new frame between two, not {between}")
     factor = None if between is None else Fraction(between + 1)
     if fps is None:
-        return {"factor": factor or Fraction(2)}
+        return {"factor": factor or Fraction(2), "fps": None}
     text = fps.strip()
     if text.lower().endswith("x"):
         if factor is not None:
             raise ArgumentError(f"--sf {between} and --fps {fps} both say how many frames are added: give one of them")
-        return {"factor": _ratio(text[:-1], fps)}
+        return {"factor": _ratio(text[:-1], fps), "fps": None}
     return {"fps": _ratio(text, fps)} if factor is None else {"factor": factor, "rate_out": _ratio(text, fps)}
 
 
@@ -339,16 +305,6 @@ def _exact(decimal: Fraction) -> Fraction:
 
 def _moment(text: str | None, argument: str) -> Fraction | int | None:
     return None if text is None else moments.parse_position(text, argument)
-
-
-def _tile(text: str) -> int | tuple[int, int]:
-    width, separator, height = text.partition("x")
-    return (int(width), int(height)) if separator else int(width)
-
-
-def _devices(text: str) -> str | tuple[str, ...]:
-    names = tuple(text.split(","))
-    return names if len(names) > 1 else text
 
 
 def _check_log(options: argparse.Namespace) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import arguments
+
 # Loading torch takes seconds, so the work is imported by the function that does it: help and Ctrl-C stay quick.
 if TYPE_CHECKING:
     from vsrrin.checkpoint.files import CheckpointFile
@@ -58,22 +60,19 @@ def _add_export(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     export = actions.add_parser("export", help="write a network as ONNX, for other programs; needs vsrrin[export]")
     export.add_argument("model", metavar="MODEL", help=_MODEL)
     export.add_argument("out", metavar="OUT", type=Path, help="the file to write, ending with .onnx")
-    export.add_argument("--size", metavar="WxH", type=_size, help="take pictures of this size only (default: any)")
+    export.add_argument(
+        "--size", metavar="WxH", type=arguments.size, help="take pictures of this size only (default: any)"
+    )
     export.add_argument("--opset", type=int, default=18, metavar="N", help="version of ONNX's operations (default: 18)")
     export.add_argument("--arithmetic", help="the convention the weights were trained with")
     export.add_argument("--overwrite", action="store_true", help="replace an existing file")
     export.set_defaults(run=_export)
 
 
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    return int(width), int(height)
-
-
 def _list(options: argparse.Namespace) -> int:
-    from vsrrin.checkpoint import inspection as catalogue
+    from vsrrin.checkpoint import inspection
 
-    entries = catalogue.networks()
+    entries = inspection.networks()
     if options.json:
         print(json.dumps([dataclasses.asdict(entry) for entry in entries], indent=2, ensure_ascii=False))
     else:
@@ -82,26 +81,25 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from vsrrin.checkpoint import inspection as catalogue
+    from vsrrin.checkpoint import inspection
 
-    inspection = catalogue.inspect(catalogue.locate(options.model))
+    found = inspection.inspect(inspection.locate(options.model))
     width = _width()
-    _print(line for label, text in _report(inspection) for line in _labelled(label, text, width))
+    _print(line for label, text in _report(found) for line in _labelled(label, text, width))
     if options.keys:
-        _print(_keys(inspection))
-    for problem in inspection.problems:
+        _print(_keys(found))
+    for problem in found.problems:
         print(f"vsrrin: {problem}", file=sys.stderr)
-    return 1 if inspection.problems else 0
+    return 1 if found.problems else 0
 
 
 def _convert(options: argparse.Namespace) -> int:
     from vsrrin import __version__
-    from vsrrin.checkpoint import convert as checkpoint_conversion
-    from vsrrin.checkpoint import inspection as catalogue
+    from vsrrin.checkpoint import convert, inspection
 
     facts = {key: getattr(options, key) for key in _FACTS if getattr(options, key, None) is not None}
-    done = checkpoint_conversion.convert(
-        catalogue.locate(options.model),
+    done = convert.convert(
+        inspection.locate(options.model),
         options.out,
         created_with=f"vsrrin {__version__}",
         arithmetic=options.arithmetic,
@@ -118,12 +116,10 @@ def _convert(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from vsrrin.checkpoint import inspection as catalogue
-    from vsrrin.checkpoint import loader
-    from vsrrin.checkpoint import onnx_export as export
+    from vsrrin.checkpoint import inspection, loader, onnx_export
 
-    model = loader.load(catalogue.locate(options.model), arithmetic=options.arithmetic)
-    done = export.export(model, options.out, size=options.size, opset=options.opset, overwrite=options.overwrite)
+    model = loader.load(inspection.locate(options.model), arithmetic=options.arithmetic)
+    done = onnx_export.export(model, options.out, size=options.size, opset=options.opset, overwrite=options.overwrite)
     inputs = ", ".join(f"{name} {shape}" for name, shape in done.inputs)
     print(f"{done.path}: {done.network}, opset {done.opset}, {done.size:,} bytes")
     print(f"inputs: {inputs}; H and W multiples of {model.spec.size_multiple}; output: frame")

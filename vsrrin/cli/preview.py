@@ -5,6 +5,8 @@ from pathlib import Path
 
 from vsrrin.errors import ArgumentError, ConvertError
 
+from . import arguments
+
 # Loading torch takes seconds, so the work is imported by the function that does it: help and Ctrl-C stay quick.
 
 _DESCRIPTION = """\
@@ -32,12 +34,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "--out", type=Path, metavar="FILE", help="the .png to write (default: IN_TIME.png in the current folder)"
     )
     parser.add_argument("--factor", type=int, default=2, metavar="N", help="output frames per source frame (default 2)")
-    parser.add_argument("--model", default="rrin_lite", help="a checkpoint, or rrin_lite (default), balanced or draft")
-    parser.add_argument("--tile", metavar="N|WxH", type=_tile, help="size of tiles, 0 for none (default: if needed)")
-    parser.add_argument("--scale", type=float, metavar="S", help="size of the picture for motion, 0.25 to 1")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, xpu or mps (default: the best one)")
-    parser.add_argument("--precision", default="auto", help="fp32, fp16, bf16 or auto (default)")
-    parser.add_argument("--backend", default="auto", help="torch, openvino, compile, graphs or auto (default)")
+    arguments.add_options(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     parser.set_defaults(run=_run)
 
@@ -52,16 +49,11 @@ def _run(options: argparse.Namespace) -> int:
     from vsrrin.checkpoint import files, inspection
     from vsrrin.preview import picture, sheet
 
-    wanted = picture.Wanted(
-        source=options.source,
+    wanted = arguments.make(
+        picture.Wanted,
+        options,
         at=at,
-        factor=options.factor,
-        model=inspection.locate(options.model),
-        device=options.device,
-        precision=options.precision,
-        backend=options.backend,
-        tile=options.tile,
-        scale=options.scale,
+        model=inspection.locate(getattr(options, "model", str(picture.Wanted.model))),
     )
     made = picture.preview(wanted)
     files.write(target, sheet.png(made.picture))
@@ -70,11 +62,6 @@ def _run(options: argparse.Namespace) -> int:
     for subject, text in made.facts:
         print(f"{subject:<9}{text}")
     return 0
-
-
-def _tile(text: str) -> int | tuple[int, int]:
-    width, separator, height = text.partition("x")
-    return (int(width), int(height)) if separator else int(width)
 
 
 def _check_target(target: Path, *, overwrite: bool) -> None:

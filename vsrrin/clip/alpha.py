@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 
 import vapoursynth as vs
 
-from .scene_cuts import SceneMode, cut_clip, is_cut
-from .scene_score import THRESHOLD
+from vsrrin.engine.options import Options
+
+from .scene_cuts import cut_clip, is_cut
 
 _PROP = "_Alpha"
 
@@ -31,24 +32,20 @@ def premultiplied(clip: vs.VideoNode) -> vs.VideoNode:
 def interpolate_with_alpha(
     clip: vs.VideoNode,
     interpolate: Callable[[vs.VideoNode], vs.VideoNode],
-    *,
-    scene: SceneMode = "auto",
-    scene_threshold: float | None = None,
+    options: Options | None = None,
 ) -> vs.VideoNode:
     """Adds frames, with their alpha, between the frames of a clip.
 
     Args:
         clip: RGB or GRAY integer of full range; every frame has an ``_Alpha`` of the same depth and size.
         interpolate: :func:`vsrrin.interpolate` with everything but the clip.
-        scene: How cuts are found, as there; they are found in the colours and hold for both.
-        scene_threshold: As there.
+        options: Options that say how cuts are found; they are found in the colours and hold for both.
 
     Returns:
         The interpolated clip; every frame has its own ``_Alpha``.
     """
-    marked = (
-        clip if scene == "off" else _mark_cuts(clip, scene, THRESHOLD if scene_threshold is None else scene_threshold)
-    )
+    options = options or Options()
+    marked = clip if options.scene == "off" else _mark_cuts(clip, options)
     alpha = alpha_of(marked)
     colours = _float(marked.std.RemoveFrameProps([_PROP])).std.PreMultiply(_float(alpha))
     new, new_alpha = interpolate(colours), interpolate(_float(alpha))
@@ -75,9 +72,9 @@ def _with_source_frames(new: vs.VideoNode, clip: vs.VideoNode) -> vs.VideoNode:
     return new.std.FrameEval(choose, prop_src=new, clip_src=[new, clip])
 
 
-def _mark_cuts(clip: vs.VideoNode, scene: SceneMode, threshold: float) -> vs.VideoNode:
+def _mark_cuts(clip: vs.VideoNode, options: Options) -> vs.VideoNode:
     """Writes the cuts onto the frames, so that both interpolations believe them."""
-    cuts = cut_clip(premultiplied(clip), scene, threshold)
+    cuts = cut_clip(premultiplied(clip), options.scene, options.scene_threshold)
     before = cuts[0] + cuts[:-1] if clip.num_frames > 1 else cuts
 
     def mark(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:

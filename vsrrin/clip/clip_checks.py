@@ -44,9 +44,20 @@ def check_not_on_gpu(clip: vs.VideoNode) -> None:
 def make_timing(
     clip: vs.VideoNode,
     factor: int | Fraction | str,
-    fps: int | Fraction | str | None,
-    timecodes: str | os.PathLike[str] | None,
+    fps: int | Fraction | str | None = None,
+    timecodes: str | os.PathLike[str] | None = None,
 ) -> Timing:
+    """Return the map of times that a factor or a rate asks for, of a clip that `check_clip` has passed.
+
+    Args:
+        clip: The clip.
+        factor: Output frames per source frame.
+        fps: Output frame rate instead, or ``None``.
+        timecodes: A timecode file (v2) of a clip of varying rate, or ``None``.
+
+    Raises:
+        ArgumentError: They contradict each other or the clip.
+    """
     source_rate = frame_rate(clip)
     if fps is None:
         if timecodes is not None:
@@ -61,9 +72,7 @@ def make_timing(
         return VariableTiming(read_timecodes(timecodes, clip.num_frames), rate)
     if not source_rate or _rate_varies(clip):
         return VariableTiming(_read_durations(clip), rate)
-    if rate < source_rate:
-        raise ArgumentError(f"fps must be at least the clip's rate of {source_rate}, not {rate}: frames are added only")
-    return ConstantTiming(clip.num_frames, rate / source_rate, source_rate)
+    return ConstantTiming.at_rate(clip.num_frames, source_rate, rate)
 
 
 def _rate_varies(clip: vs.VideoNode) -> bool:

@@ -94,6 +94,11 @@ class Colour:
             " and ".join(guesses),
         )
 
+    @classmethod
+    def of_frame(cls, frame: vs.VideoFrame) -> "Colour":
+        """Return `of` of a frame."""
+        return cls.of(frame.format, frame.width, frame.height, frame.props)
+
     @cached_property
     def luma(self) -> tuple[float, float]:
         """(scale, offset) so that [0, 1] = (sample - offset) / scale for luma, GRAY and RGB planes."""

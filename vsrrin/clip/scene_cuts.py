@@ -4,16 +4,15 @@ Kept as frames, because VapourSynth then computes each answer once, on demand an
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import vapoursynth as vs
 
+from vsrrin.engine.options import SceneMode
+
 from . import frames, scene_score
 from .frames import Colour
 from .props import marked_cut
-
-SceneMode = Literal["auto", "props", "detect", "off"]
 
 _CUT, _CHANGE = "_VSRRIN_Cut", "_VSRRIN_Change"
 
@@ -21,7 +20,7 @@ _FRAMES = range(-scene_score.RADIUS, scene_score.RADIUS + 2)
 """Source frames around pair k that decide about it, relative to k."""
 
 
-def cut_clip(clip: vs.VideoNode, mode: SceneMode, threshold: float) -> vs.VideoNode:
+def cut_clip(clip: vs.VideoNode, mode: SceneMode, threshold: float | None = None) -> vs.VideoNode:
     """Makes the clip of cuts, to be read with :func:`is_cut`.
 
     Args:
@@ -29,11 +28,12 @@ def cut_clip(clip: vs.VideoNode, mode: SceneMode, threshold: float) -> vs.VideoN
         mode: "auto" believes scene marks on the frames (`_SceneChangeNext`, `_SceneChangePrev`) and looks for cuts
             itself where there are none; "props" only believes marks; "detect" only looks; "off" believes marks too
             (they are passed on, though nothing is done about them).
-        threshold: Score from which a frame pair is a cut, see :mod:`vsrrin.clip.scene_score`.
+        threshold: Score from which a frame pair is a cut; ``None`` for `scene_score.THRESHOLD`.
 
     Returns:
         A clip of 1x1 frames, as long as the source.
     """
+    threshold = scene_score.THRESHOLD if threshold is None else threshold
     tiny = _blank(clip, 1, 1, vs.GRAY8)
     answers = {cut: tiny.std.SetFrameProps(**{_CUT: value}) for cut, value in ((None, -1), (False, 0), (True, 1))}
     unmarked = _detected(clip, threshold) if mode in ("auto", "detect") else answers[None]
@@ -73,7 +73,7 @@ def _window(clip: vs.VideoNode) -> list[vs.VideoNode]:
 
     def shrink(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         thumbnail = f[0].copy()
-        colour = Colour.of(f[1].format, f[1].width, f[1].height, f[1].props)
+        colour = Colour.of_frame(f[1])
         np.copyto(np.asarray(thumbnail[0]), scene_score.thumbnail(frames.luma(f[1], colour)))
         return thumbnail
 

@@ -19,7 +19,7 @@ from itertools import accumulate, pairwise
 from math import ceil, lcm
 from os import PathLike
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from vsrrin.errors import ArgumentError
 
@@ -65,6 +65,8 @@ class Timing(Protocol):
     """Number of output frames."""
     fps: Fraction | None
     """Output frame rate; ``None`` where it varies."""
+    steady_fps: Fraction | None
+    """The source's rate where mapping by frame number relies on its being constant."""
 
     def at(self, n: int) -> FrameTime:
         """The moment of output frame ``n`` in [0, length)."""
@@ -116,6 +118,12 @@ def _suggest(value: float) -> str:
     return f'"{Fraction(value).limit_denominator(1000)}"'
 
 
+def several_per_pair(timing: Timing) -> bool:
+    """Whether a pair gives more than one new frame, judged by the first frames."""
+    times = [timing.at(n) for n in range(min(timing.length, 64))]
+    return any(a.is_pair and b.is_pair and a.left == b.left for a, b in pairwise(times))
+
+
 class ConstantTiming:
     """Output at ``factor`` times the rate of a source whose frames all count alike.
 
@@ -124,13 +132,14 @@ class ConstantTiming:
         factor: Output frames per source frame, >= 1.
         fps: Rate of the source in frames per second, ``None`` or 0 if it varies or is not known. With a varying rate
             ``factor`` must be whole: each frame's own duration is then divided by it.
+        by_rate: Whether an output rate was asked for, so that the source's rate matters also for whole factors.
 
     Raises:
         ArgumentError: Factor below 1, fractional factor for a varying rate, more output frames than VapourSynth can
             count.
     """
 
-    def __init__(self, length: int, factor: Fraction, fps: Fraction | None) -> None:
+    def __init__(self, length: int, factor: Fraction, fps: Fraction | None, *, by_rate: bool = False) -> None:
         if factor < 1:
             raise ArgumentError(
                 f"factor must be at least 1, not {factor}: frames are added, never dropped "
@@ -146,6 +155,20 @@ class ConstantTiming:
         self.factor = factor
         self.length = _checked_length(-(-length * self._num // self._den))
         self.fps = _checked_rate(fps * factor) if fps else None
+        self.steady_fps = fps if by_rate or factor.denominator != 1 else None
+
+    @classmethod
+    def at_rate(cls, length: int, source_fps: Fraction, fps: Fraction) -> Self:
+        """Output at a rate from a source of another constant rate.
+
+        Raises:
+            ArgumentError: The rate is below the source's.
+        """
+        if fps < source_fps:
+            raise ArgumentError(
+                f"fps must be at least the clip's rate of {source_fps}, not {fps}: frames are added only"
+            )
+        return cls(length, fps / source_fps, source_fps, by_rate=True)
 
     def at(self, n: int) -> FrameTime:
         """The moment of output frame ``n``: integer arithmetic only, so nothing drifts however long the clip is."""
@@ -188,6 +211,7 @@ class VariableTiming:
             )
         self._step = unit / fps  # ticks per output frame
         self.fps: Fraction | None = _checked_rate(fps)
+        self.steady_fps: Fraction | None = None
         self.length = _checked_length(ceil(total * fps))
 
     def at(self, n: int) -> FrameTime:

@@ -159,7 +159,7 @@ def _prepare(settings: Settings, images: Images | None) -> _Prepared:
     _check_target(settings)
     source = prepare.open_any(settings, images.clip if images else None, turn=True)
     speed.check(settings.speed, source)
-    settings = prepare.with_tiles(settings, source.clip)
+    settings = prepare.with_tiles(settings, source)
     has_alpha = images.has_alpha if images else "_Alpha" in source.clip.get_frame(0).props
     made = _interpolated(settings, source, has_alpha)
     notes = list(source.notes)
@@ -215,15 +215,14 @@ def _interpolated(settings: Settings, source: Source, has_alpha: bool) -> vs.Vid
     return interpolate_with_alpha(
         clip,
         lambda part: prepare.interpolated(settings, replace(source, clip=part)),
-        scene=settings.scene,
-        scene_threshold=settings.scene_threshold,
+        settings,
     )
 
 
 def _for_png(clip: vs.VideoNode, source: vs.VideoNode) -> vs.VideoNode:
     """Turned into what PNGs can hold; ``source`` says what its samples mean."""
     first = source.get_frame(0)
-    colour = Colour.of(first.format, first.width, first.height, first.props)
+    colour = Colour.of_frame(first)
     grey = colour.family == vs.GRAY
     deep = colour.bits > 8
     wanted = (vs.GRAY16 if deep else vs.GRAY8) if grey else vs.RGB48 if deep else vs.RGB24

@@ -1,32 +1,28 @@
-"""All that a conversion settles before its first frame: every mistake that can be known then is an error then."""
+"""Preparation of a conversion: all that is settled before its first frame, and every mistake that can be known then."""
 
-import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
-from itertools import accumulate, pairwise
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import vapoursynth as vs
 
-import vsrrin
+from vsrrin import __version__
 from vsrrin.checkpoint.loader import locate
-from vsrrin.clip.clip_checks import check_clip, frame_rate
+from vsrrin.clip import graph
 from vsrrin.clip.frames import Colour
-from vsrrin.clip.scene_cuts import SceneMode
 from vsrrin.convert.media.encode import ColourTags, Hdr, VideoTimes
 from vsrrin.convert.media.encoders import EncoderSettings, choose_encoder
 from vsrrin.convert.media.pixels import Pixels
 from vsrrin.convert.media.streams import AudioMode, StreamPlan, container_for, plan_streams
-from vsrrin.engine.interpolator import Interpolator
-from vsrrin.engine.pool import Devices, Shared, shared_by
-from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
+from vsrrin.engine.options import Options
+from vsrrin.engine.pool import shared_by
+from vsrrin.errors import ArgumentError, ConvertError
 
-from . import speed as retiming
-from . import work_folder
+from . import speed, work_folder
 from .source import ClipSource, Moment, Source, open_clip, open_file
 from .speed import Speed
 
@@ -37,8 +33,8 @@ _PACKAGES = ("torch", "av", "numpy", "opencv-python-headless", "vapoursynth", "v
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What to convert, and how.
+class Settings(Options):
+    """Settings of a conversion: options of interpolation, and all that concerns files.
 
     Attributes:
         source: A video file; with a :class:`ClipSource`, what messages call it.
@@ -46,15 +42,13 @@ class Settings:
         factor: Output frames per source frame; 2 if neither it nor ``fps`` is given.
         fps: Output frames per second, instead of ``factor``.
         rate_out: Rate at which the frames made by ``factor`` are shown: slow motion, unless it is the rate they have.
-        model: See :func:`vsrrin.interpolate`; as are tile, overlap, scale, device, precision, backend, scene,
-            scene_threshold and at_cut.
         start: First moment used: seconds since the beginning as a Fraction, or a frame number as an int.
         end: Moment from which nothing is used any more, in the same way.
         codec: An encoder; ``None`` for the container's usual one.
         crf: Its constant rate factor.
         preset: Its speed.
         pix_fmt: FFmpeg's name of the pixel format; ``None`` for that of the source.
-        audio: What becomes of sound.
+        audio: "keep", "drop" or "stretch" the sound.
         subtitles: Whether subtitles are wanted.
         overwrite: Replace an existing target, and throw away unfinished work unless ``resume``.
         resume: Continue unfinished work; begins where there is none.
@@ -63,19 +57,10 @@ class Settings:
 
     source: Path
     target: Path
+    _: KW_ONLY
     factor: Fraction | None = None
     fps: Fraction | None = None
     rate_out: Fraction | None = None
-    model: str | Path = "rrin_lite"
-    tile: int | tuple[int, int] | None = None
-    overlap: int | None = None
-    scale: float | None = None
-    device: Devices = None
-    precision: str = "auto"
-    backend: str = "auto"
-    scene: SceneMode = "auto"
-    scene_threshold: float | None = None
-    at_cut: Literal["hold", "nearest", "blend"] = "hold"
     start: Moment | None = None
     end: Moment | None = None
     codec: str | None = None
@@ -95,7 +80,7 @@ class Settings:
         return Speed(Fraction(2) if nothing else self.factor, self.fps, self.rate_out)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prepared:
     """A conversion ready to run.
 
@@ -133,14 +118,14 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
     settings = with_tiles_of_first_run(settings)
     _check_target(settings)
     source = open_any(settings, clip_source)
-    retiming.check(settings.speed, source)
-    settings = with_tiles(settings, source.clip)
+    speed.check(settings.speed, source)
+    settings = with_tiles(settings, source)
     made = interpolated(settings, source)
-    tempo = retiming.tempo(settings.speed, source)
+    tempo = speed.tempo(settings.speed, source)
     plan = plan_streams(
         source.info, settings.target, audio=settings.audio, tempo=tempo, subtitles=settings.subtitles, cut=source.cut
     )
-    times = retiming.output_times(settings.speed, source, made.num_frames)
+    times = speed.output_times(settings.speed, source, made.num_frames)
     first, pixels = source.clip.get_frame(0), Pixels.of_clip(made.format)
     encoder = choose_encoder(
         _container(settings.target),
@@ -156,20 +141,20 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
     encoder, hdr_note = _with_hdr(encoder, first)
     segment_frames = _segment_frames(settings, times)
     return Prepared(
-        source,
-        in_format(made, encoder, first),
-        encoder,
-        replace(times, tags=tags),
-        tags,
-        plan,
-        tempo,
-        segment_frames,
-        {
+        source=source,
+        clip=in_format(made, encoder, first),
+        encoder=encoder,
+        times=replace(times, tags=tags),
+        tags=tags,
+        plan=plan,
+        tempo=tempo,
+        segment_frames=segment_frames,
+        signature={
             **signature(settings, source, made),
             "encoder": {"settings": str(encoder), **encoder.options},
             "segment frames": segment_frames,
         },
-        (*source.notes, *_format_notes(pixels, encoder, first), *hdr_note, *plan.notes),
+        notes=(*source.notes, *_format_notes(pixels, encoder, first), *hdr_note, *plan.notes),
     )
 
 
@@ -185,84 +170,24 @@ def open_any(settings: Settings, clip_source: ClipSource | None = None, *, turn:
 
 
 def interpolated(settings: Settings, source: Source) -> vs.VideoNode:
-    """The source's clip through the filter, with settings that `with_tiles` has completed.
+    """Return the source's clip with new frames, by settings whose tiles are settled.
 
     Raises:
         VsrrinError: Anything about the clip, the model or the settings is not as it must be.
     """
-    speed = settings.speed
-    options: dict[str, Any] = {
-        "model": settings.model,
-        "scene": settings.scene,
-        "scene_threshold": settings.scene_threshold,
-        "at_cut": settings.at_cut,
-        "tile": settings.tile,
-        "overlap": settings.overlap,
-        "scale": settings.scale,
-        "device": settings.device,
-        "precision": settings.precision,
-        "backend": settings.backend,
-    }
     try:
-        if speed.fps is None:
-            return vsrrin.interpolate(source.clip, speed.factor or Fraction(2), **options)
-        if source.rate is not None:
-            return vsrrin.interpolate(source.clip, fps=speed.fps, **options)
-        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-            file.write(_timecodes(source))
-            file.flush()
-            return vsrrin.interpolate(source.clip, fps=speed.fps, timecodes=file.name, **options)
+        return graph.build(source.clip, speed.timing(settings.speed, source), settings)
     except vs.Error as error:
-        if isinstance(error.__cause__, VsrrinError):
-            raise error.__cause__ from error
         raise ConvertError(f"{settings.source}: {error}") from error
 
 
-def _timecodes(source: Source) -> str:
-    """The frames' times in milliseconds, as exact ratios, for :func:`vsrrin.clip.timing.read_timecodes`."""
-    starts = source.times.starts
-    durations = (b - a for a, b in pairwise([*starts, source.times.end]))
-    times = accumulate(durations, initial=Fraction(0))
-    return "\n".join(("# timecode format v2", *(str(time * 1000) for time in times), ""))
-
-
-def with_tiles(settings: Settings, clip: vs.VideoNode) -> Settings:
-    """The settings with the tiles to use, chosen once for all that follows: free memory changes from call to call.
+def with_tiles(settings: Settings, source: Source) -> Settings:
+    """Return the settings with the tiles to use, chosen once for all that follows.
 
     Raises:
         VsrrinError: The clip cannot be processed, or the model cannot be loaded.
     """
-    check_clip(clip)
-    if settings.tile is not None:
-        return settings if settings.tile else replace(settings, overlap=None)
-    grids = []
-    for network in _networks(settings):
-        engine = Interpolator(
-            network.model,
-            backend=network.backend,
-            scale=settings.scale,
-            overlap=settings.overlap,
-            several=_several(settings.speed, clip),
-        )
-        grids.append(engine.plan(clip.height, clip.width).grid)
-        engine.close()
-    # Several devices share the frames, which must not depend on whose turn it is: the least memory decides.
-    grid = min(grids, key=lambda grid: grid.tiles[0].height * grid.tiles[0].width)
-    if len(grid.tiles) == 1:
-        return replace(settings, tile=0, overlap=None)
-    return replace(settings, tile=(grid.tiles[0].width, grid.tiles[0].height), overlap=grid.overlap)
-
-
-def _several(speed: Speed, clip: vs.VideoNode) -> bool:
-    """Whether pairs have several new frames, as far as can be told without all durations of a varying rate."""
-    if speed.fps is None:
-        return speed.factor is None or speed.factor > 2
-    rate = frame_rate(clip)
-    return rate is None or speed.fps / rate > 2
-
-
-def _networks(settings: Settings) -> list[Shared]:
-    return shared_by(settings.model, device=settings.device, precision=settings.precision, backend=settings.backend)
+    return graph.with_tiles(source.clip, speed.timing(settings.speed, source), settings)
 
 
 def with_tiles_of_first_run(settings: Settings) -> Settings:
@@ -293,7 +218,7 @@ def in_format(clip: vs.VideoNode, encoder: EncoderSettings, first: vs.VideoFrame
         options |= {"matrix": vs.MATRIX_BT709}
         options |= {"range": vs.RANGE_LIMITED} if have.family == "rgb" else {"matrix_in": vs.MATRIX_BT709}
     elif have.family == "yuv" and want.family != "yuv":
-        colour = Colour.of(first.format, first.width, first.height, first.props)
+        colour = Colour.of_frame(first)
         options["matrix_in"] = colour.matrix
     converted = clip.resize.Bicubic(**options)
     assert isinstance(converted, vs.VideoNode)
@@ -354,20 +279,19 @@ def _segment_frames(settings: Settings, times: VideoTimes) -> int:
 
 def signature(settings: Settings, source: Source, made: vs.VideoNode) -> dict[str, object]:
     """All that the output's frames depend on; sound and subtitles do not touch them, so that these may be changed."""
-    networks = _networks(settings)
+    networks = shared_by(settings)
     backends = "; ".join(f"{network.backend.device}, {network.backend.name}" for network in networks)
-    speed = settings.speed
     return {
         "input": dict(source.signature),
         "frames": made.num_frames,
         "part": [str(source.cut.start), str(source.cut.end)],
-        "speed": {name: str(getattr(speed, name)) for name in ("factor", "fps", "rate_out")},
+        "speed": {name: str(getattr(settings.speed, name)) for name in ("factor", "fps", "rate_out")},
         "model": work_folder.sha256(locate(settings.model)[0]),
         "network": f"{networks[0].model.spec.name}, {backends}, {settings.precision}",
         "tiles": {"tile": settings.tile, "overlap": settings.overlap},
         "scale": settings.scale,
         "scenes": [settings.scene, settings.scene_threshold, settings.at_cut],
-        "versions": {"vsrrin": vsrrin.__version__, **{name: _version(name) for name in _PACKAGES}},
+        "versions": {"vsrrin": __version__, **{name: _version(name) for name in _PACKAGES}},
     }
 
 

@@ -5,9 +5,11 @@ from fractions import Fraction
 from itertools import pairwise
 from math import lcm
 
-from vsrrin.convert.media.encode import VideoTimes
+from vsrrin.clip.clip_checks import frame_rate
+from vsrrin.clip.timing import ConstantTiming, Timing, VariableTiming
 from vsrrin.errors import ArgumentError
 
+from .media.encode import VideoTimes
 from .source import Source
 
 _FINEST = 1_000_000
@@ -46,6 +48,20 @@ def check(speed: Speed, source: Source) -> None:
         raise ArgumentError(f"{varies}: make it constant first (--fps RATE), then slow motion of the result")
     if speed.factor is not None and speed.factor.denominator != 1:
         raise ArgumentError(f"{varies}, so the factor must be whole, not {speed.factor}; or give a rate, such as 60")
+
+
+def timing(speed: Speed, source: Source) -> Timing:
+    """Return the map from output frames to moments of the source.
+
+    Raises:
+        ArgumentError: The rate is below the source's, or there would be too many frames.
+    """
+    length = source.clip.num_frames
+    if speed.fps is None:
+        return ConstantTiming(length, speed.factor or Fraction(2), source.rate or frame_rate(source.clip))
+    if source.rate is not None:
+        return ConstantTiming.at_rate(length, source.rate, speed.fps)
+    return VariableTiming([b - a for a, b in pairwise([*source.times.starts, source.times.end])], speed.fps)
 
 
 def tempo(speed: Speed, source: Source) -> Fraction:

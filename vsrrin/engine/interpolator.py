@@ -6,6 +6,7 @@ it; motion from optical flow is estimated on the whole frame before tiling, so t
 """
 
 import logging
+import os
 from collections.abc import Callable, Hashable, Sequence
 from fractions import Fraction
 from functools import cache
@@ -15,17 +16,18 @@ from threading import Lock
 import torch
 from torch import Tensor
 
-from vsrrin.checkpoint.loader import Model
-from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
+from vsrrin.checkpoint.loader import Model, load
 from vsrrin.errors import ArgumentError, FrameSizeError
-from vsrrin.flow.dis import DisFlow, Preset, brightness, half_flow
+from vsrrin.flow.dis import DisFlow, Preset, brightness, check_preset, half_flow
 from vsrrin.flow.own_flow_scale import best_explaining, shrunk_flow, unlike
 
 from . import memory
 from .backends import Backend
+from .backends.choice import make_backend, resolve_backend
+from .backends.torch_backend import resolve_device, resolve_precision
 from .cache import BoundedCache
 from .frame_pool import FramePool
-from .options import check_batch, check_overlap, check_preset, check_scale, check_tile
+from .options import Options
 from .pairs import Pair, Picture
 from .plan import Plan, Planner
 from .tiles import Tile
@@ -53,42 +55,31 @@ FINEST_BISECTION = 8
 
 
 class Interpolator:
-    """Interpolates frame pairs with one network on one device. Thread safe; the device does one thing at a time.
+    """Interpolation of frame pairs with one network on one device.
+
+    Thread safe; the device does one thing at a time.
 
     Args:
-        model: A loaded checkpoint.
-        device: Name of the device; ``None`` for the best one here.
-        precision: "auto", "fp32", "fp16" or "bf16", the type of the convolutions. Images, coordinates, warps and flow
-            are float32 always.
-        scale: Size of the picture on which motion is estimated, relative to the largest useful one (half the frame for
-            flow from outside, the frame for networks that find it), in [0.25, 1]; ``None`` chooses by frame size, and
-            where a network of exact arithmetic finds motion itself, by what explains the pair, see
-            :mod:`vsrrin.flow.own_flow_scale`. Smaller finds longer motion and costs less, larger follows small things.
-        tile: Side of a tile in pixels, or (width, height); 0 never tiles; ``None`` tiles when memory demands it.
-        overlap: Pixels that neighbouring tiles share; should be 8/3 of the longest motion to a new frame.
-        batch: Tiles or time steps that go through the network in one call.
+        model: A loaded checkpoint, or what names one (a bundled name or a path).
+        options: Options of the engine: device, precision, backend, scale, tile, overlap and batch.
         preset: DIS settings for networks that take their flow from outside; ``None`` for those of the network.
         cache_bytes: Bytes of prepared pairs kept for further time steps.
-        several: Whether pairs have several new frames: networks that can then find their residues once a pair.
+        several: Whether pairs have several new frames; networks that can then find their residues once a pair.
         log: Is told in words what was chosen; the default logs to "vsrrin".
-        backend: Replaces the default backend.
+        backend: Replaces the backend that the options name.
         mover: Replaces the device's own copies.
 
     Raises:
         ArgumentError: An argument is of the wrong type or out of range, or the network has no motion to scale.
         BackendError: The device is not available.
+        CheckpointError: The checkpoint cannot be loaded.
     """
 
     def __init__(
         self,
-        model: Model,
+        model: Model | str | os.PathLike[str] = "rrin_lite",
+        options: Options | None = None,
         *,
-        device: str | torch.device | None = None,
-        precision: str = "auto",
-        scale: float | None = None,
-        tile: int | tuple[int, int] | None = None,
-        overlap: int | None = None,
-        batch: int = 1,
         preset: Preset | None = None,
         cache_bytes: int = CACHE_BYTES,
         several: bool = False,
@@ -96,17 +87,25 @@ class Interpolator:
         backend: Backend | None = None,
         mover: Mover | None = None,
     ) -> None:
+        options = options or Options()
+        if not isinstance(model, Model):
+            model = load(model, arithmetic=options.arithmetic)
         self.spec = model.spec
-        self._scaled = self.spec.external_flow or self.spec.estimates_flow
-        if check_scale(scale) not in (None, 1) and not self._scaled:
-            raise ArgumentError(f"scale must be 1 or None for {self.spec.name}, not {scale}: it has no flow to scale")
+        scaled = self.spec.external_flow or self.spec.estimates_flow
+        if options.scale not in (None, 1) and not scaled:
+            raise ArgumentError(
+                f"scale must be 1 or None for {self.spec.name}, not {options.scale}: it has no flow to scale"
+            )
         # Published weights do what is published; what they call flow, they may have learned to use in another way.
-        self._seeks = scale is None and self.spec.estimates_flow and model.arithmetic == "exact"
-        self._batch = check_batch(batch)
+        self._seeks = options.scale is None and self.spec.estimates_flow and model.arithmetic == "exact"
+        self._batch = options.batch
         self._shares, self._cache_bytes = several and self.spec.shares, cache_bytes
         if backend is None:
-            place = resolve_device(device)
-            backend = TorchBackend(model.net, model.spec, place, resolve_precision(precision, place, model.spec))
+            if len(options.devices) != 1:
+                raise ArgumentError(f"device must be one device for Interpolator, not {options.device!r}")
+            place = resolve_device(resolve_backend(options.backend, options.devices[0]))
+            dtype = resolve_precision(options.precision, place, model.spec)
+            backend = make_backend(options.backend, model.net, model.spec, place, dtype)
         self._backend = backend
         self.device = self._backend.device
         self._device_lock = _lock_of(str(self.device))
@@ -115,16 +114,14 @@ class Interpolator:
             size_multiple=self.spec.size_multiple,
             bytes_per_pixel=int(self._backend.bytes_per_pixel * (_SHARING if self._shares else 1)),
             device=self.device,
-            scale=scale,
-            tile=check_tile(tile),
-            overlap=check_overlap(overlap),
+            options=options,
             log=log or logging.getLogger("vsrrin").info,
         )
         self._pairs: BoundedCache[Pair] = BoundedCache(cache_bytes, lambda pair: pair.bytes)
         self._pictures: BoundedCache[Picture] = BoundedCache(PICTURE_BYTES, lambda picture: picture.bytes)
         self._middles: BoundedCache[Tensor] = BoundedCache(min(cache_bytes, PICTURE_BYTES), lambda x: x.nbytes)
         self._plans: dict[tuple[int, int], Plan] = {}
-        self._motion = DisFlow(check_preset(self.spec.flow_preset if preset is None else preset))
+        self._motion = DisFlow(check_preset(preset or self.spec.flow_preset))
         mover = mover or mover_of(self.device)
         self._transfer = Transfer(mover)
         self._memory = FramePool(IDLE_BYTES, pinned=mover.pinned)

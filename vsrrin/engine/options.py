@@ -1,78 +1,161 @@
-"""The engine's options: what is allowed, and what is chosen when nothing is given."""
+"""Options of interpolation, checked in one place and carried whole from scripts and commands to the engine."""
 
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, Literal, get_args
+
+import torch
 
 from vsrrin.errors import ArgumentError
-from vsrrin.flow.dis import PRESETS, Preset
+
+from .backends.choice import BackendName
+from .backends.torch_backend import Precision
+
+SceneMode = Literal["auto", "props", "detect", "off"]
+AtCut = Literal["hold", "nearest", "blend"]
+
+type Device = str | torch.device
+type Devices = Device | tuple[Device, ...] | list[Device] | None
 
 
-def automatic_scale(height: int, width: int) -> float:
-    """Size of the picture for motion: 1 up to 1024 pixels on the long side, 1/2 up to 2880, then 1/4.
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of interpolation, the same for the filter, the commands and the engine.
 
-    1 is the largest useful one: the frame's own size for networks that find motion themselves, half of it for DIS flow
-    (:func:`vsrrin.flow.dis.working_size`). Measured with DIS on pictures of twice those sizes, OpenCV's preset
-    "medium": on 1280x720 shots half the size gives the same PSNR (32.08 against 32.12 dB with camera motion, 28.90
-    against 28.87 dB otherwise) and no less than the "fast" preset at full size (32.06 and 28.83 dB), and takes less
-    time; at 1920x1080 35.73 against 35.79 dB.
+    Attributes:
+        model: The path of a checkpoint, or a bundled name: "best" is "rrin_lite", "balanced" is twice as fast and
+            "draft" again four times, on a CPU.
+        device: "cpu", "cuda", "cuda:1", "xpu" or "mps"; ``None`` for the best one here. Several, as in
+            ``["cuda:0", "cuda:1"]``, take turns: each pair of frames is the work of one of them.
+        precision: "fp32", "fp16", "bf16" or "auto" (what the device is good at), the type of the convolutions. Images,
+            coordinates, warps and flow are float32 always.
+        backend: "torch", "openvino" (on the CPU; needs the extra ``vsrrin[openvino]``), "compile" (torch.compile, which
+            takes from seconds to minutes before the first frame), "graphs" (CUDA graphs), or "auto": OpenVINO where it
+            is installed and faster, else PyTorch as it is.
+        arithmetic: Convention that a published checkpoint was trained with, where its file does not say; see the
+            network's module.
+        scale: Size of the picture on which motion is estimated, relative to the largest useful one (half the frame for
+            optical flow, the frame for networks that find motion themselves), in [0.25, 1]. ``None`` chooses by frame
+            size; for networks of exact arithmetic that find motion themselves also by the pair, see
+            :mod:`vsrrin.flow.own_flow_scale`. Smaller finds longer motion and costs less, larger follows small things.
+        tile: Side of a tile in pixels, or (width, height); 0 never tiles; ``None`` tiles when memory demands it.
+        overlap: Pixels that neighbouring tiles share; should be 8/3 of the longest motion to a new frame. ``None`` for
+            the default.
+        batch: Tiles or time steps that go through the network in one call.
+        scene: How cuts are found. "auto": by the marks that a scene detector left on the frames, otherwise by
+            vsrrin's own detector; "props": by marks only; "detect": by the own detector only; "off": not at all.
+        scene_threshold: Score from which the own detector sees a cut, in (0, 1]; ``None`` for the default, see
+            :mod:`vsrrin.clip.scene_score`.
+        at_cut: Picture shown between two scenes: "hold" the left frame, the "nearest" of the two, or a "blend".
+
+    Raises:
+        ArgumentError: A value is of the wrong type or out of range.
     """
-    side = max(height, width)
-    return 1.0 if side <= 1024 else 0.5 if side <= 2880 else 0.25
+
+    model: str | os.PathLike[str] = "rrin_lite"
+    device: Devices = None
+    precision: Precision = "auto"
+    backend: BackendName = "auto"
+    arithmetic: str | None = None
+    scale: float | None = None
+    tile: int | tuple[int, int] | None = None
+    overlap: int | None = None
+    batch: int = 1
+    scene: SceneMode = "auto"
+    scene_threshold: float | None = None
+    at_cut: AtCut = "hold"
+
+    def __post_init__(self) -> None:
+        for name, check in _CHECKS.items():
+            object.__setattr__(self, name, check(name, getattr(self, name)))
+
+    @property
+    def devices(self) -> tuple[Device | None, ...]:
+        """The devices that take turns; ``None`` stands for the best one here."""
+        return self.device if isinstance(self.device, tuple) else (self.device,)  # type: ignore[return-value]
 
 
-def check_scale(scale: object) -> float | None:
-    """Raises:
-    ArgumentError: Not ``None`` and not a number in [0.25, 1].
-    """
-    if scale is None:
+def _device(name: str, value: object) -> object:
+    if not isinstance(value, list | tuple):
+        return value
+    if not value or (len(value) > 1 and None in value):
+        raise ArgumentError(f"{name} must be the name of a device, a list of such names, or None, not {value!r}")
+    return tuple(value) if len(value) > 1 else value[0]
+
+
+def _one_of(*allowed: str) -> Callable[[str, object], object]:
+    def check(name: str, value: object) -> object:
+        if not isinstance(value, str) or value not in allowed:
+            raise ArgumentError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
+        return value
+
+    return check
+
+
+def _text(name: str, value: object) -> object:
+    if not isinstance(value, str | None):
+        raise ArgumentError(f"{name} must be a text, not {value!r} ({type(value).__name__})")
+    return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | Fraction) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _scale(name: str, value: Any) -> object:
+    if value is None:
         return None
-    if isinstance(scale, bool) or not isinstance(scale, int | float | Fraction) or not 0.25 <= scale <= 1:
-        raise ArgumentError(f"scale must be a number from 0.25 to 1, or None to choose by frame size, not {scale!r}")
-    return float(scale)
+    if not _is_number(value) or not 0.25 <= value <= 1:
+        raise ArgumentError(f"{name} must be a number from 0.25 to 1, or None to choose by frame size, not {value!r}")
+    return float(value)
 
 
-def check_tile(tile: object) -> int | tuple[int, int] | None:
-    """Raises:
-    ArgumentError: Not ``None``, 0, a side or a (width, height) of at least 64 pixels.
-    """
-    if tile is None:
-        return None
-    sides = tile if isinstance(tile, tuple) else (tile,)
-    whole = [side for side in sides if isinstance(side, int) and not isinstance(side, bool)]
-    if whole == [0] and tile == 0:
-        return 0
-    if len(whole) != len(sides) or len(sides) not in (1, 2) or min(whole) < 64:
+def _tile(name: str, value: object) -> object:
+    if value is None or (_is_whole(value) and value == 0):
+        return value
+    sides = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if len(sides) not in (1, 2) or not all(isinstance(side, int) and _is_whole(side) and side >= 64 for side in sides):
         raise ArgumentError(
-            "tile must be a side or a (width, height) of at least 64 pixels, 0 for never or None for "
-            f"when memory demands it, not {tile!r}"
+            f"{name} must be a side or a (width, height) of at least 64 pixels, 0 for never or None for "
+            f"when memory demands it, not {value!r}"
         )
-    return (whole[0], whole[1]) if len(whole) == 2 else whole[0]
+    return sides if len(sides) == 2 else sides[0]
 
 
-def check_batch(batch: object) -> int:
-    """Raises:
-    ArgumentError: Not a whole number from 1.
-    """
-    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-        raise ArgumentError(f"batch must be a whole number from 1, not {batch!r}")
-    return batch
+def _overlap(name: str, value: Any) -> object:
+    if value is not None and (not _is_whole(value) or value < 0):
+        raise ArgumentError(f"{name} must be a number of pixels from 0, or None for the default, not {value!r}")
+    return value
 
 
-def check_preset(preset: str) -> Preset:
-    """Raises:
-    ArgumentError: Not the name of settings of DIS.
-    """
-    for known in PRESETS:
-        if preset == known:
-            return known
-    raise ArgumentError(f"preset must be one of {', '.join(PRESETS)}, not {preset!r}")
+def _batch(name: str, value: Any) -> object:
+    if not _is_whole(value) or value < 1:
+        raise ArgumentError(f"{name} must be a whole number from 1, not {value!r}")
+    return value
 
 
-def check_overlap(overlap: object) -> int | None:
-    """Raises:
-    ArgumentError: Not ``None`` and not a whole number of pixels from 0.
-    """
-    if overlap is None:
-        return None
-    if isinstance(overlap, bool) or not isinstance(overlap, int) or overlap < 0:
-        raise ArgumentError(f"overlap must be a number of pixels from 0, or None for the default, not {overlap!r}")
-    return overlap
+def _threshold(name: str, value: Any) -> object:
+    if value is not None and (not _is_number(value) or not 0 < value <= 1):
+        raise ArgumentError(f"{name} must be a number above 0 and up to 1, not {value!r}")
+    return value
+
+
+_CHECKS: dict[str, Callable[[str, Any], object]] = {
+    "device": _device,
+    "precision": _one_of(*get_args(Precision)),
+    "backend": _one_of(*get_args(BackendName)),
+    "arithmetic": _text,
+    "scale": _scale,
+    "tile": _tile,
+    "overlap": _overlap,
+    "batch": _batch,
+    "scene": _one_of(*get_args(SceneMode)),
+    "scene_threshold": _threshold,
+    "at_cut": _one_of(*get_args(AtCut)),
+}

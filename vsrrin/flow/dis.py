@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vsrrin.errors import ArgumentError
 from vsrrin.nets.parts.opencv_layout import interleaved
 
 from .block_matching import Flow, Grey, coarse_motion
@@ -192,3 +193,15 @@ def greys(brightness0: Brightness, brightness1: Brightness) -> tuple[Grey, Grey]
         np.clip(np.rint(b, out=b), 0, 255, out=b)
     grey0, grey1 = (b.astype(np.uint8) for b in both)
     return grey0, grey1
+
+
+def check_preset(preset: str) -> Preset:
+    """Return a name of `PRESETS` as such.
+
+    Raises:
+        ArgumentError: Another name.
+    """
+    for known in PRESETS:
+        if preset == known:
+            return known
+    raise ArgumentError(f"preset must be one of {', '.join(PRESETS)}, not {preset!r}")

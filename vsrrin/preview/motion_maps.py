@@ -4,7 +4,6 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from vsrrin.checkpoint.loader import Model
 from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 from vsrrin.engine.interpolator import Interpolator
+from vsrrin.engine.options import Options
 from vsrrin.engine.pairs import Pair
 from vsrrin.nets import rrin_lite, rrin_lite_quick
 from vsrrin.nets.parts.candidates import frame_weights
@@ -62,10 +62,7 @@ def maps_of(
     img0: Tensor,
     img1: Tensor,
     t: Fraction,
-    *,
-    device: str | None = None,
-    precision: str = "auto",
-    **options: Any,
+    options: Options | None = None,
 ) -> Maps:
     """The maps of a frame pair, made the way the filter makes new frames: same device, precision, tiles and scale.
 
@@ -76,17 +73,16 @@ def maps_of(
         img0: Frame 0, (1, 3, H, W) float32 RGB.
         img1: Frame 1, likewise.
         t: Time of the new frame whose mask is wanted.
-        device: See :class:`Interpolator`.
-        precision: See :class:`Interpolator`.
-        options: ``tile``, ``overlap`` and ``scale`` of :class:`Interpolator`.
+        options: Options of the engine; its backend is PyTorch's.
 
     Raises:
         VsrrinError: What :class:`Interpolator` raises.
     """
     net, seen = _watched(model)
-    place = resolve_device(device)
-    backend = TorchBackend(net, model.spec, place, resolve_precision(precision, place, model.spec))
-    engine = Interpolator(model, backend=backend, **options)
+    options = options or Options()
+    place = resolve_device(options.devices[0])
+    backend = TorchBackend(net, model.spec, place, resolve_precision(options.precision, place, model.spec))
+    engine = Interpolator(model, options, backend=backend)
     pair = engine.prepare(engine.ready(img0), engine.ready(img1))
     if net is not model.net:
         engine.synthesize(pair, [t])

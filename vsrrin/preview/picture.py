@@ -10,22 +10,22 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import batched
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import vapoursynth as vs
 from torch import Tensor
 
-import vsrrin
 from vsrrin.checkpoint.loader import load
-from vsrrin.clip import frames, scene_score
+from vsrrin.clip import frames, graph, scene_score
 from vsrrin.clip.alpha import premultiplied
+from vsrrin.clip.clip_checks import make_timing
 from vsrrin.clip.frames import Colour
 from vsrrin.clip.props import marked_cut
 from vsrrin.convert.images import read_folder
 from vsrrin.convert.moments import written
 from vsrrin.convert.source import ClipSource, Source, open_clip, open_file
-from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
+from vsrrin.engine.options import Options
+from vsrrin.errors import ArgumentError, ConvertError
 
 from . import display, sheet
 from .motion_maps import Maps, maps_of
@@ -40,33 +40,22 @@ _DOUBT_WHITE = 4.0
 _STRONGEST_GAIN = 8
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be shown.
+@dataclass(frozen=True, kw_only=True)
+class Wanted(Options):
+    """Place and settings of a preview; flow and mask are made by PyTorch whatever the backend.
 
     Attributes:
         source: The video file or folder of images.
         at: Seconds since the beginning of the file, or a frame number.
         factor: Output frames per source frame, 2 to `MAX_FACTOR`.
-        model: Bundled name or path.
-        device: As for :func:`vsrrin.interpolate`.
-        precision: Likewise.
-        backend: Likewise; flow and mask are made by PyTorch.
-        tile: Likewise.
-        scale: Likewise.
     """
 
     source: Path
     at: Fraction | int
     factor: int = 2
-    model: str | Path = "rrin_lite"
-    device: str | None = None
-    precision: str = "auto"
-    backend: str = "auto"
-    tile: int | tuple[int, int] | None = None
-    scale: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 2 <= self.factor <= MAX_FACTOR:
             raise ArgumentError(f"factor must be a whole number from 2 to {MAX_FACTOR}, not {self.factor}")
 
@@ -79,7 +68,7 @@ class Preview:
     facts: tuple[tuple[str, str], ...]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Pair:
     """Two neighbouring source frames and all about them that is shown."""
 
@@ -103,8 +92,6 @@ def preview(wanted: Wanted) -> Preview:
     try:
         pair = _pair(source, wanted)
     except vs.Error as error:
-        if isinstance(error.__cause__, VsrrinError):
-            raise error.__cause__ from None
         raise ConvertError(f"{wanted.source}: {error}") from error
     facts = tuple(_facts(source, wanted, pair))
     pictures, maps = list(_pictures(source, wanted, pair)), list(_analysis(wanted, pair))
@@ -144,13 +131,7 @@ def _left_of(source: Source, at: Fraction | int) -> int:
 def _pair(source: Source, wanted: Wanted) -> _Pair:
     left = _left_of(source, wanted.at)
     clip, factor = source.clip, wanted.factor
-    options: dict[str, Any] = {
-        "device": wanted.device,
-        "precision": wanted.precision,
-        "tile": wanted.tile,
-        "scale": wanted.scale,
-    }
-    made = vsrrin.interpolate(clip, factor, wanted.model, backend=wanted.backend, **options)
+    made = graph.build(clip, make_timing(clip, factor), wanted)
     got = [made.get_frame(factor * left + k) for k in range(factor + 1)]
     images = [frames.to_tensor(frame, _colour(frame)) for frame in (got[0], got[-1])]
     notes = list(source.notes)
@@ -161,14 +142,14 @@ def _pair(source: Source, wanted: Wanted) -> _Pair:
     if said := display.note(got[0].props):
         notes.append(said)
     return _Pair(
-        left,
-        (images[0], images[1]),
-        [display.shown(frame) for frame in got],
-        [str(frame.props["_VSRRIN_Kind"]) for frame in got],
-        maps_of(load(wanted.model), images[0], images[1], Fraction(factor // 2, factor), **options),
-        marked_cut(clip.get_frame(left).props, clip.get_frame(left + 1).props),
-        _cut_score(clip, left),
-        notes,
+        left=left,
+        images=(images[0], images[1]),
+        shown=[display.shown(frame) for frame in got],
+        kinds=[str(frame.props["_VSRRIN_Kind"]) for frame in got],
+        maps=maps_of(load(wanted.model), images[0], images[1], Fraction(factor // 2, factor), wanted),
+        marked=marked_cut(clip.get_frame(left).props, clip.get_frame(left + 1).props),
+        score=_cut_score(clip, left),
+        notes=notes,
     )
 
 
@@ -183,7 +164,7 @@ def _cut_score(clip: vs.VideoNode, left: int) -> float:
 
 
 def _colour(frame: vs.VideoFrame) -> Colour:
-    return Colour.of(frame.format, frame.width, frame.height, frame.props)
+    return Colour.of_frame(frame)
 
 
 def _pictures(source: Source, wanted: Wanted, pair: _Pair) -> Iterator[Cell]:

@@ -14,6 +14,7 @@ from vsrrin.engine.backends.choice import make_backend
 from vsrrin.engine.backends.compiled_backend import CompiledBackend
 from vsrrin.engine.backends.torch_backend import TorchBackend
 from vsrrin.engine.interpolator import Interpolator
+from vsrrin.engine.options import Options
 from vsrrin.errors import BackendError
 from vsrrin.nets import rrin_lite, rrin_lite_quick
 from vsrrin.nets.spec import NetSpec
@@ -66,7 +67,10 @@ def test_half_precision_is_compiled_as_it_is_run(lite: Model) -> None:
 def test_frames_of_all_sizes_are_those_of_the_default_backend(quick: Model) -> None:
     backend = make_backend("compile", quick.net, quick.spec, CPU, torch.float32)
     assert type(backend) is CompiledBackend
-    compiled, plain = Interpolator(quick, backend=backend), Interpolator(quick, precision="fp32")
+    compiled, plain = (
+        Interpolator(quick, backend=backend),
+        Interpolator(quick, Options(precision="fp32", backend="torch")),
+    )
     counters = torch._dynamo.utils.counters["stats"]
     graphs = counters["unique_graphs"]
     assert graphs >= 1

@@ -18,6 +18,7 @@ from vsrrin.engine.backends.choice import make_backend
 from vsrrin.engine.backends.graph_backend import GraphBackend, Work
 from vsrrin.engine.backends.torch_backend import TorchBackend
 from vsrrin.engine.interpolator import Interpolator
+from vsrrin.engine.options import Options
 from vsrrin.engine.transfer import Transfer, mover_of
 from vsrrin.errors import BackendError
 
@@ -56,7 +57,7 @@ def recorded(model: Model, notes: Notes) -> GraphBackend:
 def test_every_size_is_recorded_once_and_gives_the_nets_picture(lite: Model) -> None:
     notes = Notes()
     engine = Interpolator(lite, backend=recorded(lite, notes))
-    plain = Interpolator(lite, device="cpu", precision="fp32")
+    plain = Interpolator(lite, Options(device="cpu", precision="fp32", backend="torch"))
     for _ in range(2):
         for size in ((64, 96), (96, 64)):
             found = engine.interpolate(*frames(*size), [0.25, 0.5])
@@ -90,7 +91,9 @@ def test_recordings_kept_have_a_bound(lite: Model) -> None:
 def test_what_cannot_be_recorded_is_run(lite: Model) -> None:
     backend = GraphBackend(lite.net, lite.spec, CPU, torch.float32, recorder=refused)
     (found,) = Interpolator(lite, backend=backend).interpolate(*frames(64, 96), [0.5])
-    (expected,) = Interpolator(lite, device="cpu", precision="fp32").interpolate(*frames(64, 96), [0.5])
+    (expected,) = Interpolator(lite, Options(device="cpu", precision="fp32", backend="torch")).interpolate(
+        *frames(64, 96), [0.5]
+    )
     assert torch.equal(found, expected)
 
 
@@ -111,7 +114,10 @@ def test_recordings_make_room_when_memory_runs_out(lite: Model, error: RuntimeEr
     for size in ((64, 96), (96, 64), (64, 96)):
         (found,) = engine.interpolate(*frames(*size), [0.5])
         assert torch.equal(
-            found, Interpolator(lite, device="cpu", precision="fp32").interpolate(*frames(*size), [0.5])[0]
+            found,
+            Interpolator(lite, Options(device="cpu", precision="fp32", backend="torch")).interpolate(
+                *frames(*size), [0.5]
+            )[0],
         )
     assert not failing
     assert notes.recordings == 6  # the first size was forgotten for the second, and recorded again

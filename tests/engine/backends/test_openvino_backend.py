@@ -23,6 +23,7 @@ from vsrrin.engine.backends.openvino_backend import OpenVinoBackend
 from vsrrin.engine.backends.openvino_graph import stack_graph
 from vsrrin.engine.backends.openvino_package import ov
 from vsrrin.engine.backends.torch_backend import TorchBackend
+from vsrrin.engine.options import Options
 from vsrrin.errors import ArgumentError, BackendError
 from vsrrin.nets import NETS, rrin, rrin_lite
 from vsrrin.nets.parts.convolution_stacks import Stack, mark_stack, stacks_of
@@ -276,7 +277,9 @@ def test_automatic_choice_survives_an_installation_that_is_broken(monkeypatch: p
 
 def test_networks_of_both_backends_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "_kept", type(pool._kept)())
-    found = [pool.shared("rrin_lite", device="cpu", backend=name) for name in ("torch", "openvino", "torch")]
+    found = [
+        pool.shared(Options(model="rrin_lite", device="cpu", backend=name)) for name in ("torch", "openvino", "torch")
+    ]
     assert found[0] is found[2]
     assert [shared.backend.name.partition(" ")[0] for shared in found[:2]] == ["torch", "openvino"]
 
@@ -287,8 +290,9 @@ def refuse(*_):
     raise AssertionError("something is sent over the network")
 socket.socket.connect = socket.getaddrinfo = refuse
 import torch
-from vsrrin import models
-print(models.shared("rrin_lite", device="cpu", backend="openvino").backend.name)
+from vsrrin.engine.options import Options
+from vsrrin.engine.pool import shared
+print(shared(Options(device="cpu", backend="openvino")).backend.name)
 print("openvino_telemetry" in sys.modules)
 """
 
@@ -310,9 +314,10 @@ _WITHOUT = """
 import sys
 sys.modules["openvino"] = None
 import vapoursynth as vs, vsrrin
-from vsrrin import models
+from vsrrin.engine.options import Options
+from vsrrin.engine.pool import shared
 clip = vs.core.std.BlankClip(width=64, height=64, format=vs.RGB24, length=2)
-print(models.shared("rrin_lite", device="cpu").backend.name)
+print(shared(Options(device="cpu")).backend.name)
 vsrrin.interpolate(clip, device="cpu")
 try:
     vsrrin.interpolate(clip, backend="openvino")

@@ -1,0 +1,57 @@
+"""Arguments that several commands share, and the way from parsed arguments to the objects that take them."""
+
+import argparse
+from dataclasses import fields
+from typing import Any
+
+
+def add_options(group: "argparse._ActionsContainer") -> None:
+    """Add an argument for each option of interpolation.
+
+    The namespace has only those that are given, under the names of :class:`vsrrin.Options`.
+    """
+
+    def add(flag: str, metavar: str | None, text: str, **more: Any) -> None:
+        group.add_argument(flag, metavar=metavar, help=text, default=argparse.SUPPRESS, **more)
+
+    add("--model", "NAME", "a checkpoint, or rrin_lite (default), balanced, draft")
+    add("--tile", "N|WxH", "size of tiles, 0 for none (default: if needed)", type=tile)
+    add("--scale", "S", "size of the picture for motion, 0.25 to 1", type=float)
+    add("--device", "D", "cpu, cuda, xpu, mps, or cuda:0,cuda:1 (default: the best one)", type=_devices)
+    add("--precision", "P", "fp32, fp16, bf16 or auto (default)")
+    add("--backend", "B", "torch, openvino, compile, graphs or auto (default)")
+    cuts = ("auto", "props", "detect", "off")
+    add("--scene", None, "how cuts are found (default: auto)", choices=cuts)
+    add("--scene-threshold", "X", "0.4 is sensitive, 0.6 strict (default 0.5)", type=float)
+    add("--at-cut", None, "what is shown at a cut (default: hold)", choices=("hold", "nearest", "blend"))
+
+
+def make[T](kind: type[T], options: argparse.Namespace, **changed: Any) -> T:
+    """Return a dataclass made of the parsed arguments that have the names of its fields, but for those changed."""
+    named = {field.name for field in fields(kind) if field.init} & set(vars(options))  # type: ignore[arg-type]
+    return kind(**{name: getattr(options, name) for name in named} | changed)
+
+
+def tile(text: str) -> int | tuple[int, int]:
+    """Return the side of a tile in pixels, or its (width, height)."""
+    return _sides(text, "pixels as N or WxH, such as 512 or 640x480, or 0 for no tiles")
+
+
+def size(text: str) -> tuple[int, int]:
+    """Return a (width, height) in pixels."""
+    sides = _sides(text, allowed := "pixels as WxH, such as 1920x1080")
+    if not isinstance(sides, tuple):
+        raise argparse.ArgumentTypeError(f"must be {allowed}, not {text!r}")
+    return sides
+
+
+def _sides(text: str, allowed: str) -> int | tuple[int, int]:
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isascii() and side.isdigit() for side in sides):
+        raise argparse.ArgumentTypeError(f"must be {allowed}, not {text!r}")
+    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
+
+
+def _devices(text: str) -> str | tuple[str, ...]:
+    names = tuple(text.split(","))
+    return names if len(names) > 1 else text

@@ -1,0 +1,259 @@
+"""The graph of nodes that interpolates a clip.
+
+It is one FrameEval over a blank clip of the output's length. For every output frame it makes a ModifyFrame on just the
+one or two source frames needed (a one-frame clip answers any frame number), so nothing is interleaved, no length
+overflows, callbacks run in parallel, and output frame n depends on n alone.
+"""
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import partial
+from threading import Lock
+
+import vapoursynth as vs
+
+from vsrrin.engine.interpolator import CACHE_BYTES, FINEST_BISECTION, Interpolator
+from vsrrin.engine.options import Options
+from vsrrin.engine.pairs import Picture
+from vsrrin.engine.pool import shared_by
+from vsrrin.errors import ArgumentError, VsrrinError
+from vsrrin.nets.spec import NetSpec
+
+from . import frames, props
+from .clip_checks import check_clip, say
+from .frames import Colour
+from .scene_cuts import cut_clip, is_cut
+from .timing import ConstantTiming, FrameTime, Timing, several_per_pair
+
+_NAME = "vsrrin.interpolate"
+"""What errors in the middle of a clip call the filter."""
+
+
+def build(clip: vs.VideoNode, timing: Timing, options: Options) -> vs.VideoNode:
+    """Return a clip with new frames, one for each moment of a timing.
+
+    Args:
+        clip: The source, as :func:`vsrrin.interpolate` takes it.
+        timing: The map from output frames to moments of the source.
+        options: Options of interpolation.
+
+    Raises:
+        VsrrinError: The clip's format, the checkpoint, the device or an option is not as it must be.
+    """
+    first = check_clip(clip)
+    if isinstance(timing, ConstantTiming) and timing.factor == 1:
+        return clip
+    engines = _engines(options, timing)
+    for engine in engines:
+        engine.plan(clip.height, clip.width)  # what is wrong with tiles shows now, not at the first frame
+        vs.register_on_destroy(_closing(weakref.ref(engine)))
+    _check_times(timing, engines[0].spec)
+    if guessed := Colour.of_frame(first).guessed:
+        say(f"the clip does not say its {guessed}, which is assumed")
+    renderer = _Renderer(timing, engines, options)
+    return _graph(clip, timing, renderer, cut_clip(clip, options.scene, options.scene_threshold))
+
+
+def with_tiles[O: Options](clip: vs.VideoNode, timing: Timing, options: O) -> O:
+    """Return options with the tiles to use, for all that must agree on them: free memory changes from call to call.
+
+    Raises:
+        VsrrinError: See `build`.
+    """
+    check_clip(clip)
+    if options.tile is not None:
+        return options if options.tile else replace(options, overlap=None)
+    grids = []
+    for engine in _engines(options, timing):
+        grids.append(engine.plan(clip.height, clip.width).grid)
+        engine.close()
+    # Several devices share the frames, which must not depend on whose turn it is: the least memory decides.
+    grid = min(grids, key=lambda grid: grid.tiles[0].height * grid.tiles[0].width)
+    if len(grid.tiles) == 1:
+        return replace(options, tile=0, overlap=None)
+    return replace(options, tile=(grid.tiles[0].width, grid.tiles[0].height), overlap=grid.overlap)
+
+
+def _engines(options: Options, timing: Timing) -> list[Interpolator]:
+    """The engines of one filter, one for each device."""
+    several = several_per_pair(timing)  # caching pays only then, and finding residues once a pair
+    return [
+        Interpolator(
+            network.model,
+            options,
+            backend=network.backend,
+            log=say,
+            cache_bytes=CACHE_BYTES if several else 0,
+            several=several,
+        )
+        for network in shared_by(options)
+    ]
+
+
+def _graph(clip: vs.VideoNode, timing: Timing, renderer: "_Renderer", cuts: vs.VideoNode) -> vs.VideoNode:
+    rate = timing.fps or Fraction(0)
+    whole = vs.core.std.BlankClip(clip, length=timing.length, fpsnum=rate.numerator, fpsden=rate.denominator, keep=True)
+    single = whole[0]
+
+    def select(n: int) -> vs.VideoNode:
+        time = timing.at(n)
+        span = _pairs_around(timing, n, clip.num_frames)
+        shown = [clip[time.left], clip[time.right]] if time.is_pair else [clip[time.left]]
+        # Source filters take a frame's duration from the start of the next, so the last one may not have any.
+        before = [clip[time.left - 1]] if time.left == clip.num_frames - 1 and time.left else []
+        render = partial(renderer.render, number=n, time=time, span=span)
+        return single.std.ModifyFrame([*shown, *(cuts[k] for k in span), single, *before], render)
+
+    return whole.std.FrameEval(select, clip_src=[clip, cuts])
+
+
+def _pairs_around(timing: Timing, n: int, source_length: int) -> range:
+    """Source pairs (by left frame) whose cuts decide where the scene of output frame n begins and ends."""
+    start = timing.at(n - 1).left if n else timing.at(n).left
+    end = timing.at(min(n + 1, timing.length - 1)).left
+    last = source_length - 2
+    return range(max(min(start, last), 0), min(end, last) + 1)
+
+
+@dataclass
+class _Renderer:
+    """Output frames from source frames; called from many threads."""
+
+    timing: Timing
+    engines: Sequence[Interpolator]
+    """One for each device; they take turns."""
+    options: Options
+    _warned: set[str] = field(default_factory=set)
+    _lock: Lock = field(default_factory=Lock)
+
+    @property
+    def _acts_at_cuts(self) -> bool:
+        return self.options.scene != "off"
+
+    def render(self, n: int, f: Sequence[vs.VideoFrame], *, number: int, time: FrameTime, span: range) -> vs.VideoFrame:
+        """Return an output frame; a callback of ModifyFrame.
+
+        ``f``: one or two source frames, then the cuts of ``span``, then a blank frame, then the frame before if the
+        left one is the last.
+        """
+        shown = 2 if time.is_pair else 1
+        cuts = {k: is_cut(frame) for k, frame in zip(span, f[shown:], strict=False)}
+        left, right, before = f[0], f[shown - 1], f[shown + len(span) + 1 :]
+        try:
+            frame, kind = self._picture(left, right, time, cuts)
+        except VsrrinError as error:
+            raise vs.Error(
+                f"{_NAME}: output frame {number} (between source frames {time.left} and {time.right}): {error}"
+            ) from error
+        self._check_source(time.left, left)
+        begins, ends = self._scene_ends(number, time, cuts)
+        props.write(
+            frame.props,
+            time,
+            kind,
+            duration=self.timing.duration(number, next(filter(None, map(_duration, (left, *before))), None)),
+            begins_scene=begins,
+            ends_scene=ends,
+        )
+        return frame
+
+    def _picture(
+        self, left: vs.VideoFrame, right: vs.VideoFrame, time: FrameTime, cuts: Mapping[int, bool | None]
+    ) -> tuple[vs.VideoFrame, props.Kind]:
+        if time.is_source:
+            return left.copy(), "source"
+        if not time.is_pair:
+            return left.copy(), "held"
+        if self._acts_at_cuts and cuts[time.left]:
+            if self.options.at_cut == "blend":
+                return frames.blend(left, right, float(time.t), vs.core.core), "blend"
+            return (right if self._shows_right(time) else left).copy(), "held"
+        if frames.equal(left, right):
+            return left.copy(), "held"
+        return self._interpolate(left, right, time), "new"
+
+    def _interpolate(self, left: vs.VideoFrame, right: vs.VideoFrame, time: FrameTime) -> vs.VideoFrame:
+        engine = self._engine_of(time.left)
+
+        def ready(number: int, frame: vs.VideoFrame) -> Picture:
+            size = frame.height, frame.width
+            return engine.picture(number, size, lambda out: frames.to_tensor(frame, Colour.of_frame(frame), out))
+
+        pair = engine.pair(time.left, lambda: (ready(time.left, left), ready(time.right, right)))
+        (image,) = engine.synthesize(pair, [time.t])
+        return frames.from_tensor(image, left, Colour.of_frame(left), vs.core.core)
+
+    def _engine_of(self, left: int) -> Interpolator:
+        """The engine of a pair: by its number alone, so that it has its device whatever was asked for before.
+
+        Where every second frame repeats the one before, only every second pair is work; so the devices' order shifts by
+        one after every round.
+        """
+        count = len(self.engines)
+        return self.engines[(left + left // count) % count]
+
+    def _shows_right(self, time: FrameTime) -> bool:
+        return self.options.at_cut == "nearest" and 2 * time.t >= 1
+
+    def _content(self, time: FrameTime, cuts: Mapping[int, bool | None]) -> int:
+        """Number of the source frame whose scene an output frame belongs to."""
+        crosses = self._acts_at_cuts and time.is_pair and cuts.get(time.left)
+        return time.right if crosses and self._shows_right(time) else time.left
+
+    def _scene_ends(self, n: int, time: FrameTime, cuts: Mapping[int, bool | None]) -> tuple[bool | None, bool | None]:
+        """Whether output frame n is the first and the last of its scene; ``None`` if nobody looked for cuts."""
+        here = self._content(time, cuts)
+        before = self._content(self.timing.at(n - 1), cuts) if n else here
+        after = self._content(self.timing.at(n + 1), cuts) if n + 1 < self.timing.length else here
+        known = any(cut is not None for cut in cuts.values())
+        begins, ends = (any(cuts[k] for k in pairs) for pairs in (range(before, here), range(here, after)))
+        return begins if known else None, ends if known else None
+
+    def _check_source(self, number: int, frame: vs.VideoFrame) -> None:
+        """Says once what the first frames did not show."""
+        duration = _duration(frame)
+        if (rate := self.timing.steady_fps) and duration and abs(duration * rate - 1) > Fraction(1, 20):
+            self._warn_once(
+                "rate",
+                f"source frame {number} lasts {float(duration):.4f} s, but the clip claims "
+                f"{float(rate):.3f} fps: its rate varies, and the output is mapped by frame number; "
+                "give timecodes=FILE with fps=RATE",
+            )
+        if frames.int_prop(frame.props, "_FieldBased", 0):
+            self._warn_once("interlaced", f"source frame {number} is interlaced (_FieldBased): deinterlace first")
+
+    def _warn_once(self, subject: str, message: str) -> None:
+        with self._lock:
+            if subject in self._warned:
+                return
+            self._warned.add(subject)
+        say(message, warning=True)
+
+
+def _duration(frame: vs.VideoFrame) -> Fraction | None:
+    return props.frame_duration(frame.props)
+
+
+def _closing(reference: "weakref.ref[Interpolator]") -> Callable[[], None]:
+    def close() -> None:
+        engine = reference()
+        if engine is not None:
+            engine.close()
+
+    return close
+
+
+def _check_times(timing: Timing, spec: NetSpec) -> None:
+    if spec.arbitrary_t:
+        return
+    # A constant rate repeats itself soon, or meets a wrong time soon.
+    count = min(timing.length, 1000) if isinstance(timing, ConstantTiming) else timing.length
+    times = (timing.at(n) for n in range(count))
+    wrong = next((time.t for time in times if time.is_pair and FINEST_BISECTION % time.t.denominator), None)
+    if wrong is not None:
+        raise ArgumentError(
+            f"{spec.name} knows only the middle of a pair; middles of middles reach multiples of t = "
+            f"1/{FINEST_BISECTION}, not t = {wrong}: use factor 2, 4 or 8"
+        )
