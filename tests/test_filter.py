@@ -328,10 +328,9 @@ def test_marks_on_a_few_frames_only_are_kept(small_bunny: vs.VideoNode) -> None:
 
 
 def test_pairs_are_only_kept_where_they_are_used_again(small_bunny: vs.VideoNode) -> None:
-    from vsrrin.clip.timing import ConstantTiming
-    from vsrrin.filter import _reuses_pairs
+    from vsrrin.clip.timing import ConstantTiming, several_per_pair
 
-    reused = [_reuses_pairs(ConstantTiming(9, Fraction(f), Fraction(25))) for f in ("2", "3", "5/2", "3/2", "4")]
+    reused = [several_per_pair(ConstantTiming(9, Fraction(f), Fraction(25))) for f in ("2", "3", "5/2", "3/2", "4")]
     assert reused == [False, True, True, False, True]
 
 
@@ -368,7 +367,7 @@ def test_colours_outside_rgb_are_kept() -> None:
 
 
 def test_filters_and_frames_are_freed(small_bunny: vs.VideoNode) -> None:
-    from vsrrin import filter as module
+    from vsrrin.clip import graph as module
 
     engines: list[weakref.ref[object]] = []
     original = module.Interpolator

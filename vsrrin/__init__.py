@@ -1,9 +1,11 @@
 """Video frame interpolation for VapourSynth with the RRIN family of networks.
 
-``vsrrin.interpolate(clip)`` is the filter. It is loaded on first use, so that ``vsrrin.nets`` works without
-VapourSynth.
+``vsrrin.interpolate`` is the filter for scripts, ``vsrrin.convert_file`` converts files, and ``vsrrin.Interpolator``
+makes new frames of tensors, with networks from ``vsrrin.load``. Each is loaded on first use, so that networks work
+without VapourSynth and importing the package costs nothing.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .errors import (
@@ -17,6 +19,10 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from .checkpoint.loader import Model, load
+    from .convert.convert_file import convert_file
+    from .engine.interpolator import Interpolator
+    from .engine.options import Options
     from .filter import interpolate
 
 __version__ = "0.1.0"
@@ -27,16 +33,28 @@ __all__ = [
     "CheckpointError",
     "ConvertError",
     "FrameSizeError",
+    "Interpolator",
+    "Model",
+    "Options",
     "UnknownNetError",
     "VsrrinError",
     "__version__",
+    "convert_file",
     "interpolate",
+    "load",
 ]
+
+_HOMES = {
+    "Interpolator": "engine.interpolator",
+    "Model": "checkpoint.loader",
+    "Options": "engine.options",
+    "convert_file": "convert.convert_file",
+    "interpolate": "filter",
+    "load": "checkpoint.loader",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "interpolate":
-        from .filter import interpolate
-
-        return interpolate
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

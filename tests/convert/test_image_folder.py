@@ -11,7 +11,7 @@ import pytest
 from tests.image_files import picture, read, write, write_sequence
 from vsrrin.convert.image_folder import Images, convert_to_folder, open_images
 from vsrrin.convert.prepare import Settings
-from vsrrin.convert.video import Progress
+from vsrrin.convert.run import Progress
 from vsrrin.convert.work_folder import folder_of
 from vsrrin.errors import ConvertError
 

@@ -12,7 +12,7 @@ import vapoursynth as vs
 
 from vsrrin.clip import graph
 from vsrrin.clip.timing import Timing
-from vsrrin.convert.image_folder import Images, outline_folder
+from vsrrin.convert.image_folder import FolderConversion, Images
 from vsrrin.convert.prepare import Settings, prepare
 from vsrrin.convert.source import ClipSource
 from vsrrin.engine import memory
@@ -68,7 +68,7 @@ def test_tiles_are_smaller_where_pairs_have_several_new_frames(tmp_path: Path, m
 
 def test_colours_and_alpha_have_the_same_tiles(used: Tiles, tmp_path: Path) -> None:
     source = ClipSource(lambda: blank(vs.RGB24).std.ClipToProp(blank(vs.GRAY8, color=99), "_Alpha"), {})
-    outline_folder(Settings(Path("clip"), tmp_path / "out"), Images(source, None, has_alpha=True))
+    FolderConversion(Settings(Path("clip"), tmp_path / "out"), Images(source, None, has_alpha=True))
     assert len(used) > 1 and len(set(used)) == 1
     assert isinstance(used[0][0], tuple)
 

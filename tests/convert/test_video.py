@@ -17,7 +17,7 @@ from tests.convert.media.files import ffmpeg, ffprobe
 from vsrrin import ConvertError
 from vsrrin.convert import video as convert_module
 from vsrrin.convert.source import ClipSource
-from vsrrin.convert.video import convert, outline
+from vsrrin.convert.video import VideoConversion, convert
 from vsrrin.errors import ArgumentError
 
 Settings = partial(convert_module.Settings, model="draft")  # what converts is the same, and it is quick
@@ -202,7 +202,7 @@ def test_what_goes_in_comes_out(case: Case, source: Callable[[str], Path], tmp_p
     path, target = source(case.source), tmp_path / f"out{case.target}"
     said: list[str] = []
     settings = Settings(path, target, segment_frames=16, **case.settings)
-    expected = outline(settings)
+    expected = VideoConversion(settings)
     assert not list(tmp_path.iterdir())
     result = convert(settings, say=said.append)
     stream, kinds, times, length = read(target)
@@ -247,7 +247,7 @@ def test_hdr_metadata_is_kept(suffix: str, tmp_path: Path) -> None:
 def test_hdr_metadata_that_is_lost_is_said(tmp_path: Path) -> None:
     coded = ("-c:v", "libx265", "-pix_fmt", "yuv420p10le", "-x265-params", HDR)
     ffmpeg(tmp_path, *BUNNY_INPUT, *video(*coded, frames=4), "hdr.mkv")
-    found = outline(Settings(tmp_path / "hdr.mkv", tmp_path / "out.webm", codec="vp9", pix_fmt="yuv420p"))
+    found = VideoConversion(Settings(tmp_path / "hdr.mkv", tmp_path / "out.webm", codec="vp9", pix_fmt="yuv420p"))
     assert any("cannot hold HDR" in note for note in found.notes)
 
 
@@ -325,7 +325,7 @@ def test_progress_and_cuts_are_told(bunny: vs.VideoNode, tmp_path: Path) -> None
     settings = Settings(Path("clip"), tmp_path / "out.mkv", segment_frames=5)
     result = convert(settings, source=clip, progress=seen.append)
     assert result.cuts == (12,)
-    assert (seen[-1].frames_done, seen[-1].frames_total, seen[-1].cut_frames) == (24, 24, (12,))
+    assert (seen[-1].frames_done, seen[-1].frames_total, seen[-1].cuts) == (24, 24, (12,))
     assert [entry.frames_done for entry in seen] == sorted(entry.frames_done for entry in seen)
 
 
@@ -362,7 +362,7 @@ def test_a_varying_rate_has_no_slow_motion_and_no_fractional_factor(
 ) -> None:
     for settings in ({"factor": F(5, 2)}, {"factor": F(2), "rate_out": F(25)}):
         with pytest.raises(ArgumentError, match="varies"):
-            outline(Settings(source("vfr.mkv"), tmp_path / "out.mkv", **settings))
+            VideoConversion(Settings(source("vfr.mkv"), tmp_path / "out.mkv", **settings))
 
 
 def test_targets_that_cannot_be(source: Callable[[str], Path], tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from vsrrin import __version__
 from vsrrin.clip.timing import parse_ratio
 from vsrrin.convert import moments
+from vsrrin.convert.targets import VIDEOS, is_folder
 from vsrrin.errors import ArgumentError, ConvertError
 
 from . import arguments
@@ -25,12 +26,12 @@ from . import progress as cli_progress
 
 # Loading torch takes seconds, so the work is imported by the functions that do it: help and Ctrl-C stay quick.
 if TYPE_CHECKING:
-    from vsrrin.convert.image_folder import FolderOutline, Images
-    from vsrrin.convert.video import Outline, Progress, Result, Settings
+    from vsrrin.convert.image_folder import FolderConversion
+    from vsrrin.convert.prepare import Settings
+    from vsrrin.convert.run import Progress, Result
+    from vsrrin.convert.video import VideoConversion
 
 _PACKAGES = ("vapoursynth", "vapoursynth-bestsource", "torch", "av", "opencv-python-headless")
-
-VIDEOS = (".mkv", ".mp4", ".m4v", ".mov", ".webm")
 
 _DESCRIPTION = """\
 Add frames between the frames of a video or of a folder of images. Sound, subtitles, chapters, attachments, metadata
@@ -127,7 +128,7 @@ class _Stop:
 
 
 def _run(options: argparse.Namespace) -> int:
-    folder = _is_folder(options.target)
+    folder = is_folder(options.target, "OUT")
     speed = _speed(options.fps, options.sf)
     _moment(options.start, "--start"), _moment(options.end, "--end")  # mistakes show before torch is loaded
     input_fps = parse_ratio(options.input_fps or "24", "--input-fps")
@@ -141,72 +142,57 @@ def _run(options: argparse.Namespace) -> int:
         reporter = stack.enter_context(cli_progress.Reporter(log, quiet=options.quiet))
         try:
             from vsrrin.checkpoint import inspection
-            from vsrrin.convert import video
+            from vsrrin.convert import convert_file
+            from vsrrin.convert.prepare import Settings
 
             settings = arguments.make(
-                video.Settings,
+                Settings,
                 options,
                 target=Path(options.target),
                 start=_moment(options.start, "--start"),
                 end=_moment(options.end, "--end"),
-                model=inspection.locate(getattr(options, "model", str(video.Settings.model))),
+                model=inspection.locate(getattr(options, "model", str(Settings.model))),
                 **speed,
             )
             stack.enter_context(_vapoursynth_log(reporter))
             _log_start(reporter, settings)
+            conversion = convert_file.prepared(settings, folder=folder, image_rate=input_fps)
             if options.dry_run:
-                return _dry_run(settings, input_fps, folder=folder)
-            return _convert(settings, input_fps, reporter, stop, folder=folder)
+                return _dry_run(conversion)
+            return _convert(conversion, reporter, stop, folder=folder)
         except KeyboardInterrupt as error:
             terminated = isinstance(error, _TerminatedError)
             reporter.say(f"{'terminated' if terminated else 'interrupted'}: {options.target} is not written")
             return 128 + (signal.SIGTERM if terminated else signal.SIGINT)
 
 
-def _dry_run(settings: "Settings", input_fps: Fraction, *, folder: bool) -> int:
-    from vsrrin.convert import image_folder, video
+def _dry_run(conversion: "VideoConversion | FolderConversion") -> int:
+    from vsrrin.convert.video import VideoConversion
 
-    images = _images(settings, input_fps, folder=folder)
-    if folder:
-        lines = _folder_outline(image_folder.outline_folder(settings, images), settings)
-    else:
-        lines = _outline(video.outline(settings, source=images.clip if images else None))
+    lines = _outline(conversion) if isinstance(conversion, VideoConversion) else _folder_outline(conversion)
     for label, text in lines:
         print(f"{label:<11}{text}")
     return 0
 
 
 def _convert(
-    settings: "Settings", input_fps: Fraction, reporter: cli_progress.Reporter, stop: _Stop, *, folder: bool
+    conversion: "VideoConversion | FolderConversion", reporter: cli_progress.Reporter, stop: _Stop, *, folder: bool
 ) -> int:
-    from vsrrin.convert import image_folder, video
+    from vsrrin.convert.run import run
 
     known: set[int] = set()
 
     def progress(state: "Progress") -> None:
         stop.check()
-        for cut in sorted(set(state.cut_frames) - known):
+        for cut in sorted(set(state.cuts) - known):
             reporter.note(f"cut: a new scene begins with output frame {cut}")
-        known.update(state.cut_frames)
-        reporter.progress(state.frames_done, state.frames_total, cuts=state.cuts, resumed=state.resumed_frames)
+        known.update(state.cuts)
+        reporter.progress(state.frames_done, state.frames_total, cuts=len(state.cuts), resumed=state.resumed_frames)
 
-    images = _images(settings, input_fps, folder=folder)
-    if folder:
-        result = image_folder.convert_to_folder(settings, images, progress=progress, say=reporter.say)
-    else:
-        source = images.clip if images else None
-        result = video.convert(settings, source=source, progress=progress, say=reporter.say)
+    result = run(conversion, progress=progress, say=reporter.say)
     reporter.note(f"cuts: {', '.join(map(str, result.cuts)) or 'none'}")
     reporter.say(f"verified: {_done(result, folder=folder)}")
     return 0
-
-
-def _images(settings: "Settings", fps: Fraction, *, folder: bool) -> "Images | None":
-    from vsrrin.convert import image_folder
-
-    if not settings.source.is_dir():
-        return None
-    return image_folder.open_images(settings.source, fps, over_black=not folder)
 
 
 def _done(result: "Result", *, folder: bool) -> str:
@@ -216,60 +202,51 @@ def _done(result: "Result", *, folder: bool) -> str:
     return f"{result.target} has {result.frames} frames, {moments.written(result.duration)}, {cuts}"
 
 
-def _outline(outline: "Outline") -> Iterator[tuple[str, str]]:
-    width, height = outline.size
-    yield "input", str(outline.source)
-    yield "", f"{width}x{height}, {outline.pixels}, {_rate(outline.source_rate)}"
-    yield "", f"{outline.source_frames} frames used, {moments.written(outline.source_duration)}"
-    yield "output", str(outline.target)
-    yield "", f"{_rate(outline.rate)}, {outline.frames} frames, {moments.written(outline.duration)}"
-    if outline.tempo != 1:
-        yield "", f"{outline.tempo} times as long as the input ({float(outline.tempo):.4g})"
-    encoder = outline.encoder
+def _outline(conversion: "VideoConversion") -> Iterator[tuple[str, str]]:
+    prepared = conversion.prepared
+    times, encoder = prepared.times, prepared.encoder
+    yield from _input(conversion)
+    yield "output", str(conversion.settings.target)
+    rate = times.rate if times.step is not None else None
+    yield "", f"{_rate(rate)}, {times.frames} frames, {moments.written(times.duration)}"
+    if prepared.tempo != 1:
+        yield "", f"{prepared.tempo} times as long as the input ({float(prepared.tempo):.4g})"
     quality = f", crf {encoder.crf:g}" if encoder.crf is not None else ""
-    yield (
-        "encoder",
-        f"{encoder.codec}, {encoder.pixel_format}{quality}"
-        + (f", preset {encoder.preset}" if encoder.preset is not None else ""),
-    )
-    for action in outline.plan.actions:
+    preset = f", preset {encoder.preset}" if encoder.preset is not None else ""
+    yield "encoder", f"{encoder.codec}, {encoder.pixel_format}{quality}{preset}"
+    for action in prepared.plan.actions:
         to = f" to {action.codec}" if action.action == "transcode" and action.codec else ""
         why = f": {action.reason}" if action.reason else ""
         yield f"stream {action.stream.index}", f"{action.stream.kind}, {action.stream.codec}: {action.action}{to}{why}"
-    yield "segments", f"{outline.segments} of {outline.segment_frames} frames"
-    for note in outline.notes:
+    yield "segments", f"{len(conversion.spans)} of {prepared.segment_frames} frames"
+    for note in conversion.notes:
         yield "note", note
 
 
-def _folder_outline(outline: "FolderOutline", settings: "Settings") -> Iterator[tuple[str, str]]:
-    source = outline.source
-    yield "input", str(settings.source)
-    yield "", f"{source.clip.width}x{source.clip.height}, {source.clip.format.name}, {_rate(source.rate)}"
+def _folder_outline(conversion: "FolderConversion") -> Iterator[tuple[str, str]]:
+    yield from _input(conversion)
+    yield "output", f"{conversion.settings.target}: {conversion.frames} PNGs"
+    width, height = conversion.size
+    alpha = "with" if conversion.alpha else "without"
+    yield "", f"{width}x{height}, {conversion.bits} bits per sample, {alpha} alpha"
+    for note in conversion.notes:
+        yield "note", note
+
+
+def _input(conversion: "VideoConversion | FolderConversion") -> Iterator[tuple[str, str]]:
+    from vsrrin.convert.media.pixels import Pixels
+
+    source = conversion.source
+    yield "input", str(conversion.settings.source)
+    pixels = Pixels.of_clip(source.clip.format)
+    yield "", f"{source.clip.width}x{source.clip.height}, {pixels}, {_rate(source.rate)}"
     yield "", f"{source.clip.num_frames} frames used, {moments.written(source.duration)}"
-    yield "output", f"{settings.target}: {outline.frames} PNGs"
-    width, height = outline.size
-    yield "", f"{width}x{height}, {outline.bits} bits per sample, {'with' if outline.alpha else 'without'} alpha"
-    for note in outline.notes:
-        yield "note", note
 
 
 def _rate(rate: Fraction | None) -> str:
     if rate is None:
         return "variable frame rate"
     return f"{rate} fps" if rate.denominator == 1 else f"{rate} fps ({float(rate):.3f})"
-
-
-def _is_folder(target: str) -> bool:
-    """Whether the output is a folder of images, judged by its name, unless it is there."""
-    path = Path(target)
-    if target.endswith(("/", "\\")) or path.is_dir() or not path.suffix:
-        return True
-    if path.suffix.lower() not in VIDEOS:
-        raise ArgumentError(
-            f"OUT must be a video ({', '.join(VIDEOS)}) or a folder, not {target}"
-            " (a folder whose name has a dot: put a slash at its end)"
-        )
-    return False
 
 
 def _speed(fps: str | None, between: int | None) -> dict[str, Fraction | None]:

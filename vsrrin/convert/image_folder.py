@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -26,8 +26,8 @@ from .image_headers import read_header
 from .images import ImageClip, read_folder, write_png
 from .interruptible import in_background
 from .prepare import Settings
+from .run import Progress, Result, run
 from .source import ClipSource, Source, reason
-from .video import Progress, Result
 from .work_folder import WorkFolder
 
 _WRITERS = min(4, os.cpu_count() or 1)
@@ -43,35 +43,6 @@ class Images:
     clip: ClipSource
     profile: bytes | None
     has_alpha: bool
-
-
-@dataclass(frozen=True)
-class FolderOutline:
-    """What a conversion to a folder will do.
-
-    Attributes:
-        source: The opened input.
-        frames: Number of images.
-        size: Width and height.
-        bits: Per sample.
-        alpha: Whether images have alpha.
-        notes: What the user should know.
-    """
-
-    source: Source
-    frames: int
-    size: tuple[int, int]
-    bits: int
-    alpha: bool
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    outline: FolderOutline
-    clip: vs.VideoNode
-    profile: bytes | None
-    signature: dict[str, object]
 
 
 def open_images(path: Path, fps: Fraction, *, over_black: bool = False) -> Images:
@@ -104,13 +75,112 @@ def _signature(found: ImageClip, fps: Fraction) -> dict[str, object]:
     }
 
 
-def outline_folder(settings: Settings, images: Images | None = None) -> FolderOutline:
-    """Make all checks and say what would be done; writes nothing.
+class FolderConversion:
+    """A conversion to a folder of PNGs, prepared; nothing is written yet.
+
+    Args:
+        settings: Settings of the conversion; those of encoders, sound and subtitles do not count.
+        images: The source if it is a folder of images.
+
+    Attributes:
+        source: The opened input.
+        size: Width and height of the images.
+        bits: Bits per sample.
+        alpha: Whether the images have alpha.
 
     Raises:
         VsrrinError: Anything about the source, the settings, the target or the model is not as it must be.
     """
-    return _prepare(settings, images).outline
+
+    unit = "images"
+
+    def __init__(self, settings: Settings, images: Images | None = None) -> None:
+        settings = prepare.with_tiles_of_first_run(settings)
+        _check_target(settings)
+        self.source = prepare.open_any(settings, images.clip if images else None, turn=True)
+        speed.check(settings.speed, self.source)
+        self.settings = settings = prepare.with_tiles(settings, self.source)
+        first = self.source.clip.get_frame(0)
+        self.alpha = images.has_alpha if images else "_Alpha" in first.props
+        self._profile = images.profile if images else None
+        self._clip = _interpolated(settings, self.source, self.alpha)
+        self.frames = int(self._clip.num_frames)
+        self.size = self._clip.width, self._clip.height
+        self.bits = self._clip.format.bits_per_sample
+        self.duration = self.source.duration
+        self.notes = tuple(_notes(settings, self.source, first))
+        self.signature = {**prepare.signature(settings, self.source, self._clip), "output": "PNG"}
+
+    def finished(self, work: WorkFolder) -> int:
+        """Return how many images are finished."""
+        return self.frames - len(self._missing(work.path))
+
+    def make(self, work: WorkFolder, report: Callable[[Progress], None]) -> tuple[int, ...]:
+        """Write the images that are missing, and return those with which a new scene begins.
+
+        A bounded number of frames waits for the disk.
+
+        Raises:
+            ConvertError: An image cannot be made or written, or is not as it was written.
+        """
+        missing, cuts = self._missing(work.path), _Cuts(work.path / _CUTS)
+        resumed = done = self.frames - len(missing)
+        with in_background(self._written(work.path, missing, cuts), "vsrrin images") as written:
+            for known in written:
+                done += 1
+                report(Progress(frames_done=done, frames_total=self.frames, resumed_frames=resumed, cuts=known))
+        if still := self._missing(work.path):
+            raise ConvertError(
+                f"{self._path(work.path, still[0])} is not as it was written: is the disk full or damaged?"
+            )
+        return cuts.known()
+
+    def publish(self, work: WorkFolder) -> None:
+        """Give the finished folder its name; what it replaces is removed only then.
+
+        Raises:
+            ConvertError: It cannot take the place, or what is there may not be replaced.
+        """
+        _publish(work.path, self.settings)
+
+    def _path(self, folder: Path, number: int) -> Path:
+        """The file of an output frame."""
+        return folder / f"{number + 1:0{max(_DIGITS, len(str(self.frames)))}}.png"
+
+    def _missing(self, folder: Path) -> list[int]:
+        return [number for number in range(self.frames) if not self._is_finished(self._path(folder, number))]
+
+    def _is_finished(self, path: Path) -> bool:
+        try:
+            header = read_header(path)
+        except ConvertError:
+            return False
+        return (header.size, header.depth, header.alpha) == (self.size, self.bits, self.alpha)
+
+    def _written(self, folder: Path, missing: Sequence[int], cuts: "_Cuts") -> Generator[tuple[int, ...]]:
+        """Yield, after each image, the cuts known."""
+        waiting: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(_WRITERS, "vsrrin PNG") as pool, closing(self._made(missing)) as frames:
+            try:
+                for number, frame in frames:
+                    cuts.note(number, frame)
+                    waiting.append(pool.submit(write_png, frame, self._path(folder, number), self._profile))
+                    while waiting and (waiting[0].done() or len(waiting) > 2 * _WRITERS):
+                        waiting.popleft().result()
+                        yield cuts.known()
+                while waiting:
+                    waiting.popleft().result()
+                    yield cuts.known()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _made(self, missing: Sequence[int]) -> Generator[tuple[int, vs.VideoFrame]]:
+        try:
+            for span in work_folder.runs(missing):
+                with closing(self._clip[span.start : span.stop].frames()) as frames:
+                    yield from zip(span, frames, strict=True)
+        except vs.Error as error:
+            raise ConvertError(reason(error)) from error
 
 
 def convert_to_folder(
@@ -122,59 +192,28 @@ def convert_to_folder(
 ) -> Result:
     """Convert a video, or a folder of images, to a folder of PNGs.
 
-    The folder is there only if all images have been written and verified. Those that are finished when something ends
-    the run before stay in a hidden folder beside it, for ``settings.resume``.
-
     Args:
-        settings: What to convert, and how; what is about encoders, sound and subtitles does not count.
-        images: The source if it is a folder.
-        progress: Called after each image, from the calling thread.
-        say: Is given messages for the user.
+        settings: See :class:`FolderConversion`.
+        images: Likewise.
+        progress: See :func:`vsrrin.convert.run.run`.
+        say: Likewise.
 
     Raises:
-        VsrrinError: Anything is not as it must be, before the work or in the middle.
-        KeyboardInterrupt: As it came.
+        VsrrinError: See :class:`FolderConversion` and :func:`vsrrin.convert.run.run`.
     """
-    prepared = _prepare(settings, images)
-    say = say or _nothing
-    for note in prepared.outline.notes:
-        say(note)
-    with WorkFolder(settings.target, prepared.signature, resume=settings.resume, overwrite=settings.overwrite) as work:
-        try:
-            run = _Run(prepared, work.path, progress)
-            if run.resumed:
-                say(f"{run.resumed} of {prepared.outline.frames} images were finished before")
-            run.write_missing()
-            run.verify()
-            _publish(work.path, settings)
-        except BaseException:
-            _say_how_to_resume(work.path, prepared.outline.frames, say)
-            raise
-    duration = prepared.outline.source.duration
-    return Result(settings.target, prepared.outline.frames, duration, run.cuts, run.resumed, prepared.outline.notes)
+    return run(FolderConversion(settings, images), progress=progress, say=say)
 
 
-def _prepare(settings: Settings, images: Images | None) -> _Prepared:
-    settings = prepare.with_tiles_of_first_run(settings)
-    _check_target(settings)
-    source = prepare.open_any(settings, images.clip if images else None, turn=True)
-    speed.check(settings.speed, source)
-    settings = prepare.with_tiles(settings, source)
-    has_alpha = images.has_alpha if images else "_Alpha" in source.clip.get_frame(0).props
-    made = _interpolated(settings, source, has_alpha)
-    notes = list(source.notes)
+def _notes(settings: Settings, source: Source, first: vs.VideoFrame) -> Iterator[str]:
+    yield from source.notes
     if abs(source.info.sample_aspect - 1) > Fraction(1, 100):
-        notes.append(f"pixels of the source are {source.info.sample_aspect} times as wide as high; PNGs do not say so")
+        yield f"pixels of the source are {source.info.sample_aspect} times as wide as high; PNGs do not say so"
     if settings.speed.rate_out is not None:
-        notes.append("images have no times: a rate beside the number of new frames changes nothing")
+        yield "images have no times: a rate beside the number of new frames changes nothing"
     if source.rate is None:
-        notes.append("the frame rate varies, and images have no times: --fps RATE makes it constant")
-    if source.clip.get_frame(0).props.get("_Transfer") in (16, 18):
-        notes.append("HDR: samples stay as they are, in 16 bits; PNGs do not say that they are PQ or HLG")
-    bits = made.format.bits_per_sample
-    shown = FolderOutline(source, made.num_frames, (made.width, made.height), bits, has_alpha, tuple(notes))
-    signature = {**prepare.signature(settings, source, made), "output": "PNG"}
-    return _Prepared(shown, made, images.profile if images else None, signature)
+        yield "the frame rate varies, and images have no times: --fps RATE makes it constant"
+    if first.props.get("_Transfer") in (16, 18):
+        yield "HDR: samples stay as they are, in 16 bits; PNGs do not say that they are PQ or HLG"
 
 
 def _check_target(settings: Settings) -> None:
@@ -235,88 +274,25 @@ def _for_png(clip: vs.VideoNode, source: vs.VideoNode) -> vs.VideoNode:
     return converted
 
 
-class _Run:
-    """Writes the images that are not there yet."""
+class _Cuts:
+    """Images with which a new scene begins, written down as they are found."""
 
-    def __init__(self, prepared: _Prepared, folder: Path, progress: Callable[[Progress], None] | None) -> None:
-        self._prepared, self._folder, self._progress = prepared, folder, progress
-        self._total = prepared.outline.frames
-        self._missing = [n for n in range(self._total) if not self._is_finished(n)]
-        self.resumed = self._total - len(self._missing)
-        self._done = self.resumed
-        self._cuts = _read_cuts(folder / _CUTS)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        # A line that was being written is not finished, and its frame neither.
+        self._numbers = {int(line) for line in lines if line.endswith("\n") and line.strip().isdigit()}
 
-    @property
-    def cuts(self) -> tuple[int, ...]:
-        """Images with which a new scene begins."""
-        return tuple(sorted(self._cuts))
-
-    def path(self, number: int) -> Path:
-        """The file of an output frame."""
-        return self._folder / f"{number + 1:0{max(_DIGITS, len(str(self._total)))}}.png"
-
-    def write_missing(self) -> None:
-        """Interpolates and writes; a bounded number of frames waits for the disk."""
-        with in_background(self._written(), "vsrrin images") as written:
-            for cuts in written:
-                self._done += 1
-                if self._progress is not None:
-                    self._progress(Progress(self._done, self._total, len(cuts), self.resumed, cuts))
-
-    def _written(self) -> Generator[tuple[int, ...]]:
-        """Yields, after each image, the cuts known."""
-        waiting: deque[Future[None]] = deque()
-        with ThreadPoolExecutor(_WRITERS, "vsrrin PNG") as pool, closing(self._frames()) as frames:
-            try:
-                for number, frame in frames:
-                    self._note_cut(number, frame)
-                    waiting.append(pool.submit(write_png, frame, self.path(number), self._prepared.profile))
-                    while waiting and (waiting[0].done() or len(waiting) > 2 * _WRITERS):
-                        waiting.popleft().result()
-                        yield self.cuts
-                while waiting:
-                    waiting.popleft().result()
-                    yield self.cuts
-            finally:
-                pool.shutdown(cancel_futures=True)
-
-    def verify(self) -> None:
-        """Reads the headers of all images again.
-
-        Raises:
-            ConvertError: One is not there, or not as it must be.
-        """
-        for number in range(self._total):
-            if not self._is_finished(number):
-                raise ConvertError(f"{self.path(number)} is not as it was written: is the disk full or damaged?")
-
-    def _frames(self) -> Generator[tuple[int, vs.VideoFrame]]:
-        try:
-            for span in work_folder.runs(self._missing):
-                with closing(self._prepared.clip[span.start : span.stop].frames()) as frames:
-                    yield from zip(span, frames, strict=True)
-        except vs.Error as error:
-            raise ConvertError(reason(error)) from error
-
-    def _note_cut(self, number: int, frame: vs.VideoFrame) -> None:
-        if frame.props.get("_SceneChangePrev") == 1 and number not in self._cuts:
-            self._cuts.add(number)
-            with (self._folder / _CUTS).open("a") as file:
+    def note(self, number: int, frame: vs.VideoFrame) -> None:
+        """Write down a frame's number if a scene begins with it."""
+        if frame.props.get("_SceneChangePrev") == 1 and number not in self._numbers:
+            self._numbers.add(number)
+            with self._path.open("a") as file:
                 file.write(f"{number}\n")
 
-    def _is_finished(self, number: int) -> bool:
-        outline = self._prepared.outline
-        try:
-            header = read_header(self.path(number))
-        except ConvertError:
-            return False
-        return (header.size, header.depth, header.alpha) == (outline.size, outline.bits, outline.alpha)
-
-
-def _read_cuts(path: Path) -> set[int]:
-    """Cuts of earlier runs; a line that was being written is not finished, and its frame neither."""
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    return {int(line) for line in lines if line.endswith("\n") and line.strip().isdigit()}
+    def known(self) -> tuple[int, ...]:
+        """Return the numbers in order."""
+        return tuple(sorted(self._numbers))
 
 
 def _publish(folder: Path, settings: Settings) -> None:
@@ -341,16 +317,3 @@ def _publish(folder: Path, settings: Settings) -> None:
             os.replace(old, target)
         raise ConvertError(f"{target} cannot be written: {error.strerror or error}") from error
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _say_how_to_resume(folder: Path, total: int, say: Callable[[str], None]) -> None:
-    done = len(list(folder.glob("*.png")))
-    if done:
-        say(
-            f"{done} of {total} images are finished and kept in {folder}: the same command with --resume continues "
-            "from there"
-        )
-
-
-def _nothing(message: str) -> None:
-    pass

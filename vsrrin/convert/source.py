@@ -13,7 +13,7 @@ from vsrrin.clip.clip_checks import ROUNDING, frame_rate
 from vsrrin.convert.media.probe import MediaInfo, StreamInfo, probe
 from vsrrin.convert.media.streams import Cut
 from vsrrin.convert.media.times import FrameTimes, read_times
-from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
+from vsrrin.errors import ArgumentError, ConvertError
 
 from .work_folder import fingerprint
 
@@ -151,8 +151,6 @@ def _check_first_frame(clip: vs.VideoNode) -> None:
 
 def reason(error: vs.Error) -> str:
     """Why a frame could not be made, without the traceback that VapourSynth puts around errors of callbacks."""
-    if isinstance(error.__cause__, VsrrinError):
-        return str(error.__cause__)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     last = re.sub(r"^(vsrrin|vapoursynth)\.[\w.]*Error: ", "", lines[-1]) if lines else "no reason is known"
     return f"a frame could not be made: {last}"

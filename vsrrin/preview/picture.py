@@ -6,7 +6,7 @@ are laid over black, as a conversion interpolates them.
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
 from itertools import batched
 from pathlib import Path
@@ -40,7 +40,7 @@ _DOUBT_WHITE = 4.0
 _STRONGEST_GAIN = 8
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Wanted(Options):
     """Place and settings of a preview; flow and mask are made by PyTorch whatever the backend.
 
@@ -52,6 +52,7 @@ class Wanted(Options):
 
     source: Path
     at: Fraction | int
+    _: KW_ONLY
     factor: int = 2
 
     def __post_init__(self) -> None:

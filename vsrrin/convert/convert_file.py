@@ -1,0 +1,78 @@
+"""One function for files of all kinds: videos and folders of images, in and out."""
+
+import os
+from collections.abc import Callable
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vsrrin.clip.timing import parse_ratio
+from vsrrin.errors import ArgumentError
+
+from .image_folder import FolderConversion, open_images
+from .prepare import Settings
+from .run import Progress, Result, run
+from .targets import is_folder
+from .video import VideoConversion
+
+
+def convert_file(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    image_rate: int | Fraction | str = 24,
+    progress: Callable[[Progress], None] | None = None,
+    say: Callable[[str], None] | None = None,
+    **settings: Any,
+) -> Result:
+    """Convert a video or a folder of images to a video or a folder of PNGs.
+
+    Sound, subtitles, chapters, attachments and metadata are kept as :func:`vsrrin convert <vsrrin.cli.convert>` keeps
+    them. The target is there only if all of it has been written and verified; an interrupted run leaves finished work
+    in a hidden folder beside it, for ``resume=True``.
+
+    Args:
+        source: A video file, or a folder of PNG, JPEG, WebP or TIFF files.
+        target: A video file, by its extension, or a folder: a name without an extension or with a slash at its end.
+        image_rate: Rate at which a folder of images is shown.
+        progress: Called after each frame, from the calling thread.
+        say: Called with messages for the user.
+        **settings: Fields of :class:`vsrrin.convert.prepare.Settings`: ``factor`` or ``fps``, ``codec``, ``audio``,
+            ``overwrite``, ``resume`` and others; and those of :class:`vsrrin.Options`, such as ``model``.
+
+    Returns:
+        What was written: frames, duration, cuts.
+
+    Raises:
+        ArgumentError: An argument is not as it must be.
+        VsrrinError: Anything else is not as it must be, before the work or in the middle.
+    """
+    known = {field.name for field in fields(Settings)} - {"source", "target"}
+    if unknown := set(settings) - known:
+        raise ArgumentError(f"convert_file has no argument {min(unknown)!r}; it has {', '.join(sorted(known))}")
+    for name in ("factor", "fps", "rate_out"):
+        if settings.get(name) is not None:
+            settings[name] = parse_ratio(settings[name], name)
+    folder = is_folder(target)
+    chosen = Settings(Path(source), Path(target), **settings)
+    return run(
+        prepared(chosen, folder=folder, image_rate=parse_ratio(image_rate, "image_rate")), progress=progress, say=say
+    )
+
+
+def prepared(settings: Settings, *, folder: bool, image_rate: Fraction) -> VideoConversion | FolderConversion:
+    """Return the conversion that settings ask for, ready to run; writes nothing.
+
+    Args:
+        settings: Settings of the conversion.
+        folder: Whether the target is a folder of images.
+        image_rate: Rate at which a folder of images is shown.
+
+    Raises:
+        VsrrinError: Anything about the source, the settings, the target or the model is not as it must be.
+    """
+    images = open_images(settings.source, image_rate, over_black=not folder) if settings.source.is_dir() else None
+    if folder:
+        return FolderConversion(settings, images)
+    return VideoConversion(settings, images.clip if images else None)

@@ -1,0 +1,142 @@
+"""Runs of conversions: work is kept in a folder, verified, and gets its name only when it is whole."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+from .prepare import Settings
+from .work_folder import WorkFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Progress of a conversion.
+
+    Attributes:
+        frames_done: Output frames encoded, those of earlier runs included.
+        frames_total: All output frames.
+        resumed_frames: Output frames that earlier runs have encoded.
+        cuts: Output frames with which a new scene begins, as far as is known.
+    """
+
+    frames_done: int
+    frames_total: int
+    resumed_frames: int
+    cuts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Result of a conversion.
+
+    Attributes:
+        target: The file or folder that was written.
+        frames: Its video frames or images.
+        duration: Of its video, seconds.
+        cuts: Output frames with which a new scene begins.
+        resumed_frames: Output frames that earlier runs had encoded.
+        notes: Messages for the user.
+    """
+
+    target: Path
+    frames: int
+    duration: Fraction
+    cuts: tuple[int, ...]
+    resumed_frames: int
+    notes: tuple[str, ...]
+
+
+class Conversion(Protocol):
+    """A conversion with everything settled, to one kind of target."""
+
+    settings: Settings
+    unit: str
+    """Name of what is counted, such as "frames"."""
+
+    @property
+    def frames(self) -> int:
+        """Number of output frames."""
+        ...
+
+    @property
+    def duration(self) -> Fraction:
+        """Length of the output in seconds."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Messages for the user."""
+        ...
+
+    @property
+    def signature(self) -> Mapping[str, object]:
+        """All that the output's frames depend on."""
+        ...
+
+    def finished(self, work: WorkFolder) -> int:
+        """Return how many output frames the work folder holds."""
+        ...
+
+    def make(self, work: WorkFolder, report: Callable[[Progress], None]) -> tuple[int, ...]:
+        """Make the output frames that are missing, and return those with which a new scene begins."""
+        ...
+
+    def publish(self, work: WorkFolder) -> None:
+        """Verify the whole and give it the target's name."""
+        ...
+
+
+def run(
+    conversion: Conversion,
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Result:
+    """Run a conversion.
+
+    The target is there only if all of it has been written and verified. Whatever ends a run before, work that is
+    finished stays in a hidden folder beside the target, for ``settings.resume``.
+
+    Args:
+        conversion: The conversion.
+        progress: Called after each frame, from the calling thread.
+        say: Called with messages for the user.
+
+    Raises:
+        VsrrinError: Anything is not as it must be in the middle of the work.
+        KeyboardInterrupt: As it came.
+    """
+    settings, total, unit = conversion.settings, conversion.frames, conversion.unit
+    say, progress = say or _nothing, progress or _nothing
+    for note in conversion.notes:
+        say(note)
+    with WorkFolder(
+        settings.target, conversion.signature, resume=settings.resume, overwrite=settings.overwrite
+    ) as work:
+        try:
+            resumed = conversion.finished(work)
+            if resumed:
+                say(f"{resumed} of {total} {unit} were finished before")
+            cuts = conversion.make(work, progress)
+            conversion.publish(work)
+        except BaseException:
+            if done := conversion.finished(work):
+                say(
+                    f"{done} of {total} {unit} are finished and kept in {work.path}: the same command with --resume "
+                    "continues from there"
+                )
+            raise
+    return Result(
+        target=settings.target,
+        frames=total,
+        duration=conversion.duration,
+        cuts=cuts,
+        resumed_frames=resumed,
+        notes=conversion.notes,
+    )
+
+
+def _nothing(_: object) -> None:
+    pass

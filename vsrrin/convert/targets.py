@@ -1,0 +1,29 @@
+"""Targets of conversions, told apart by their names."""
+
+import os
+from pathlib import Path
+
+from vsrrin.errors import ArgumentError
+
+VIDEOS = (".mkv", ".mp4", ".m4v", ".mov", ".webm")
+
+
+def is_folder(target: str | os.PathLike[str], argument: str = "target") -> bool:
+    """Return whether a target is a folder of images, judged by its name, unless it is there.
+
+    Args:
+        target: The target as it was given.
+        argument: Its name in messages.
+
+    Raises:
+        ArgumentError: It is neither a folder nor a video.
+    """
+    path, text = Path(target), os.fspath(target)
+    if text.endswith(("/", "\\")) or path.is_dir() or not path.suffix:
+        return True
+    if path.suffix.lower() not in VIDEOS:
+        raise ArgumentError(
+            f"{argument} must be a video ({', '.join(VIDEOS)}) or a folder, not {target}"
+            " (a folder whose name has a dot: put a slash at its end)"
+        )
+    return False
