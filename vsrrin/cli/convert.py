@@ -255,13 +255,14 @@ def _speed(fps: str | None, between: int | None) -> dict[str, Fraction | None]:
         raise ArgumentError(f"--sf must be at least 1 new frame between two, not {between}")
     factor = None if between is None else Fraction(between + 1)
     if fps is None:
-        return {"factor": factor or Fraction(2), "fps": None}
+        return {"factor": factor or Fraction(2), "fps": None, "rate_out": None}
     text = fps.strip()
     if text.lower().endswith("x"):
         if factor is not None:
             raise ArgumentError(f"--sf {between} and --fps {fps} both say how many frames are added: give one of them")
-        return {"factor": _ratio(text[:-1], fps), "fps": None}
-    return {"fps": _ratio(text, fps)} if factor is None else {"factor": factor, "rate_out": _ratio(text, fps)}
+        return {"factor": _ratio(text[:-1], fps), "fps": None, "rate_out": None}
+    rate = _ratio(text, fps)
+    return {"factor": factor, "fps": rate if factor is None else None, "rate_out": None if factor is None else rate}
 
 
 def _ratio(text: str, given: str) -> Fraction:
