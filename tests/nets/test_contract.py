@@ -10,14 +10,12 @@ from vsrrin.checkpoint import loader
 from vsrrin.errors import ArgumentError, FrameSizeError
 from vsrrin.flow.dis import PRESETS
 from vsrrin.nets import identify
-from vsrrin.nets.parts.unet import to_precision
+from vsrrin.nets.parts.unet import UNet, to_precision
 
 SIDECAR = {"training_data": "-", "metrics": "-", "licence": "-", "source": "-", "created_with": "-"}
 # Largest and mean difference from float32 with hidden layers in half precision, for weights that amplify as the ones
 # of `live_net` do; trained ones amplify less.
 HALF_TOLERANCE = {torch.bfloat16: (0.05, 0.005), torch.float16: (0.005, 0.0005)}
-# Prefixes of weights that published checkpoints have and nothing uses.
-UNUSED: dict[str, tuple[str, ...]] = {"bmbc": ("BMNet.deconv2.",)}
 # Networks whose result may go beyond [0, 1], by the overshoot of sharp sampling or by a residue; the engine sees to it.
 UNBOUNDED = ("rrin_lite", "rrin_lite_quick", "plain")
 
@@ -149,6 +147,24 @@ def test_memory_layout_does_not_matter(spec, live_net, pair):
     assert torch.allclose(pair.run(laid_out, spec), pair.run(net, spec), atol=1e-4)
 
 
+def test_unclamped_is_the_frame_before_it_is_clamped(spec, live_net, pair):
+    if spec.unclamped is None:
+        return
+    net, t = live_net(spec), pair.time(0.5)
+    estimate = net.estimate(pair.img0, pair.img1, *pair.extra(spec))
+    found = spec.unclamped(net, pair.img0, pair.img1, estimate, t)
+    assert not torch.equal(found, found.clamp(0, 1))
+    assert torch.equal(found.clamp(0, 1), net.synthesize(pair.img0, pair.img1, estimate, t))
+
+
+def test_the_unet_that_finds_the_flow_is_named(spec, live_net, pair):
+    net = live_net(spec)
+    if spec.flow_unet is None:
+        return
+    assert type(unet := net.get_submodule(spec.flow_unet)) is UNet
+    assert torch.equal(unet(torch.cat((pair.img0, pair.img1), 1)), net.estimate(pair.img0, pair.img1))
+
+
 @pytest.mark.parametrize("dtype", HALF_TOLERANCE)
 def test_half_precision_is_near_float32(spec, live_net, pair, dtype):
     if not spec.supports_half:
@@ -184,13 +200,12 @@ def test_round_trip_through_a_file(spec, live_net, pair, tmp_path: Path):
 def test_trains(spec, live_net, pair):
     """Gradients reach every weight that is of use."""
     net = copy.deepcopy(live_net(spec)).train().requires_grad_(True)
-    if spec.name == "plain":  # there is nothing to learn
-        assert not list(net.parameters())
+    assert spec.trainable == bool(list(net.parameters()))
+    if not spec.trainable:
         return
     with torch.enable_grad():
         # At t = 1/2 a bias that both directions of a flow share cancels.
         pair.run(net, spec, 0.3 if spec.arbitrary_t else 0.5).square().mean().backward()
-    unused = UNUSED.get(spec.name, ())
     without = [name for name, p in net.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
     still = [name for name, p in net.named_parameters() if p.grad is not None and not p.grad.any()]
-    assert (without, still) == ([name for name, _ in net.named_parameters() if name.startswith(unused)], [])
+    assert (without, still) == ([name for name, _ in net.named_parameters() if name.startswith(spec.unused)], [])

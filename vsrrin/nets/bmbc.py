@@ -372,6 +372,7 @@ SPEC = NetSpec(
     detect=_detect,
     build=_build,
     default=BMBC,
+    unused=("BMNet.deconv2.",),
     parts=(
         _part("context_layer.", "context_layer.pth"),
         _part("BMNet.", "BMNet_weights.pth"),

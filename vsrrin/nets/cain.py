@@ -176,7 +176,11 @@ class CAIN(nn.Module):
             ArgumentError: t has another shape.
         """
         check_inputs("CAIN.synthesize", SPEC.size_multiple, img0, img1, t=t)
-        return self.middle(img0, img1)[0].clamp(0, 1)
+        return self.unclamped(img0, img1, estimate, t).clamp(0, 1)
+
+    def unclamped(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
+        """The picture of :meth:`synthesize`, (N, 3, H, W) float32, which may leave [0, 1]."""
+        return self.middle(img0, img1)[0]
 
     def middle(self, img0: Tensor, img1: Tensor) -> tuple[Tensor, Tensor]:
         """The picture in the middle as the layers give it, and the features it is made of.
@@ -261,4 +265,5 @@ SPEC = NetSpec(
     detect=_detect,
     build=_build,
     default=CAIN,
+    unclamped=CAIN.unclamped,
 )

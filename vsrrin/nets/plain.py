@@ -92,5 +92,6 @@ SPEC = NetSpec(
     detect=_detect,
     build=_build,
     default=Plain,
+    trainable=False,
     flow_preset="fast",
 )

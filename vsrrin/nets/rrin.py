@@ -91,4 +91,6 @@ SPEC = NetSpec(
     detect=_detect,
     build=_build,
     default=RRIN,
+    flow_unet="Flow_L",
+    scales_with_width=True,
 )

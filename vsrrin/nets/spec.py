@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -22,7 +23,7 @@ class Part:
     """The convention such files were trained with, where it is not the network's first."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetSpec:
     """One network, described beside its code and listed in ``registry.NETS``."""
 
@@ -63,3 +64,18 @@ class NetSpec:
     """Whether the network has a ``share``, which finds once a pair what ``synthesize`` finds at each t otherwise."""
     parts: tuple[Part, ...] = ()
     """The files its weights are put together from, where they are published in several."""
+    splats: bool = False
+    """Whether frame 0 is splatted along the flow from t to frame 0, which therefore means the opposite."""
+    trainable: bool = True
+    """Whether the network has weights to learn."""
+    unused: tuple[str, ...] = ()
+    """Beginnings of the names of published weights that the network does not use; they get no gradient."""
+    flow_unet: str | None = None
+    """Attribute of the network that is the :class:`~vsrrin.nets.parts.unet.UNet` finding the flow of the pair, where
+    there is one; training can give it a start and teach each of its levels."""
+    scales_with_width: bool = False
+    """Whether every hidden layer has channels in proportion to the setting ``width``, so that training can make
+    narrow weights wide."""
+    unclamped: Callable[[Any, Tensor, Tensor, Tensor, Tensor], Tensor] | None = None
+    """(net, img0, img1, estimate, t) to the frame before it is clamped to [0, 1], where training needs it: fresh
+    weights may leave that range everywhere, and a clamp has no gradient there. None: train ``synthesize``."""

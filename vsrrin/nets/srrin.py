@@ -116,4 +116,7 @@ SPEC = NetSpec(
     detect=_detect,
     build=_build,
     default=SRRIN,
+    splats=True,
+    flow_unet="Flow_L",
+    scales_with_width=True,
 )
