@@ -165,6 +165,18 @@ def test_the_unet_that_finds_the_flow_is_named(spec, live_net, pair):
     assert torch.equal(unet(torch.cat((pair.img0, pair.img1), 1)), net.estimate(pair.img0, pair.img1))
 
 
+def test_the_mask_weighs_the_frames(spec, live_net, pair):
+    if spec.mask is None:
+        return
+    net = copy.deepcopy(live_net(spec))
+    found = []
+    net.get_submodule(spec.mask.layer).register_forward_hook(lambda *result: found.append(spec.mask.weights(result[2])))
+    pair.run(net, spec)
+    (weights,) = found
+    assert weights.shape[:2] == (1, 2) and tuple(weights.shape[2:]) in {(64, 96), (32, 48)}
+    assert 0 <= weights.min() < weights.max() <= 1
+
+
 @pytest.mark.parametrize("dtype", HALF_TOLERANCE)
 def test_half_precision_is_near_float32(spec, live_net, pair, dtype):
     if not spec.supports_half:

@@ -87,7 +87,9 @@ def export(
     _check(model.spec, path, size, opset, overwrite=overwrite)
     dynamic = size is None
     net = _Whole(model)
-    example = _example(model.spec, size or _example_size(model.spec), batch=2 if dynamic and not net.one_pair else 1)
+    example = _example(
+        model.spec, size or _example_size(model.spec), batch=2 if dynamic and not model.spec.one_pair_in_graphs else 1
+    )
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         written = Path(folder) / path.name
         _write(net, model, example, written, dynamic=dynamic, opset=opset)
@@ -112,11 +114,6 @@ class _Whole(nn.Module):
         for part in self.net.modules():
             if hasattr(part, "volume_bytes"):  # RAFT: its other way depends on the pictures
                 part.volume_bytes = math.inf  # type: ignore[assignment]  # as in keep_fp32
-
-    @property
-    def one_pair(self) -> bool:
-        """Whether a graph holds for one pair at a time only."""
-        return bool(getattr(self.net, "one_pair_in_graphs", False))
 
     def forward(self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor | None = None) -> Tensor:
         """Map (N, 3, H, W) twice, (N, 1, 1, 1) and, for some, (N, 4, H/2, W/2) to (N, 3, H, W)."""
@@ -172,7 +169,7 @@ def _write(net: _Whole, model: Model, example: Mapping[str, Tensor], path: Path,
                 net,
                 (),
                 dict(example),
-                dynamic_shapes=_dynamic_shapes(model.spec, example, net.one_pair) if dynamic else None,
+                dynamic_shapes=_dynamic_shapes(model.spec, example) if dynamic else None,
                 strict=False,
                 prefer_deferred_runtime_asserts_over_guards=True,
             )
@@ -186,9 +183,9 @@ def _write(net: _Whole, model: Model, example: Mapping[str, Tensor], path: Path,
             raise ConvertError(f"{model.spec.name} cannot be exported so: {reason}{fixed}") from error
 
 
-def _dynamic_shapes(spec: NetSpec, example: Mapping[str, Tensor], one_pair: bool) -> dict[str, dict[int, Any]]:
+def _dynamic_shapes(spec: NetSpec, example: Mapping[str, Tensor]) -> dict[str, dict[int, Any]]:
     multiple = spec.size_multiple
-    batch = {0: torch.export.Dim("N", min=1, max=_LARGEST_BATCH)} if not one_pair else {}
+    batch = {0: torch.export.Dim("N", min=1, max=_LARGEST_BATCH)} if not spec.one_pair_in_graphs else {}
     most = _LARGEST_SIDE // multiple
     # Below, some networks take another way.
     least = 1 if multiple > 1 else _LEAST_SIDE

@@ -174,9 +174,6 @@ def with_border(picture: Tensor) -> Tensor:
 class BMBC(nn.Module):
     """Flow of the pair and bilateral motion make six candidates, which a dynamic filter blends."""
 
-    one_pair_in_graphs = True
-    """The cost volume goes through the samples one by one, and a graph has a fixed number of steps."""
-
     def __init__(
         self,
         *,
@@ -372,6 +369,7 @@ SPEC = NetSpec(
     detect=_detect,
     build=_build,
     default=BMBC,
+    one_pair_in_graphs=True,  # the cost volume takes samples in turn, and a graph has a fixed number of steps
     unused=("BMNet.deconv2.",),
     parts=(
         _part("context_layer.", "context_layer.pth"),

@@ -19,12 +19,12 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from vsrrin.nets.parts.residue import RESIDUE_PARTS, SIZE_MULTIPLE, ResidueNet, has_unets
+from vsrrin.nets.parts.residue import RESIDUE_PARTS, SIZE_MULTIPLE, ResidueNet, has_unets, mask_weights
 from vsrrin.nets.parts.unet import UNet, check_inputs
 from vsrrin.nets.parts.warp import EXACT, PUBLISHED, WarpArithmetic
 
 from .parts import raft
-from .spec import NetSpec, Part
+from .spec import BlendMask, NetSpec, Part
 
 _ARITHMETICS: dict[str, WarpArithmetic] = {"exact": EXACT, "published": PUBLISHED}
 
@@ -108,6 +108,7 @@ SPEC = NetSpec(
     detect=_detect,
     build=_build,
     default=RAFTRRIN,
+    mask=BlendMask("Mask", mask_weights),
     parts=(
         Part("RAFT", "a checkpoint of RAFT, large or small, of its authors or torchvision", _take_raft),
         Part(

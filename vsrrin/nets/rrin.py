@@ -24,11 +24,11 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from vsrrin.nets.parts.residue import RESIDUE_PARTS, SIZE_MULTIPLE, ResidueNet, has_unets
+from vsrrin.nets.parts.residue import RESIDUE_PARTS, SIZE_MULTIPLE, ResidueNet, has_unets, mask_weights
 from vsrrin.nets.parts.unet import UNet, check_inputs
 from vsrrin.nets.parts.warp import EXACT, FORK, PUBLISHED, WarpArithmetic
 
-from .spec import NetSpec
+from .spec import BlendMask, NetSpec
 
 # name -> (warp, align_corners of the U-Nets' enlargement)
 _ARITHMETICS: dict[str, tuple[WarpArithmetic, bool]] = {
@@ -91,6 +91,7 @@ SPEC = NetSpec(
     detect=_detect,
     build=_build,
     default=RRIN,
+    mask=BlendMask("Mask", mask_weights),
     flow_unet="Flow_L",
     scales_with_width=True,
 )

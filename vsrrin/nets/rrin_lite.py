@@ -25,6 +25,7 @@ from vsrrin.nets.parts.candidates import (
     Motion,
     candidates,
     enlarged,
+    frame_weights,
     mixed,
     moved,
     prior,
@@ -44,7 +45,7 @@ from vsrrin.nets.parts.lite_blocks import (
 from vsrrin.nets.parts.unet import keep_fp32, output_layer
 from vsrrin.nets.parts.warp import backward_warp, double, halve
 
-from .spec import NetSpec
+from .spec import BlendMask, NetSpec
 
 LEVELS = 4
 """At most: the network's sides are multiples of 8."""
@@ -244,5 +245,6 @@ SPEC = NetSpec(
     detect=_detect,
     build=_build,
     default=RRINLite,
+    mask=BlendMask("choose", lambda out: frame_weights(frame_logits(out))),
     shares=True,
 )

@@ -24,6 +24,7 @@ from vsrrin.nets.parts.candidates import (
     Motion,
     candidates,
     enlarged,
+    frame_weights,
     mixed,
     moved,
     prior,
@@ -33,7 +34,7 @@ from vsrrin.nets.parts.lite_blocks import ResidualConv, check_levels, count_of, 
 from vsrrin.nets.parts.unet import keep_fp32, output_layer
 from vsrrin.nets.parts.warp import backward_warp, double, halve
 
-from .spec import NetSpec
+from .spec import BlendMask, NetSpec
 
 LEVELS = 3
 """At most: the network's sides are multiples of 4."""
@@ -167,6 +168,7 @@ SPEC = NetSpec(
     detect=_detect,
     build=_build,
     default=QuickLite,
+    mask=BlendMask("weigher", lambda out: frame_weights(frame_logits(out))),
     shares=True,
     flow_preset="fast",
 )

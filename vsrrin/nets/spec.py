@@ -23,6 +23,17 @@ class Part:
     """The convention such files were trained with, where it is not the network's first."""
 
 
+@dataclass(frozen=True, slots=True)
+class BlendMask:
+    """Layer of a network that weighs the frames against each other, for previews."""
+
+    layer: str
+    """Name of the module."""
+    weights: Callable[[Tensor], Tensor]
+    """Result of that module, (N, C, h, w), to the weights of frame 0 and frame 1 apart from t, (N, 2, H, W) in [0, 1],
+    of the frames' size or half of it. The share of frame 1 is t w1 / ((1 - t) w0 + t w1)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetSpec:
     """One network, described beside its code and listed in ``registry.NETS``."""
@@ -64,6 +75,10 @@ class NetSpec:
     """Whether the network has a ``share``, which finds once a pair what ``synthesize`` finds at each t otherwise."""
     parts: tuple[Part, ...] = ()
     """The files its weights are put together from, where they are published in several."""
+    mask: BlendMask | None = None
+    """Where the network weighs the frames, if it does."""
+    one_pair_in_graphs: bool = False
+    """Whether a graph of the network, such as an ONNX file, can only hold for one pair at a time."""
     splats: bool = False
     """Whether frame 0 is splatted along the flow from t to frame 0, which therefore means the opposite."""
     trainable: bool = True

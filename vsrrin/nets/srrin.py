@@ -33,12 +33,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from vsrrin.nets.parts.residue import RESIDUE_PARTS, SIZE_MULTIPLE, ResidueNet, has_unets
+from vsrrin.nets.parts.residue import RESIDUE_PARTS, SIZE_MULTIPLE, ResidueNet, has_unets, mask_weights
 from vsrrin.nets.parts.softsplat import splat_softmax
 from vsrrin.nets.parts.unet import UNet, check_inputs, keep_fp32
 from vsrrin.nets.parts.warp import EXACT, FORK, PUBLISHED, WarpArithmetic, backward_warp
 
-from .spec import NetSpec
+from .spec import BlendMask, NetSpec
 
 # name -> (warp, align_corners of the U-Nets' enlargement)
 _ARITHMETICS: dict[str, tuple[WarpArithmetic, bool]] = {
@@ -116,6 +116,7 @@ SPEC = NetSpec(
     detect=_detect,
     build=_build,
     default=SRRIN,
+    mask=BlendMask("Mask", mask_weights),
     splats=True,
     flow_unet="Flow_L",
     scales_with_width=True,

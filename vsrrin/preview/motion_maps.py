@@ -1,7 +1,7 @@
 """What a network makes of a frame pair before it makes a picture: flow, blending mask, doubt."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -15,26 +15,9 @@ from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_device, r
 from vsrrin.engine.interpolator import Interpolator
 from vsrrin.engine.options import Options
 from vsrrin.engine.pairs import Pair
-from vsrrin.nets import rrin_lite, rrin_lite_quick
-from vsrrin.nets.parts.candidates import frame_weights
 from vsrrin.nets.parts.warp import backward_warp, double
 
 type Map = NDArray[np.float32]
-
-
-def _from_logits(channels: slice) -> Callable[[Tensor], Tensor]:
-    return lambda result: torch.sigmoid(result[:, channels].float())
-
-
-# Where a network weighs both frames: the name of the layer, and how its result becomes the weights of frame 0 and 1.
-_LOGITS = "Mask", _from_logits(slice(0, 2))
-_MASKS: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
-    "rrin": _LOGITS,
-    "srrin": _LOGITS,
-    "raft_rrin": _LOGITS,
-    "rrin_lite": ("choose", lambda out: frame_weights(rrin_lite.frame_logits(out))),
-    "rrin_lite_quick": ("weigher", lambda out: frame_weights(rrin_lite_quick.frame_logits(out))),
-}
 
 
 @dataclass(frozen=True)
@@ -101,16 +84,15 @@ def maps_of(
 def _watched(model: Model) -> tuple[nn.Module, list[Tensor]]:
     """A copy of the net that writes the weights of both frames into the list; the net itself if it has no mask."""
     seen: list[Tensor] = []
-    found = _MASKS.get(model.spec.name)
-    if found is None:
+    mask = model.spec.mask
+    if mask is None:
         return model.net, seen
-    layer, to_weights = found
 
     def note(_layer: nn.Module, _arguments: object, result: Tensor) -> None:
-        seen.append(to_weights(result))
+        seen.append(mask.weights(result))
 
     net = copy.deepcopy(model.net)  # others use the model's own meanwhile
-    net.get_submodule(layer).register_forward_hook(note)
+    net.get_submodule(mask.layer).register_forward_hook(note)
     return net, seen
 
 

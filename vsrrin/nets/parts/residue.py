@@ -58,7 +58,7 @@ class ResidueNet(nn.Module, ABC):
         check_inputs(f"{type(self).__name__}.synthesize", SIZE_MULTIPLE, img0, img1, t=t)
         flow_t_0, flow_t_1 = self.flow_at(img0, img1, estimate, t)
         carried0, carried1 = self.carry(img0, img1, flow_t_0, flow_t_1)
-        mask = torch.sigmoid(self.Mask(torch.cat((flow_t_0, flow_t_1, img0, img1, carried0, carried1), 1)))
+        mask = mask_weights(self.Mask(torch.cat((flow_t_0, flow_t_1, img0, img1, carried0, carried1), 1)))
         weight0, weight1 = (1 - t) * mask[:, 0:1], t * mask[:, 1:2]
         merged = (weight0 * carried0 + weight1 * carried1) / (weight0 + weight1 + _EPSILON)
         residue: Tensor = self.final(torch.cat((img0, img1, merged), 1))
@@ -81,6 +81,11 @@ class ResidueNet(nn.Module, ABC):
 
 RESIDUE_PARTS = {"Mask": (16, 2), "refine_flow": (10, 4), "final": (9, 3)}
 """U-Net -> (input channels, output channels)."""
+
+
+def mask_weights(result: Tensor) -> Tensor:
+    """Return the weights of both frames in [0, 1], (N, 2, H, W), from what ``Mask`` returned."""
+    return torch.sigmoid(result[:, :2].float())
 
 
 def has_unets(state: Mapping[str, Tensor], parts: Mapping[str, tuple[int, int]]) -> bool:
