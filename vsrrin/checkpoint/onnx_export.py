@@ -9,7 +9,6 @@ import copy
 import importlib.metadata
 import importlib.util
 import logging
-import math
 import os
 import tempfile
 import warnings
@@ -23,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from vsrrin.errors import ArgumentError, BackendError, ConvertError
+from vsrrin.nets.parts.tracing import tracing
 from vsrrin.nets.spec import NetSpec
 
 from .loader import Model
@@ -111,9 +111,6 @@ class _Whole(nn.Module):
         super().__init__()
         # Any: nets have methods of their own, which nn.Module's types do not know.
         self.net: Any = copy.deepcopy(model.net).float().cpu().eval().requires_grad_(False)
-        for part in self.net.modules():
-            if hasattr(part, "volume_bytes"):  # RAFT: its other way depends on the pictures
-                part.volume_bytes = math.inf  # type: ignore[assignment]  # as in keep_fp32
 
     def forward(self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor | None = None) -> Tensor:
         """Map (N, 3, H, W) twice, (N, 1, 1, 1) and, for some, (N, 4, H/2, W/2) to (N, 3, H, W)."""
@@ -162,8 +159,7 @@ def _example(spec: NetSpec, size: tuple[int, int], *, batch: int) -> dict[str, T
 
 
 def _write(net: _Whole, model: Model, example: Mapping[str, Tensor], path: Path, *, dynamic: bool, opset: int) -> None:
-    # With gradients in principle, nets take the way without writing into what they have: the one for graphs.
-    with _quietly(), torch.enable_grad():
+    with _quietly(), tracing():
         try:
             program = torch.export.export(
                 net,
@@ -237,8 +233,8 @@ def _difference(
         cases.append(_example(spec, (height, width + 4 * spec.size_multiple), batch=1))
     mean = largest = 0.0
     for case in cases:
-        with torch.enable_grad():
-            expected = net(**case).detach()
+        with torch.no_grad(), tracing():
+            expected = net(**case)
         (found,) = session.run(None, {name: tensor.numpy() for name, tensor in case.items()})
         apart = (torch.from_numpy(found) - expected).abs()
         mean, largest = max(mean, float(apart.mean())), max(largest, float(apart.max()))

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from vsrrin.nets.parts.bilateral import BMNet, warp_inside
 from vsrrin.nets.parts.convolution_stacks import mark_stack
+from vsrrin.nets.parts.tracing import is_traced
 from vsrrin.nets.parts.unet import check_inputs, keep_fp32
 
 from .spec import NetSpec, Part
@@ -131,7 +132,7 @@ class DFNet(nn.Module):
         """
         height, width = features.shape[-2:]
         # A graph has to hold for other sizes, too, whose number of bands is another.
-        whole = torch.compiler.is_compiling()
+        whole = is_traced()
         rows = height if whole else max(_BAND_PIXELS // width, 1)
         layer = self.Conv_Output
         features = F.pad(features, (0, 0, 1, 1))

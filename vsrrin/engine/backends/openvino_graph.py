@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from vsrrin.errors import BackendError
 from vsrrin.nets.parts.convolution_stacks import Stack
+from vsrrin.nets.parts.tracing import tracing
 
 from .openvino_package import op, ov
 
@@ -63,8 +64,7 @@ def stack_graph(module: nn.Module, method: str, stack: Stack) -> StackGraph:
     parameter = op.parameter(ov.PartialShape([-1, stack.channels, -1, -1]), np.float32, name="x")
     side = 2 * stack.multiple
     example = torch.zeros(1, stack.channels, side, side)
-    # With gradients in principle, nets take the way without tricks for speed, which only PyTorch understands.
-    with torch.enable_grad(), _Notes(example, parameter, exact) as notes:
+    with tracing(), _Notes(example, parameter, exact) as notes:
         result = getattr(module, method)(example)
     model = ov.Model([notes.node(result)], [parameter], type(module).__name__)
     weights = sum(node.get_byte_size() for node in model.get_ops() if node.get_type_name() == "Constant")

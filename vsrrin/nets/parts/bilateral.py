@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .tracing import is_traced
 from .unet import keep_fp32, output_layer
 from .warp import EXACT, WarpArithmetic, backward_warp, pixel_grid
 
@@ -198,7 +199,7 @@ def cost_volume(feature0: Tensor, feature1: Tensor, motion: Tensor, t: Tensor | 
     offsets = torch.arange(-radius, radius + 1, dtype=torch.float32, device=motion.device)
     steps = torch.stack((offsets.repeat(len(offsets)), offsets.repeat_interleave(len(offsets))), 1)[..., None, None]
     # Two at least: torch shares a warp out to the cores by sample.
-    group = len(steps) if torch.compiler.is_compiling() else max(_GROUP_ELEMENTS // feature0[0].numel(), 2)
+    group = len(steps) if is_traced() else max(_GROUP_ELEMENTS // feature0[0].numel(), 2)
     volumes = []
     for i in range(motion.shape[0]):
         own, time = slice(i, i + 1), t[i : i + 1] if isinstance(t, Tensor) else t

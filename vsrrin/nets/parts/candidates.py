@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from .lite_blocks import disagreement
 from .opencv_layout import as_planes, merged
+from .tracing import is_traced, may_take_shortcuts
 from .unet import check_inputs
 from .warp import SHARP, backward_warp, double, may_use_opencv, project_flow
 
@@ -185,7 +186,7 @@ def prior(t: Tensor) -> Tensor:
 
 def mixed(planes: list[Tensor], weights: Tensor) -> Tensor:
     """The candidates (N, 3, H, W) by their weights, (N, PLANES, H, W)."""
-    if torch.is_grad_enabled():
+    if not may_take_shortcuts():
         return torch.stack([weights[:, k : k + 1] * plane for k, plane in enumerate(planes)]).sum(0)
     picture = planes[0] * _wide(weights[:, :1])
     for k, plane in enumerate(planes[1:], 1):
@@ -213,7 +214,7 @@ def frame_weights(logits: Tensor) -> Tensor:
 
 def enlarged(x: Tensor, factor: int) -> Tensor:
     """Pixels that lie in channels in their places: (N, C f f, H, W) to (N, C, H f, W f)."""
-    if torch.is_grad_enabled():
+    if is_traced():  # one operation of a graph in place of three
         return F.pixel_shuffle(x, factor)
     samples, channels, height, width = x.shape
     # As copies of rows of pixels: a third of the time of pixel_shuffle on a CPU.

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from vsrrin.errors import ArgumentError
 
+from .tracing import may_take_shortcuts
 from .warp import backward_warp, double
 
 _SLOPE, _RESIDUAL_SLOPE = 0.1, 0.2
@@ -77,7 +78,7 @@ def context_sizes(state: Mapping[str, Tensor], name: str) -> tuple[tuple[int, ..
 def stack(images: Sequence[Tensor], maps: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
     """Input of a stack of convolutions: pictures (N, C, H, W), their pixels moved into channels, and maps of half the
     size, side by side in the convolutions' type."""
-    if torch.is_grad_enabled():
+    if not may_take_shortcuts():
         return torch.cat((*(F.pixel_unshuffle(image, 2) for image in images), *maps), 1).to(dtype)
     # Straight into place, without the copies in between.
     samples, _, height, width = images[0].shape if images else maps[0].shape

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .tracing import is_traced
 from .warp import pixel_grid
 
 _LEVELS = 4
@@ -49,7 +50,8 @@ def correlation(features0: Tensor, features1: Tensor, *, radius: int, limit: int
         limit: Bytes that the volume of all pairs of one sample may take.
     """
     height, width = features0.shape[-2:]
-    made = AllPairs if volume_bytes(height, width) <= limit else OnDemand
+    # The steps of the other way depend on the size of the pictures, and a graph has a fixed number of them.
+    made = AllPairs if is_traced() or volume_bytes(height, width) <= limit else OnDemand
     return made(features0, features1, radius)
 
 

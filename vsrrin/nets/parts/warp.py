@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .opencv_layout import as_planes, interleaved, merged
+from .tracing import may_take_shortcuts
 
 _OPENCV_LIMIT = 2**15 - 1
 """OpenCV's remap takes pictures of sides below this,"""
@@ -128,12 +129,9 @@ def halve(image: Tensor) -> Tensor:
 
 
 def may_use_opencv(*tensors: Tensor) -> bool:
-    """Whether OpenCV can do it, in a third of the time on a CPU: it has no gradients, and neither a tracer nor an
-    exporter sees what it does."""
-    return (
-        not torch.is_grad_enabled()
-        and all(type(x) is Tensor and x.device.type == "cpu" and max(x.shape[-2:]) < _OPENCV_LIMIT for x in tensors)
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    """Return whether OpenCV takes tensors and may be used; on a CPU it needs a third of the time."""
+    return may_take_shortcuts() and all(
+        type(x) is Tensor and x.device.type == "cpu" and max(x.shape[-2:]) < _OPENCV_LIMIT for x in tensors
     )
 
 
