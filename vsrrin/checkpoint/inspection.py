@@ -1,7 +1,7 @@
 """What there is: the networks vsrrin knows, the weights that come with it, and what a given checkpoint is and why."""
 
 import os
-from collections.abc import ItemsView, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,45 +173,9 @@ def _sizes(found: loader.Assembly) -> str:
 
 
 def _reasons(found: loader.Assembly) -> tuple[tuple[str, str], ...]:
-    reasons = []
-    for part, file in found.parts:
-        watched = _Watched(file.state)
-        part.take(watched)
-        reasons.append((file.path.name, f"{part.name}, by {watched.report()}"))
-    if reasons:
-        return tuple(reasons)
-    watched = _Watched(found.state)
-    found.spec.detect(watched)
-    return ((found.files[0].path.name, watched.report()),)
-
-
-class _Watched(Mapping[str, Tensor]):
-    """A state dict that remembers the keys somebody asked it for one by one."""
-
-    def __init__(self, state: Mapping[str, Tensor]) -> None:
-        self._state = state
-        self._asked: dict[str, None] = {}
-
-    def __getitem__(self, key: str) -> Tensor:
-        self._asked[key] = None
-        return self._state[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._state)
-
-    def __len__(self) -> int:
-        return len(self._state)
-
-    def items(self) -> ItemsView[str, Tensor]:
-        """The entries, without remembering them: a loop over all tells nothing."""
-        return self._state.items()
-
-    def report(self) -> str:
-        """The keys that were there, with their shapes, and those that were not."""
-        there = [f"{key} {tuple(self._state[key].shape)}" for key in self._asked if key in self._state]
-        absent = [key for key in self._asked if key not in self._state]
-        return "; ".join(
-            text
-            for text in (", ".join(there) or "its keys as a whole", f"without {', '.join(absent)}" if absent else "")
-            if text
-        )
+    if not found.parts:
+        return ((found.files[0].path.name, found.spec.keys.report(found.state)),)
+    return tuple(
+        (file.path.name, f"{part.name}, by {part.keys.report(file.state) if part.keys else 'its keys as a whole'}")
+        for part, file in found.parts
+    )

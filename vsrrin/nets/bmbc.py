@@ -30,6 +30,7 @@ from vsrrin.nets.parts.convolution_stacks import mark_stack
 from vsrrin.nets.parts.tracing import is_traced
 from vsrrin.nets.parts.unet import check_inputs, keep_fp32
 
+from .keys import Keys
 from .spec import NetSpec, Part
 
 _MOTION_MULTIPLE = 32
@@ -294,60 +295,40 @@ def _resized_flow(flow: Tensor, like: Tensor) -> Tensor:
     return flow * torch.linspace(width / own_width, height / own_height, 2, device=flow.device).view(1, 2, 1, 1)
 
 
-# Prefix in the canonical state dict -> a key of the published file that is in neither of the others.
-_PARTS = {"context_layer.": "weight", "BMNet.": "conv1a.0.weight", "DFNet.": "SFE_First.weight"}
-
-
-def part_of(state: Mapping[str, Tensor]) -> str | None:
-    """The prefix that the keys of a published file get in the canonical state dict; None if it is none of the three."""
-    prefix = next((prefix for prefix, key in _PARTS.items() if key in state), None)
-    if prefix == "context_layer." and (len(state) != 1 or state["weight"].shape[1:] != (3, 7, 7)):
-        return None
-    return prefix
-
-
-def _part(prefix: str, file: str) -> Part:
-    def take(state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-        return {prefix + key: value for key, value in state.items()} if part_of(state) == prefix else None
-
-    name = prefix.removesuffix(".")
-    return Part(name, f"the file of {name}, published as {file} by the authors of BMBC", take)
-
-
-def _detect(state: Mapping[str, Tensor]) -> bool:
-    layers = [state.get(prefix + key) for prefix, key in _PARTS.items()]
-    output = state.get("DFNet.Conv_Output.weight")
-    if output is None or "BMNet.dc_conv7.weight" not in state:
-        return False
-    context, _, first = layers
-    if context is None or first is None or None in layers or {context.dim(), first.dim(), output.dim()} != {4}:
-        return False
-    return (first.shape[1], output.shape[0]) == (
-        _CANDIDATES * (context.shape[0] + 3) + 6,
-        _CANDIDATES * _FILTER_SIZE**2,
-    )
+_KEYS = Keys(
+    {
+        "context_layer.weight": ("context", None, None, None),
+        "BMNet.conv1a.0.weight": None,
+        "BMNet.dc_conv7.weight": None,
+        "DFNet.SFE_First.weight": ("channels", lambda sizes: _CANDIDATES * (sizes["context"] + 3) + 6, None, None),
+        "DFNet.Conv_Output.weight": (_CANDIDATES * _FILTER_SIZE**2, None, None, None),
+    },
+    counts={
+        "blocks": "DFNet.GRL.{}.local_feature_fusion.weight",
+        "layers": "DFNet.GRL.0.Layer.{}.dense_layer.0.weight",
+    },
+)
 
 
 def _build(state: Mapping[str, Tensor], arithmetic: str) -> BMBC:
     def width(key: str) -> int:
         return state[f"{key}.weight"].shape[0]
 
-    def count(pattern: str) -> int:
-        found = 0
-        while pattern.format(found) in state:
-            found += 1
-        return found
-
     return BMBC(
-        context=width("context_layer"),
         widths=[width(f"BMNet.conv{level}a.0") for level in range(1, 7)],
         dense=[width(f"BMNet.conv6_{i}.0") for i in range(5)],
         dilated=[width(f"BMNet.dc_conv{i}.0") for i in range(1, 7)],
-        channels=width("DFNet.SFE_First"),
         growth=width("DFNet.GRL.0.Layer.0.dense_layer.0"),
-        blocks=count("DFNet.GRL.{}.local_feature_fusion.weight"),
-        layers=count("DFNet.GRL.0.Layer.{}.dense_layer.0.weight"),
+        **_KEYS.sizes(state),
     )
+
+
+def _part(name: str, file: str, keys: Keys) -> Part:
+    def rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {f"{name}.{key}": value for key, value in state.items()}
+
+    published_as = f"the file of {name}, published as {file} by the authors of BMBC"
+    return Part(name=name, published_as=published_as, keys=keys, rename=rename)
 
 
 SPEC = NetSpec(
@@ -367,14 +348,14 @@ SPEC = NetSpec(
     estimates_flow=True,
     bytes_per_pixel=2048,  # measured at 512x512: 2041, much of it fragments of the heap; at 1024x1024: 1706
     arithmetics=("published",),
-    detect=_detect,
+    keys=_KEYS,
     build=_build,
     default=BMBC,
     one_pair_in_graphs=True,  # the cost volume takes samples in turn, and a graph has a fixed number of steps
     unused=("BMNet.deconv2.",),
     parts=(
-        _part("context_layer.", "context_layer.pth"),
-        _part("BMNet.", "BMNet_weights.pth"),
-        _part("DFNet.", "DFNet_weights.pth"),
+        _part("context_layer", "context_layer.pth", Keys({"weight": (None, 3, 7, 7)}, nothing_else=True)),
+        _part("BMNet", "BMNet_weights.pth", Keys({"conv1a.0.weight": None}, lacks=("weight",))),
+        _part("DFNet", "DFNet_weights.pth", Keys({"SFE_First.weight": None}, lacks=("weight", "conv1a.0.weight"))),
     ),
 )

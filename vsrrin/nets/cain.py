@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from vsrrin.nets.parts.convolution_stacks import mark_stack
 from vsrrin.nets.parts.unet import check_inputs, keep_fp32, output_layer
 
+from .keys import Keys
 from .spec import NetSpec
 
 _SLOPE = 0.2
@@ -220,29 +221,22 @@ class CAIN(nn.Module):
 
 
 _INNER = "encoder.interpolate"
-
-
-def _detect(state: Mapping[str, Tensor]) -> bool:
-    head, tail = state.get(f"{_INNER}.headConv.weight"), state.get(f"{_INNER}.tailConv.weight")
-    # The authors' net without attention has keys of the same names but for these.
-    attention = state.get(f"{_INNER}.body.0.body.0.body.3.conv_du.0.weight")
-    if head is None or tail is None or attention is None or head.dim() != 4 or tail.dim() != 4:
-        return False
-    return (head.shape[1], tail.shape[0]) == (2 * _CHANNELS, _CHANNELS)
+_KEYS = Keys(
+    {
+        f"{_INNER}.headConv.weight": ("features", 2 * _CHANNELS, None, None),
+        f"{_INNER}.tailConv.weight": (_CHANNELS, None, None, None),
+        # The authors' net without attention has keys of the same names but for these.
+        f"{_INNER}.body.0.body.0.body.3.conv_du.0.weight": None,
+    },
+    counts={
+        "groups": f"{_INNER}.body.{{}}.body.0.body.0.conv.weight",
+        "blocks": f"{_INNER}.body.0.body.{{}}.body.0.conv.weight",
+    },
+)
 
 
 def _build(state: Mapping[str, Tensor], arithmetic: str) -> CAIN:
-    def count(prefix: str, ending: str) -> int:
-        number = 0
-        while f"{prefix}.{number}.{ending}" in state:
-            number += 1
-        return number
-
-    return CAIN(
-        groups=count(f"{_INNER}.body", "body.0.body.0.conv.weight"),
-        blocks=count(f"{_INNER}.body.0.body", "body.0.conv.weight"),
-        features=state[f"{_INNER}.headConv.weight"].shape[0],
-    )
+    return CAIN(**_KEYS.sizes(state))
 
 
 SPEC = NetSpec(
@@ -262,7 +256,7 @@ SPEC = NetSpec(
     estimates_flow=False,
     bytes_per_pixel=256,  # measured at 512x512: 246, at 1024x1024: 191, at 2048x2048: 137
     arithmetics=("published",),
-    detect=_detect,
+    keys=_KEYS,
     build=_build,
     default=CAIN,
     unclamped=CAIN.unclamped,

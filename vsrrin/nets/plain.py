@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from vsrrin.nets.parts.unet import check_inputs
 from vsrrin.nets.parts.warp import SHARP, backward_warp, blend, double, project_flow
 
+from .keys import Keys
 from .spec import NetSpec
 
 SIZE_MULTIPLE = 2
@@ -67,10 +68,6 @@ class Plain(nn.Module):
         return self.synthesize(img0, img1, self.estimate(img0, img1, flow), t)
 
 
-def _detect(state: Mapping[str, Tensor]) -> bool:
-    return set(state) == {_KEY}
-
-
 def _build(state: Mapping[str, Tensor], arithmetic: str) -> nn.Module:
     return Plain()
 
@@ -89,7 +86,7 @@ SPEC = NetSpec(
     estimates_flow=False,
     bytes_per_pixel=120,
     arithmetics=("exact",),
-    detect=_detect,
+    keys=Keys({_KEY: None}, nothing_else=True),
     build=_build,
     default=Plain,
     trainable=False,

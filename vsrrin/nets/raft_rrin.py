@@ -19,10 +19,11 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from vsrrin.nets.parts.residue import RESIDUE_PARTS, SIZE_MULTIPLE, ResidueNet, has_unets, mask_weights
+from vsrrin.nets.parts.residue import FLOW_KEYS, RESIDUE_KEYS, SIZE_MULTIPLE, ResidueNet, mask_weights
 from vsrrin.nets.parts.unet import UNet, check_inputs
 from vsrrin.nets.parts.warp import EXACT, PUBLISHED, WarpArithmetic
 
+from .keys import Keys
 from .parts import raft
 from .spec import BlendMask, NetSpec, Part
 
@@ -62,25 +63,28 @@ class RAFTRRIN(ResidueNet):
 _RAFT = "raft."
 
 
-def _detect(state: Mapping[str, Tensor]) -> bool:
-    layers = ("fnet.conv1", "cnet.conv1", "update_block.encoder.convc1", "update_block.flow_head.conv2")
-    return all(f"{_RAFT}{layer}.weight" in state for layer in layers) and has_unets(state, RESIDUE_PARTS)
+_KEYS = Keys(
+    {
+        **{
+            f"{_RAFT}{layer}.weight": None
+            for layer in ("fnet.conv1", "cnet.conv1", "update_block.encoder.convc1", "update_block.flow_head.conv2")
+        },
+        **RESIDUE_KEYS,
+    }
+)
 
 
 def _build(state: Mapping[str, Tensor], arithmetic: str) -> RAFTRRIN:
     small = raft.is_small({key.removeprefix(_RAFT) for key in state if key.startswith(_RAFT)})
-    return RAFTRRIN(arithmetic, small=small, width=state["Mask.down_path.0.block.0.weight"].shape[0])
+    return RAFTRRIN(arithmetic, small=small, **_KEYS.sizes(state))
 
 
-def _take_raft(state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+def _renamed_raft(state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
     keys = raft.canonical_keys(state)
     return None if keys is None else {_RAFT + key: value for key, value in keys.items()}
 
 
-def _take_rrin(state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-    # With `beta` it is RRIN with softmax splatting, whose mask and residue know a splatted picture.
-    if "beta" in state or not has_unets(state, {**RESIDUE_PARTS, "Flow_L": (6, 4)}):
-        return None
+def _without_flow(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key: value for key, value in state.items() if not key.startswith("Flow_L.")}
 
 
@@ -105,16 +109,22 @@ SPEC = NetSpec(
     estimates_flow=True,
     bytes_per_pixel=1100,  # as RRIN's parts, which are measured there; RAFT: 980 at 864x480, where all pairs just fit
     arithmetics=tuple(_ARITHMETICS),
-    detect=_detect,
+    keys=_KEYS,
     build=_build,
     default=RAFTRRIN,
     mask=BlendMask("Mask", mask_weights),
     parts=(
-        Part("RAFT", "a checkpoint of RAFT, large or small, of its authors or torchvision", _take_raft),
         Part(
-            "RRIN",
-            "a checkpoint of RRIN (pretrained_model.pth.tar)",
-            _take_rrin,
+            name="RAFT",
+            published_as="a checkpoint of RAFT, large or small, of its authors or torchvision",
+            rename=_renamed_raft,
+        ),
+        Part(
+            name="RRIN",
+            published_as="a checkpoint of RRIN (pretrained_model.pth.tar)",
+            # With `beta` it is RRIN with softmax splatting, whose mask and residue know a splatted picture.
+            keys=Keys({**RESIDUE_KEYS, **FLOW_KEYS}, lacks=("beta",)),
+            rename=_without_flow,
             left_out="Flow_L, RRIN's own estimate of flow",
             arithmetic="published",
         ),

@@ -24,10 +24,11 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from vsrrin.nets.parts.residue import RESIDUE_PARTS, SIZE_MULTIPLE, ResidueNet, has_unets, mask_weights
+from vsrrin.nets.parts.residue import FLOW_KEYS, RESIDUE_KEYS, SIZE_MULTIPLE, ResidueNet, mask_weights
 from vsrrin.nets.parts.unet import UNet, check_inputs
 from vsrrin.nets.parts.warp import EXACT, FORK, PUBLISHED, WarpArithmetic
 
+from .keys import Keys
 from .spec import BlendMask, NetSpec
 
 # name -> (warp, align_corners of the U-Nets' enlargement)
@@ -61,13 +62,11 @@ class RRIN(ResidueNet):
         return cast(Tensor, self.Flow_L(torch.cat((img0, img1), 1)))
 
 
-def _detect(state: Mapping[str, Tensor]) -> bool:
-    # RRIN with softmax splatting has the same keys and a `beta`.
-    return "beta" not in state and has_unets(state, {**RESIDUE_PARTS, "Flow_L": (6, 4)})
+_KEYS = Keys({**RESIDUE_KEYS, **FLOW_KEYS}, lacks=("beta",))  # RRIN with softmax splatting has a `beta`
 
 
 def _build(state: Mapping[str, Tensor], arithmetic: str) -> RRIN:
-    return RRIN(arithmetic, width=state["Flow_L.down_path.0.block.0.weight"].shape[0])
+    return RRIN(arithmetic, **_KEYS.sizes(state))
 
 
 SPEC = NetSpec(
@@ -88,7 +87,7 @@ SPEC = NetSpec(
     estimates_flow=True,
     bytes_per_pixel=1100,  # measured at 1024x1024: 1020; at any size some 80 MB for the weights come on top
     arithmetics=tuple(_ARITHMETICS),
-    detect=_detect,
+    keys=_KEYS,
     build=_build,
     default=RRIN,
     mask=BlendMask("Mask", mask_weights),

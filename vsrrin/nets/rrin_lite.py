@@ -37,7 +37,6 @@ from vsrrin.nets.parts.lite_blocks import (
     check_levels,
     context,
     context_sizes,
-    count_of,
     leaky_conv,
     stack,
     start_at_zero,
@@ -45,6 +44,7 @@ from vsrrin.nets.parts.lite_blocks import (
 from vsrrin.nets.parts.unet import keep_fp32, output_layer
 from vsrrin.nets.parts.warp import backward_warp, double, halve
 
+from .keys import Keys, count_of
 from .spec import BlendMask, NetSpec
 
 LEVELS = 4
@@ -204,15 +204,16 @@ def frame_logits(out: Tensor) -> Tensor:
     return enlarged(out[:, : 4 * PLANES], 2)
 
 
-def _detect(state: Mapping[str, Tensor]) -> bool:
-    channels = {"refine.stem.0.weight": _REFINE_IN, "choose.first.0.weight": _CHOOSE_IN}
-    layers = {key: state.get(key) for key in channels}
-    return all(
-        layer is not None and layer.dim() == 4 and layer.shape[1] == channels[key] for key, layer in layers.items()
-    )
+_KEYS = Keys(
+    {
+        "refine.stem.0.weight": ("refine_width", _REFINE_IN, None, None),
+        "choose.first.0.weight": ("choose_width", _CHOOSE_IN, None, None),
+    }
+)
 
 
 def _build(state: Mapping[str, Tensor], arithmetic: str) -> nn.Module:
+    sizes = _KEYS.sizes(state)
     levels = 1 + count_of(state, "choose.down.{}.0.weight")
     coarser = (state[f"choose.down.{step}.0.weight"].shape[0] for step in range(levels - 1))
     refine_context, choose_context = (context_sizes(state, f"{part}.context") for part in ("refine", "choose"))
@@ -221,9 +222,9 @@ def _build(state: Mapping[str, Tensor], arithmetic: str) -> nn.Module:
         refine_context_blocks=refine_context[1],
         choose_context_widths=choose_context[0],
         choose_context_blocks=choose_context[1],
-        refine_width=state["refine.stem.0.weight"].shape[0],
+        refine_width=sizes["refine_width"],
         refine_blocks=count_of(state, "refine.body.{}.beta"),
-        choose_widths=(state["choose.first.0.weight"].shape[0], *coarser),
+        choose_widths=(sizes["choose_width"], *coarser),
         choose_blocks=tuple(count_of(state, f"choose.level.{level}.{{}}.beta") for level in range(levels)),
     )
 
@@ -242,7 +243,7 @@ SPEC = NetSpec(
     estimates_flow=False,
     bytes_per_pixel=512,
     arithmetics=("exact",),
-    detect=_detect,
+    keys=_KEYS,
     build=_build,
     default=RRINLite,
     mask=BlendMask("choose", lambda out: frame_weights(frame_logits(out))),

@@ -30,10 +30,11 @@ from vsrrin.nets.parts.candidates import (
     prior,
 )
 from vsrrin.nets.parts.convolution_stacks import mark_stack
-from vsrrin.nets.parts.lite_blocks import ResidualConv, check_levels, count_of, leaky_conv, stack, start_at_zero
+from vsrrin.nets.parts.lite_blocks import ResidualConv, check_levels, leaky_conv, stack, start_at_zero
 from vsrrin.nets.parts.unet import keep_fp32, output_layer
 from vsrrin.nets.parts.warp import backward_warp, double, halve
 
+from .keys import Keys, count_of
 from .spec import BlendMask, NetSpec
 
 LEVELS = 3
@@ -137,16 +138,14 @@ def frame_logits(out: Tensor) -> Tensor:
     return enlarged(out[:, : 16 * PLANES], 4)
 
 
-def _detect(state: Mapping[str, Tensor]) -> bool:
-    layer = state.get("weigher.first.0.weight")
-    return layer is not None and layer.dim() == 4 and layer.shape[1] == 4 * _MAPS
+_KEYS = Keys({"weigher.first.0.weight": ("width", 4 * _MAPS, None, None)})
 
 
 def _build(state: Mapping[str, Tensor], arithmetic: str) -> nn.Module:
     levels = 1 + count_of(state, "weigher.down.{}.0.weight")
     coarser = (state[f"weigher.down.{step}.0.weight"].shape[0] for step in range(levels - 1))
     return QuickLite(
-        widths=(state["weigher.first.0.weight"].shape[0], *coarser),
+        widths=(_KEYS.sizes(state)["width"], *coarser),
         blocks=tuple(count_of(state, f"weigher.level.{level}.{{}}.beta") for level in range(levels)),
     )
 
@@ -165,7 +164,7 @@ SPEC = NetSpec(
     estimates_flow=False,
     bytes_per_pixel=400,
     arithmetics=("exact",),
-    detect=_detect,
+    keys=_KEYS,
     build=_build,
     default=QuickLite,
     mask=BlendMask("weigher", lambda out: frame_weights(frame_logits(out))),

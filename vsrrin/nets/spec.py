@@ -6,21 +6,29 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .keys import Keys
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """One of several files that a network's weights are published in."""
 
     name: str
     """Short, for messages and metadata, e.g. ``BMNet``."""
     published_as: str
-    """What the file is and what it is called where it is published; messages name it so."""
-    take: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor] | None]
-    """What a file's state dict gives to the network's, under the network's keys; None if the file is not this part."""
+    """Name and origin of the file where it is published, for messages."""
+    keys: Keys | None = None
+    """By which a file is known to be this part; None where only ``rename`` can tell."""
+    rename: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor] | None]
+    """The file's state dict to what it gives to the network's, under the network's keys; None: not this part."""
     left_out: str = ""
     """What of such a file the network does not use."""
     arithmetic: str | None = None
     """The convention such files were trained with, where it is not the network's first."""
+
+    def take(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor] | None:
+        """Return what a file gives to the network's state dict, under the network's keys; None if it is another."""
+        return self.rename(state) if self.keys is None or self.keys.match(state) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,7 @@ class BlendMask:
     of the frames' size or half of it. The share of frame 1 is t w1 / ((1 - t) w0 + t w1)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NetSpec:
     """One network, described beside its code and listed in ``registry.NETS``."""
 
@@ -62,8 +70,8 @@ class NetSpec:
     """Peak working memory of ``estimate`` and ``synthesize`` per input pixel in float32, measured on a CPU."""
     arithmetics: tuple[str, ...]
     """Accepted arithmetic conventions; the first is that of a checkpoint that does not say."""
-    detect: Callable[[Mapping[str, Tensor]], bool]
-    """Whether a canonical state dict is one of this network's, by keys and shapes."""
+    keys: Keys
+    """By which a canonical state dict is known to be of this network."""
     build: Callable[[Mapping[str, Tensor], str], nn.Module]
     """(canonical state dict, arithmetic) to a net of the sizes found in the shapes; the weights are not loaded."""
     default: Callable[[], nn.Module]
@@ -94,3 +102,7 @@ class NetSpec:
     unclamped: Callable[[Any, Tensor, Tensor, Tensor, Tensor], Tensor] | None = None
     """(net, img0, img1, estimate, t) to the frame before it is clamped to [0, 1], where training needs it: fresh
     weights may leave that range everywhere, and a clamp has no gradient there. None: train ``synthesize``."""
+
+    def detect(self, state: Mapping[str, Tensor]) -> bool:
+        """Return whether a canonical state dict is of this network, by its keys and shapes."""
+        return self.keys.match(state)

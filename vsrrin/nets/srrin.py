@@ -33,11 +33,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from vsrrin.nets.parts.residue import RESIDUE_PARTS, SIZE_MULTIPLE, ResidueNet, has_unets, mask_weights
+from vsrrin.nets.parts.residue import FLOW_KEYS, RESIDUE_KEYS, SIZE_MULTIPLE, ResidueNet, mask_weights
 from vsrrin.nets.parts.softsplat import splat_softmax
 from vsrrin.nets.parts.unet import UNet, check_inputs, keep_fp32
 from vsrrin.nets.parts.warp import EXACT, FORK, PUBLISHED, WarpArithmetic, backward_warp
 
+from .keys import Keys
 from .spec import BlendMask, NetSpec
 
 # name -> (warp, align_corners of the U-Nets' enlargement)
@@ -83,13 +84,11 @@ class SRRIN(ResidueNet):
         return self.beta * (img0 - warped1).abs().mean(1, keepdim=True)
 
 
-def _detect(state: Mapping[str, Tensor]) -> bool:
-    beta = state.get("beta")
-    return beta is not None and beta.shape == (1,) and has_unets(state, {**RESIDUE_PARTS, "Flow_L": (6, 4)})
+_KEYS = Keys({"beta": (1,), **RESIDUE_KEYS, **FLOW_KEYS})
 
 
 def _build(state: Mapping[str, Tensor], arithmetic: str) -> SRRIN:
-    return SRRIN(arithmetic, width=state["Flow_L.down_path.0.block.0.weight"].shape[0])
+    return SRRIN(arithmetic, **_KEYS.sizes(state))
 
 
 SPEC = NetSpec(
@@ -113,7 +112,7 @@ SPEC = NetSpec(
     estimates_flow=True,
     bytes_per_pixel=1250,  # measured at 512x512: 1100 to 1234 with some 80 MB for the weights; at 1024x1024: 887
     arithmetics=tuple(_ARITHMETICS),
-    detect=_detect,
+    keys=_KEYS,
     build=_build,
     default=SRRIN,
     mask=BlendMask("Mask", mask_weights),

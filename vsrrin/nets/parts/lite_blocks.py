@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsrrin.errors import ArgumentError
+from vsrrin.nets.keys import count_of
 
 from .tracing import may_take_shortcuts
 from .warp import backward_warp, double
@@ -133,11 +134,3 @@ def check_context(
             f"got {tuple(widths)} and {tuple(blocks)}"
         )
     return widths, blocks
-
-
-def count_of(state: Mapping[str, Tensor], pattern: str) -> int:
-    """How many keys a state has of a pattern with a number in it, from 0 on."""
-    found = 0
-    while pattern.format(found) in state:
-        found += 1
-    return found

@@ -4,10 +4,11 @@ Paper: Li, Yuan, Wang: "Video frame interpolation via residue refinement", ICASS
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+
+from vsrrin.nets.keys import Shape
 
 from .unet import UNet, check_inputs
 from .warp import WarpArithmetic, backward_warp, project_flow
@@ -79,21 +80,31 @@ class ResidueNet(nn.Module, ABC):
         return self.synthesize(img0, img1, self.estimate(img0, img1), t)
 
 
-RESIDUE_PARTS = {"Mask": (16, 2), "refine_flow": (10, 4), "final": (9, 3)}
-"""U-Net -> (input channels, output channels)."""
-
-
 def mask_weights(result: Tensor) -> Tensor:
     """Return the weights of both frames in [0, 1], (N, 2, H, W), from what ``Mask`` returned."""
     return torch.sigmoid(result[:, :2].float())
 
 
-def has_unets(state: Mapping[str, Tensor], parts: Mapping[str, tuple[int, int]]) -> bool:
-    """Whether a state dict holds U-Nets of these names with these channels, input and output."""
-    for part, channels in parts.items():
-        first, last = state.get(f"{part}.down_path.0.block.0.weight"), state.get(f"{part}.last.weight")
-        if first is None or last is None or first.dim() != 4 or last.dim() != 4:
-            return False
-        if (first.shape[1], last.shape[0]) != channels:
-            return False
-    return True
+def unet_keys(name: str, in_channels: int, out_channels: int, width: str | None = None) -> dict[str, Shape]:
+    """Return the keys by which a U-Net is known, and their shapes.
+
+    Args:
+        name: Name of the U-Net.
+        in_channels: Channels of its input.
+        out_channels: Channels of its result.
+        width: Name of the size that the channels of its first level are, if it gets one.
+    """
+    return {
+        f"{name}.down_path.0.block.0.weight": (width, in_channels, None, None),
+        f"{name}.last.weight": (out_channels, None, None, None),
+    }
+
+
+RESIDUE_KEYS = {
+    **unet_keys("Mask", 16, 2, "width"),
+    **unet_keys("refine_flow", 10, 4),
+    **unet_keys("final", 9, 3),
+}
+"""Keys of a `ResidueNet`, without those of its flow."""
+FLOW_KEYS = unet_keys("Flow_L", 6, 4)
+"""Keys of the U-Net by which RRIN finds flow."""
