@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from training.errors import RecipeError
-from vsrrin.nets.parts.unet import SLOPE, UNet, UpBlock, keep_fp32, output_layer
+from vsrrin.nets.parts.precision import keep_fp32, output_layer
+from vsrrin.nets.parts.unet import SLOPE, UNet, UpBlock
 
 _SMALL = 0.1
 """By which output layers begin smaller than other layers."""

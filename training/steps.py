@@ -1,10 +1,10 @@
 """How a network of the registry is run in a training step, and in which precision.
 
 What is trained is float32. What is run with half precision is a copy whose hidden layers are of that type, as the
-filter runs networks: output layers, images, flow and warps stay float32 (:func:`vsrrin.nets.parts.unet.to_precision`).
-Autocast would run the output layers in half precision too, and multiply its results by float32 gains, which makes
-float32 maps of them: measured on one step of rrin_lite (batch 8 at 192x192, two threads), the copy takes 0.22 s,
-autocast 0.24 s, float32 0.53 s.
+filter runs networks: output layers, images, flow and warps stay float32
+(:func:`vsrrin.nets.parts.precision.to_precision`). Autocast would run the output layers in half precision too, and
+multiply its results by float32 gains, which makes float32 maps of them: measured on one step of rrin_lite (batch 8 at
+192x192, two threads), the copy takes 0.22 s, autocast 0.24 s, float32 0.53 s.
 """
 
 import copy
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from training.aids import shown_by
 from training.errors import RecipeError
-from vsrrin.nets.parts.unet import to_precision
+from vsrrin.nets.parts.precision import to_precision
 from vsrrin.nets.spec import NetSpec
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

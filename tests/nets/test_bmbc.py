@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vsrrin.nets import rrin, rrin_lite
 from vsrrin.nets.bmbc import BMBC, SPEC, dynamic_filter, with_border
-from vsrrin.nets.parts.unet import to_precision
+from vsrrin.nets.parts.precision import to_precision
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 LAYOUT = json.loads((DATA / "bmbc.layout.json").read_text())

@@ -10,7 +10,8 @@ from vsrrin.checkpoint import loader
 from vsrrin.errors import ArgumentError, FrameSizeError
 from vsrrin.flow.dis import PRESETS
 from vsrrin.nets import identify
-from vsrrin.nets.parts.unet import UNet, to_precision
+from vsrrin.nets.parts.precision import to_precision
+from vsrrin.nets.parts.unet import UNet
 
 SIDECAR = {"training_data": "-", "metrics": "-", "licence": "-", "source": "-", "created_with": "-"}
 # Largest and mean difference from float32 with hidden layers in half precision, for weights that amplify as the ones

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from vsrrin.checkpoint import loader
 from vsrrin.nets import identify
+from vsrrin.nets.parts.precision import to_precision
 from vsrrin.nets.parts.softsplat import splat_softmax
-from vsrrin.nets.parts.unet import to_precision
 from vsrrin.nets.parts.warp import PUBLISHED, backward_warp
 from vsrrin.nets.srrin import SPEC, SRRIN
 

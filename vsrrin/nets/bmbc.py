@@ -26,9 +26,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vsrrin.nets.parts.bilateral import BMNet, warp_inside
+from vsrrin.nets.parts.checks import check_inputs
 from vsrrin.nets.parts.convolution_stacks import mark_stack
+from vsrrin.nets.parts.precision import keep_fp32
 from vsrrin.nets.parts.tracing import is_traced
-from vsrrin.nets.parts.unet import check_inputs, keep_fp32
 
 from .keys import Keys
 from .spec import NetSpec, Part

@@ -22,8 +22,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vsrrin.nets.parts.checks import check_inputs
 from vsrrin.nets.parts.convolution_stacks import mark_stack
-from vsrrin.nets.parts.unet import check_inputs, keep_fp32, output_layer
+from vsrrin.nets.parts.precision import keep_fp32, output_layer
 
 from .keys import Keys
 from .spec import NetSpec

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from vsrrin.nets.parts.unet import check_inputs
+from vsrrin.nets.parts.checks import check_inputs
 from vsrrin.nets.parts.warp import SHARP, backward_warp, blend, double, project_flow
 
 from .keys import Keys

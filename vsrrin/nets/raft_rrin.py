@@ -19,8 +19,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from vsrrin.nets.parts.checks import check_inputs
 from vsrrin.nets.parts.residue import FLOW_KEYS, RESIDUE_KEYS, SIZE_MULTIPLE, ResidueNet, mask_weights
-from vsrrin.nets.parts.unet import UNet, check_inputs
+from vsrrin.nets.parts.unet import UNet
 from vsrrin.nets.parts.warp import EXACT, PUBLISHED, WarpArithmetic
 
 from .keys import Keys

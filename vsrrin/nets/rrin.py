@@ -24,8 +24,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from vsrrin.nets.parts.checks import check_inputs
 from vsrrin.nets.parts.residue import FLOW_KEYS, RESIDUE_KEYS, SIZE_MULTIPLE, ResidueNet, mask_weights
-from vsrrin.nets.parts.unet import UNet, check_inputs
+from vsrrin.nets.parts.unet import UNet
 from vsrrin.nets.parts.warp import EXACT, FORK, PUBLISHED, WarpArithmetic
 
 from .keys import Keys

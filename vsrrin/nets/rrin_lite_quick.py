@@ -31,7 +31,7 @@ from vsrrin.nets.parts.candidates import (
 )
 from vsrrin.nets.parts.convolution_stacks import mark_stack
 from vsrrin.nets.parts.lite_blocks import ResidualConv, check_levels, leaky_conv, stack, start_at_zero
-from vsrrin.nets.parts.unet import keep_fp32, output_layer
+from vsrrin.nets.parts.precision import keep_fp32, output_layer
 from vsrrin.nets.parts.warp import backward_warp, double, halve
 
 from .keys import Keys, count_of

@@ -33,9 +33,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from vsrrin.nets.parts.checks import check_inputs
+from vsrrin.nets.parts.precision import keep_fp32
 from vsrrin.nets.parts.residue import FLOW_KEYS, RESIDUE_KEYS, SIZE_MULTIPLE, ResidueNet, mask_weights
 from vsrrin.nets.parts.softsplat import splat_softmax
-from vsrrin.nets.parts.unet import UNet, check_inputs, keep_fp32
+from vsrrin.nets.parts.unet import UNet
 from vsrrin.nets.parts.warp import EXACT, FORK, PUBLISHED, WarpArithmetic, backward_warp
 
 from .keys import Keys

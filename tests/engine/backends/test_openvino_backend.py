@@ -27,7 +27,8 @@ from vsrrin.engine.options import Options
 from vsrrin.errors import ArgumentError, BackendError
 from vsrrin.nets import NETS, rrin, rrin_lite
 from vsrrin.nets.parts.convolution_stacks import Stack, mark_stack, stacks_of
-from vsrrin.nets.parts.unet import UNet, keep_fp32, output_layer
+from vsrrin.nets.parts.precision import keep_fp32, output_layer
+from vsrrin.nets.parts.unet import UNet
 
 ROOT = Path(__file__).resolve().parents[3]
 CPU = torch.device("cpu")

@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from vsrrin.nets.parts.precision import to_precision
 from vsrrin.nets.parts.raft import RAFT, canonical_keys, is_small
 from vsrrin.nets.parts.raft_corr import AllPairs, OnDemand, correlation, volume_bytes
-from vsrrin.nets.parts.unet import to_precision
 from vsrrin.nets.raft_rrin import SPEC as RAFT_RRIN
 
 DATA = Path(__file__).resolve().parents[2] / "data"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vsrrin.errors import ArgumentError, BackendError
-from vsrrin.nets.parts.unet import to_precision
+from vsrrin.nets.parts.precision import to_precision
 from vsrrin.nets.spec import NetSpec
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]

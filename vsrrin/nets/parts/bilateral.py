@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .precision import keep_fp32, output_layer
 from .tracing import is_traced
-from .unet import keep_fp32, output_layer
 from .warp import EXACT, WarpArithmetic, backward_warp, pixel_grid
 
 _SLOPE = 0.1

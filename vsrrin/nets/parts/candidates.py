@@ -21,10 +21,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .checks import check_inputs
 from .lite_blocks import disagreement
 from .opencv_layout import as_planes, merged
 from .tracing import is_traced, may_take_shortcuts
-from .unet import check_inputs
 from .warp import SHARP, backward_warp, double, may_use_opencv, project_flow
 
 SIZE_MULTIPLE = 16

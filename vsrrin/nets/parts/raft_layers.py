@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .convolution_stacks import mark_stack
-from .unet import keep_fp32, output_layer
+from .precision import keep_fp32, output_layer
 
 STRIDE = 8
 

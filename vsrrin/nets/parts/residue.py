@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from vsrrin.nets.keys import Shape
 
-from .unet import UNet, check_inputs
+from .checks import check_inputs
+from .unet import UNet
 from .warp import WarpArithmetic, backward_warp, project_flow
 
 SIZE_MULTIPLE = 16

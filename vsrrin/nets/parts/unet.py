@@ -1,4 +1,4 @@
-"""The U-Net of the RRIN family, and what all its networks need: precision and the check of the inputs.
+"""U-Net of the RRIN family.
 
 Paper: Li et al., "Video frame interpolation via residue refinement", ICASSP 2020.
 Ancestor of the layout: https://github.com/jvanvugt/pytorch-unet (MIT). The attribute names are the keys of published
@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vsrrin.errors import ArgumentError, FrameSizeError
+from vsrrin.errors import FrameSizeError
 
 from .convolution_stacks import mark_stack
+from .precision import keep_fp32, output_layer
 
 SLOPE = 0.1
 """Of the leaky ReLUs."""
@@ -105,79 +106,3 @@ class UNet(nn.Module):
         for up in self.up_path:
             x = up(x, skips.pop())
         return output_layer(self.last, x)
-
-
-def keep_fp32(layer: nn.Module) -> None:
-    """Mark an output layer to stay in float32 (see :func:`to_precision`)."""
-    layer.keep_fp32 = True  # type: ignore[assignment]  # nn.Module types attributes as tensors or modules
-
-
-def output_layer(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    """Run the output layer of a stack in its own precision.
-
-    Returns:
-        What the layer returns, float32 and contiguous.
-    """
-    out: Tensor = layer(x.to(layer.weight.dtype))
-    return out.to(dtype=torch.float32, memory_format=torch.contiguous_format)
-
-
-def to_precision[NetT: nn.Module](net: NetT, dtype: torch.dtype) -> NetT:
-    """Set the precision of the convolutions of a net, in place.
-
-    The hidden layers are cast to ``dtype`` and their weights laid out channels last. Output layers stay float32: a
-    flow of 30 px is known to 0.125 px only in bfloat16. Images, flow, warps and masks are float32 whatever the layers
-    are; every stack casts its input to the type of its weights.
-
-    Returns:
-        ``net``.
-
-    Raises:
-        ArgumentError: ``dtype`` is not float32, float16 or bfloat16.
-    """
-    if dtype not in (torch.float32, torch.float16, torch.bfloat16):
-        raise ArgumentError(f"to_precision: dtype must be float32, float16 or bfloat16, got {dtype}.")
-    for module in net.modules():
-        chosen = torch.float32 if getattr(module, "keep_fp32", False) else dtype
-        for parameter in module.parameters(recurse=False):
-            layout = torch.channels_last if parameter.dim() == 4 else torch.preserve_format
-            parameter.data = parameter.data.to(dtype=chosen, memory_format=layout)
-    return net
-
-
-def check_inputs(
-    function: str, multiple: int, img0: Tensor, img1: Tensor, *, t: Tensor | None = None, flow: Tensor | None = None
-) -> None:
-    """Check what a net was given.
-
-    Args:
-        function: Name for the message.
-        multiple: What height and width must be multiples of.
-        img0: Frame 0.
-        img1: Frame 1.
-        t: Time, or None where there is none.
-        flow: Flow from outside, at half the frames' size, or None where there is none.
-
-    Raises:
-        FrameSizeError: An image is not (N, 3, H, W), they differ in shape, a side is no multiple of ``multiple``, or
-            the flow is not (N, 4, H/2, W/2).
-        ArgumentError: t is not (N, 1, 1, 1).
-    """
-    if img0.dim() != 4 or img0.shape[1] != 3 or img0.shape != img1.shape:
-        raise FrameSizeError(
-            f"{function}: img0 and img1 must be of one shape (N, 3, H, W), "
-            f"got {tuple(img0.shape)} and {tuple(img1.shape)}."
-        )
-    height, width = img0.shape[-2:]
-    if height % multiple or width % multiple or not height or not width:
-        raise FrameSizeError(
-            f"{function}: height and width must be multiples of {multiple}, got {height}x{width} (height x width). "
-            "Pad the frames."
-        )
-    if flow is not None and flow.shape != (img0.shape[0], 4, height // 2, width // 2):
-        raise FrameSizeError(
-            f"{function}: flow must have shape ({img0.shape[0]}, 4, {height // 2}, {width // 2}), half the frames', "
-            f"got {tuple(flow.shape)}."
-        )
-    if t is not None and t.shape != (img0.shape[0], 1, 1, 1):
-        raise ArgumentError(f"{function}: t must have shape ({img0.shape[0]}, 1, 1, 1), got {tuple(t.shape)}.")
