@@ -1,1 +1,1 @@
-"""Motion of a frame pair without a network of its own."""
+"""Motion of a frame pair, found without a network."""

@@ -1,4 +1,4 @@
-"""Coarse motion by exhaustive block matching on strongly reduced pictures: where DIS optical flow starts.
+"""Coarse motion by exhaustive block matching on strongly reduced pictures, from which DIS optical flow starts.
 
 DIS looks for motion from its coarsest level on by gradient descent, and does not find what moved by more than a few
 pixels of that level, or a small thing that moves otherwise than its surroundings. Block matching does: every shift is
@@ -38,7 +38,7 @@ _PENALTY = _LENGTH_COST * _BLOCK * _BLOCK * torch.hypot(_ALONG[:, None], _ALONG)
 
 
 def coarse_motion(grey0: Grey, grey1: Grey) -> tuple[Flow, Flow] | None:
-    """Coarse motion of a pair, both directions.
+    """Return the coarse motion of a pair, both directions.
 
     Args:
         grey0: Frame 0, reduced to (H, W): to half its size as a rule.

@@ -27,7 +27,7 @@ Preset = Literal["fast", "fine"]
 
 @dataclass(frozen=True)
 class DisSettings:
-    """What OpenCV's DIS is told; all else is as in its preset "ultrafast"."""
+    """Settings of OpenCV's DIS; all others are those of its preset "ultrafast"."""
 
     finest_scale: int
     """Pyramid level on which it ends, a quarter of the frame's size for 1; the flow is enlarged from there to half of
@@ -59,7 +59,7 @@ _SMALLEST = 16
 
 
 class DisFlow:
-    """Computes DIS flow; thread safe.
+    """DIS optical flow of frame pairs; thread safe.
 
     OpenCV's objects keep buffers, so each serves one call at a time. They are pooled by frame size: one that has seen
     another size before gives other flow than a fresh one (seen with OpenCV 5.0). DIS starts from coarse motion,
@@ -74,7 +74,7 @@ class DisFlow:
         self._idle: dict[tuple[int, ...], LifoQueue[cv2.DISOpticalFlow]] = {}
 
     def __call__(self, brightness0: Brightness, brightness1: Brightness) -> tuple[Flow, Flow]:
-        """Flow of a pair.
+        """Return the flow of a pair.
 
         Args:
             brightness0: That of frame 0, (H, W), reduced as by :func:`brightness` as a rule.
@@ -114,7 +114,7 @@ def _dis(settings: DisSettings) -> cv2.DISOpticalFlow:
 
 
 def working_size(height: int, width: int, scale: float) -> tuple[int, int]:
-    """(height, width) of the picture that DIS is given for a frame: half its size times ``scale``, in (0, 1].
+    """Return (height, width) of the picture that DIS is given: half the frame's size times ``scale``, in (0, 1].
 
     On pictures of the frame's own size it would stop at the same level, and make a pyramid, a start and a result of
     four times the size on the way to the half in which networks take flow.
@@ -124,7 +124,7 @@ def working_size(height: int, width: int, scale: float) -> tuple[int, int]:
 
 
 def brightness(image: Tensor, scale: float = 1.0) -> Brightness:
-    """What flow is estimated on: the mean of the channels, reduced.
+    """Return the picture on which flow is found: the mean of the channels, reduced.
 
     Args:
         image: (1, 3, H, W) float32, nominally [0, 1], on the CPU.
@@ -138,7 +138,7 @@ def brightness(image: Tensor, scale: float = 1.0) -> Brightness:
 
 
 def reduced(total: Brightness, scale: float = 1.0) -> Brightness:
-    """Brightness (H, W) of a whole frame at `working_size`."""
+    """Return brightness (H, W) of a whole frame at `working_size`."""
     height, width = total.shape
     if scale == 1 and (height % 2 or width % 2):
         # Networks take flow in blocks of two by two pixels: the last one of an odd side is made whole.
@@ -148,7 +148,7 @@ def reduced(total: Brightness, scale: float = 1.0) -> Brightness:
 
 
 def half_flow(flows: tuple[Flow, Flow], height: int, width: int, out: Tensor) -> None:
-    """Flow of a pair as networks take it: at half the frame's size, both directions in one tensor.
+    """Write the flow of a pair as networks take it: at half the frame's size, both directions in one tensor.
 
     Args:
         flows: Flow 0->1 and 1->0 as :class:`DisFlow` returns them, for brightness of any scale.
@@ -171,7 +171,7 @@ def half_flow(flows: tuple[Flow, Flow], height: int, width: int, out: Tensor) ->
 
 
 def greys(brightness0: Brightness, brightness1: Brightness) -> tuple[Grey, Grey]:
-    """Both frames of a pair in 8 bit, by one map for both.
+    """Return both frames of a pair in 8 bit, by one map for both.
 
     [0, 1] becomes 0 to 255. Frames that exceed it (linear HDR) are compressed by a logarithm up to their maximum, and
     frames that use less than a sixteenth of it are stretched, or 8 bit would leave nothing to match.

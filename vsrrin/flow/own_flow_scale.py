@@ -1,4 +1,4 @@
-"""How small a picture a network that finds motion itself is shown: as small as explains the pair best.
+"""Choice of the size at which a network finds motion itself: the one whose flow explains the pair best.
 
 Such a network knows motion up to some length, of which it has learned nothing beyond. On smaller pictures the same
 motion is shorter, and small things are lost. Which counts for more is a matter of the pair, and the pair tells: flow is
@@ -31,7 +31,7 @@ _LEAST_GAIN = 0.03
 
 
 def shrunk_flow(estimate: Estimate, img0: Tensor, img1: Tensor, scale: float, multiple: int) -> Tensor:
-    """Flow found on smaller pictures.
+    """Return flow that is found on smaller pictures.
 
     Args:
         estimate: Finds it.
@@ -52,7 +52,7 @@ def shrunk_flow(estimate: Estimate, img0: Tensor, img1: Tensor, scale: float, mu
 
 
 def unlike(img0: Tensor, img1: Tensor, flow: Tensor) -> float:
-    """How much each frame, warped by the flow, differs from the other: the sum of all absolute differences.
+    """Return the sum of absolute differences of each frame, warped by the flow, from the other.
 
     Large frames are looked at in a smaller size.
 
@@ -70,7 +70,7 @@ def unlike(img0: Tensor, img1: Tensor, flow: Tensor) -> float:
 
 
 def smaller_scales(scale: float, height: int, width: int) -> Iterator[float]:
-    """The scales that are tried after one, each half of the one before.
+    """Yield the scales to try after one, each half of the one before.
 
     Args:
         scale: The first.
@@ -87,7 +87,7 @@ def smaller_scales(scale: float, height: int, width: int) -> Iterator[float]:
 def best_explaining[Flow](
     find: Callable[[float], Flow], unexplained: Callable[[Flow], float], scale: float, height: int, width: int
 ) -> Flow:
-    """The flow of the scale that explains a pair best: smaller ones are tried for as long as they are better.
+    """Return the flow of the scale that explains a pair best; smaller ones are tried while they are better.
 
     Args:
         find: Finds the flow at a scale.

@@ -1,4 +1,4 @@
-"""The networks: one file each, and the parts they share."""
+"""Networks, one file each, and the parts that they share."""
 
 from .registry import NETS, identify
 from .spec import NetSpec

@@ -42,7 +42,7 @@ _BAND_PIXELS = 2**14
 
 
 class DenseLayer(nn.Module):
-    """Adds channels to its input."""
+    """Convolution whose result is appended to its input."""
 
     def __init__(self, in_channels: int, growth: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class DenseLayer(nn.Module):
 
 
 class ResidualDenseBlock(nn.Module):
-    """A row of dense layers, fused to the channels of its input and added to it."""
+    """Row of dense layers, fused to the channels of its input and added to it."""
 
     def __init__(self, channels: int, growth: int, layers: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class ResidualDenseBlock(nn.Module):
 
 
 class DFNet(nn.Module):
-    """A filter for each pixel of the new picture, on 5x5 surroundings in six candidates."""
+    """Network that makes a filter for each pixel of the new picture, over 5x5 surroundings in six candidates."""
 
     def __init__(self, candidate_channels: int, *, channels: int, growth: int, blocks: int, layers: int) -> None:
         """Make the layers.
@@ -92,7 +92,11 @@ class DFNet(nn.Module):
         mark_stack(self, channels, method="features")
 
     def first(self, part: Tensor, start: int) -> Tensor:
-        """What some of the input channels, (N, C, H, W) from channel ``start`` on, add to the first layer's result.
+        """Return the share of some input channels in the first layer's result.
+
+        Args:
+            part: The input channels, (N, C, H, W).
+            start: Number of the first of them.
 
         Returns:
             (N, channels, H, W) float32, with the bias if they are the first ones.
@@ -102,7 +106,7 @@ class DFNet(nn.Module):
         return F.conv2d(part.to(weight.dtype), weight, layer.bias if start == 0 else None, padding=1).float()
 
     def features(self, first: Tensor) -> Tensor:
-        """What the filters are made of.
+        """Return the features that the filters are made of.
 
         Args:
             first: Result of the first layer, (N, channels, H, W) float32.
@@ -123,7 +127,7 @@ class DFNet(nn.Module):
         return out.float()
 
     def blend(self, features: Tensor, candidates: Tensor) -> Tensor:
-        """The candidates' pixels, filtered.
+        """Return the candidates' pixels, filtered.
 
         Args:
             features: What :meth:`features` returned, (N, channels, H, W).
@@ -170,12 +174,12 @@ def dynamic_filter(pictures: Tensor, weights: Tensor) -> Tensor:
 
 
 def with_border(picture: Tensor) -> Tensor:
-    """A picture (..., H, W) with the black border that :func:`dynamic_filter` reads, (..., H + 4, W + 4)."""
+    """Return a picture (..., H, W) with the black border for :func:`dynamic_filter`, (..., H + 4, W + 4)."""
     return F.pad(picture, (_FILTER_SIZE // 2,) * 4)
 
 
 class BMBC(nn.Module):
-    """Flow of the pair and bilateral motion make six candidates, which a dynamic filter blends."""
+    """Network that blends six candidates, from flow of the pair and bilateral motion, by a dynamic filter."""
 
     def __init__(
         self,
@@ -207,7 +211,7 @@ class BMBC(nn.Module):
         self.DFNet = DFNet(3 + context, channels=channels, growth=growth, blocks=blocks, layers=layers)
 
     def estimate(self, img0: Tensor, img1: Tensor) -> Tensor:
-        """Flow of the pair; independent of t.
+        """Return the flow of the pair, which does not depend on t.
 
         Args:
             img0: Frame 0, (N, 3, H, W) float32 in [0, 1], of any size.
@@ -227,7 +231,7 @@ class BMBC(nn.Module):
         return torch.cat((_resized_flow(flow_0_1, img0), _resized_flow(flow_1_0, img0)), 1)
 
     def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
-        """The picture at time t.
+        """Return the frame at time t.
 
         Args:
             img0: Frame 0, (N, 3, H, W) float32 in [0, 1], of any size.
@@ -272,12 +276,12 @@ class BMBC(nn.Module):
         return self.DFNet.blend(self.DFNet.features(first), candidates).clamp(0, 1)
 
     def motion_at(self, img0: Tensor, img1: Tensor, t: Tensor) -> Tensor:
-        """Bilateral motion at time t, (N, 2, H, W) in pixels; as in `synthesize`."""
+        """Return bilateral motion at time t, (N, 2, H, W) in pixels; arguments as for `synthesize`."""
         motion = self.BMNet(self._motion_features(img0), self._motion_features(img1), t)
         return _resized_flow(motion, img0)
 
     def forward(self, img0: Tensor, img1: Tensor, t: Tensor) -> Tensor:
-        """`estimate` and `synthesize` in a row."""
+        """Run `estimate` and `synthesize` in a row."""
         return self.synthesize(img0, img1, self.estimate(img0, img1), t)
 
     def _motion_features(self, image: Tensor) -> dict[int, Tensor]:

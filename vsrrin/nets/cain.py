@@ -40,7 +40,7 @@ _REDUCTION = 16
 
 
 class ConvNorm(nn.Module):
-    """A 3x3 convolution that sees the picture mirrored at its border; the normalisation of its name was never on."""
+    """3x3 convolution that sees the picture mirrored at its border; the normalisation of its name was never on."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class ConvNorm(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """Scales every channel by a number in (0, 1) that follows from the means of all channels."""
+    """Scales in (0, 1) for all channels, derived from the means of all channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class ChannelAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """The scales of (N, channels, H, W), as (N, channels, 1, 1)."""
+        """Return the scales of (N, channels, H, W), as (N, channels, 1, 1)."""
         return cast(Tensor, self.conv_du(x.mean((2, 3), keepdim=True)))
 
 
@@ -102,7 +102,7 @@ class Group(nn.Module):
 
 
 class Interpolation(nn.Module):
-    """From the shuffled pixels of both frames to those of the middle frame."""
+    """Network that turns the shuffled pixels of both frames into those of the middle frame."""
 
     def __init__(self, groups: int, blocks: int, features: int) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class Interpolation(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The part that holds all the layers."""
+    """Holder of all layers, as in published keys."""
 
     def __init__(self, groups: int, blocks: int, features: int) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class Encoder(nn.Module):
 
 
 class CAIN(nn.Module):
-    """The frame in the middle of two."""
+    """Network for the frame in the middle of two."""
 
     def __init__(self, *, groups: int = 5, blocks: int = 12, features: int = 192) -> None:
         """Make the layers.
@@ -146,7 +146,7 @@ class CAIN(nn.Module):
         self.encoder = Encoder(groups, blocks, features)
 
     def estimate(self, img0: Tensor, img1: Tensor) -> Tensor:
-        """Nothing: the net has no part that could be reused.
+        """Return an empty tensor: the network has no part that could be reused.
 
         Args:
             img0: Frame 0, (N, 3, H, W) float32 in [0, 1].
@@ -162,7 +162,7 @@ class CAIN(nn.Module):
         return img0.new_empty((img0.shape[0], 0, *img0.shape[-2:]))
 
     def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
-        """The picture in the middle, whatever t is.
+        """Return the frame in the middle, whatever t is.
 
         Args:
             img0: Frame 0, (N, 3, H, W) float32 in [0, 1].
@@ -181,11 +181,11 @@ class CAIN(nn.Module):
         return self.unclamped(img0, img1, estimate, t).clamp(0, 1)
 
     def unclamped(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
-        """The picture of :meth:`synthesize`, (N, 3, H, W) float32, which may leave [0, 1]."""
+        """Return the frame of :meth:`synthesize`, (N, 3, H, W) float32, before it is clamped to [0, 1]."""
         return self.middle(img0, img1)[0]
 
     def middle(self, img0: Tensor, img1: Tensor) -> tuple[Tensor, Tensor]:
-        """The picture in the middle as the layers give it, and the features it is made of.
+        """Return the frame in the middle as the layers make it, and the features that it is made of.
 
         Args:
             img0: Frame 0, (N, 3, H, W) float32 in [0, 1].
@@ -206,7 +206,7 @@ class CAIN(nn.Module):
         return picture + (mean0 + mean1) / 2, features
 
     def _mirrored(self, side: int, device: torch.device) -> tuple[int, Tensor]:
-        """Pixels to put before a side, and the positions that are read for it once it is padded."""
+        """Return the pixels to put before a side, and the positions to read for the padded side."""
         multiple, least = (_SHUFFLE, _SMALLEST_MAP * _SHUFFLE) if self.training else (_PADDED_MULTIPLE, 0)
         # Nothing negative is divided, as ONNX rounds towards zero.
         missing = max((side + multiple - 1) // multiple * multiple, least) - side
@@ -217,7 +217,7 @@ class CAIN(nn.Module):
         return before, torch.minimum(phase, period - phase)
 
     def forward(self, img0: Tensor, img1: Tensor, t: Tensor) -> Tensor:
-        """`estimate` and `synthesize` in a row."""
+        """Run `estimate` and `synthesize` in a row."""
         return self.synthesize(img0, img1, self.estimate(img0, img1), t)
 
 

@@ -13,7 +13,7 @@ type Shape = tuple[Size, ...] | None
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What a state dict must look like."""
+    """Conditions that a state dict must meet."""
 
     has: Mapping[str, Shape]
     """Keys that must be there, and their shapes."""

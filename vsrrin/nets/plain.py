@@ -1,4 +1,4 @@
-"""No network: flow from outside, linear projection, a blend of both frames by time. The fastest there is.
+"""Both frames, moved along flow from outside and blended by time, without a network; the fastest there is.
 
 Papers: Jiang et al., "Super SloMo", CVPR 2018, eq. 4 (projection); Kroeger et al., "Fast optical flow using dense
 inverse search", ECCV 2016 (the flow, an argument of this net). What :mod:`vsrrin.nets.rrin_lite` begins with.
@@ -23,7 +23,7 @@ _KEY = "plain"
 
 
 class Plain(nn.Module):
-    """Projects, warps, blends."""
+    """Projection of the flow, warps and a blend."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Plain(nn.Module):
         self.register_buffer(_KEY, torch.ones(1))
 
     def estimate(self, img0: Tensor, img1: Tensor, flow: Tensor) -> Tensor:
-        """The flow, as it is.
+        """Return the flow as it is.
 
         Args:
             img0: Frame 0, (N, 3, H, W) float32, nominally in [0, 1].
@@ -45,13 +45,16 @@ class Plain(nn.Module):
         return flow.float()
 
     def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
-        """The frame at t, (N, 3, H, W) float32, in the range of the frames but for the overshoot of sharp sampling.
+        """Return the frame at t.
 
         Args:
             img0: Frame 0, (N, 3, H, W) float32, nominally in [0, 1].
             img1: Frame 1, likewise.
             estimate: What `estimate` returned for them.
             t: (N, 1, 1, 1) float32 in (0, 1).
+
+        Returns:
+            (N, 3, H, W) float32, in the range of the frames but for the overshoot of sharp sampling.
 
         Raises:
             FrameSizeError: The shapes do not fit.
@@ -64,7 +67,7 @@ class Plain(nn.Module):
         return blend(warped0, warped1, t)
 
     def forward(self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor) -> Tensor:
-        """`estimate` and `synthesize` in a row."""
+        """Run `estimate` and `synthesize` in a row."""
         return self.synthesize(img0, img1, self.estimate(img0, img1, flow), t)
 
 

@@ -32,7 +32,7 @@ _ARITHMETICS: dict[str, WarpArithmetic] = {"exact": EXACT, "published": PUBLISHE
 
 
 class RAFTRRIN(ResidueNet):
-    """RAFT's flow of the pair, flow refined at time t, blending mask, and a residue on the blended picture.
+    """RRIN's network on RAFT's flow: refined flow at time t, blending mask, residue on the blended picture.
 
     The number of RAFT's iterations is ``raft.iterations``; it is not part of the weights.
     """

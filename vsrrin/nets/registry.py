@@ -1,4 +1,4 @@
-"""The networks vsrrin knows, and which of them a state dict belongs to."""
+"""Registry of the networks vsrrin knows, and recognition of the one that a state dict belongs to."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -27,7 +27,7 @@ _NAMED = 4
 
 
 def identify(state: Mapping[str, Tensor]) -> NetSpec:
-    """Tell which network a canonical state dict belongs to.
+    """Return the network that a canonical state dict belongs to.
 
     Raises:
         UnknownNetError: It is none of them; the text says which it resembles most, and what is missing or left over.
@@ -39,7 +39,7 @@ def identify(state: Mapping[str, Tensor]) -> NetSpec:
 
 
 def by_name(name: str) -> NetSpec:
-    """The network of that name.
+    """Return the network of that name.
 
     Raises:
         UnknownNetError: There is none.
@@ -64,7 +64,7 @@ def differences(spec: NetSpec, state: Mapping[str, Tensor]) -> tuple[list[str], 
 
 
 def compared(spec: NetSpec, state: Mapping[str, Tensor]) -> str:
-    """:func:`differences` in words."""
+    """Return :func:`differences` in words."""
     missing, left_over, differing = differences(spec, state)
     return (
         f"keys missing: {first_few(missing)}; left over: {first_few(left_over)}; "
@@ -73,7 +73,7 @@ def compared(spec: NetSpec, state: Mapping[str, Tensor]) -> str:
 
 
 def first_few(keys: list[str]) -> str:
-    """The number of keys, and the first few by name: ``3 (a, b, c)``."""
+    """Return the number of keys, and the first few by name: ``3 (a, b, c)``."""
     if not keys:
         return "0"
     more = ", ..." if len(keys) > _NAMED else ""

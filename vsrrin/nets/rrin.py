@@ -41,7 +41,7 @@ _ARITHMETICS: dict[str, tuple[WarpArithmetic, bool]] = {
 
 
 class RRIN(ResidueNet):
-    """Flow of the pair, flow refined at time t, blending mask, and a residue on the blended picture."""
+    """Network of four U-Nets: flow of the pair, its refinement at t, blending mask, residue on the blended picture."""
 
     def __init__(self, arithmetic: str = "published", *, width: int = 32) -> None:
         """Make the layers.

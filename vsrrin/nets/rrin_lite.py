@@ -56,7 +56,7 @@ _CHOOSE_IN, _CHOOSE_OUT = 12 * PLANES + 2 * KINDS + 3, 4 * PLANES + 12
 
 
 class FlowResidue(nn.Module):
-    """Changes of the flow to both frames; works at a quarter of the frames' size."""
+    """Network for changes of the flow to both frames, at a quarter of the frames' size."""
 
     def __init__(self, width: int, blocks: int, context_widths: Sequence[int], context_blocks: Sequence[int]) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class FlowResidue(nn.Module):
 
 
 class Choice(nn.Module):
-    """A small U-Net of residual convolutions, at half of the frames' size."""
+    """Small U-Net of residual convolutions that weighs the candidates, at half of the frames' size."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Choice(nn.Module):
 
 
 class RRINLite(CandidateNet):
-    """Flow from outside, six candidates a pixel; ``refine`` and ``choose`` per t."""
+    """Network on flow from outside: ``refine`` corrects it and ``choose`` weighs six candidates a pixel, per t."""
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class RRINLite(CandidateNet):
         return cast(nn.Conv2d, self.choose.first[0]).weight.dtype
 
     def picture(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
-        """See `CandidateNet.synthesize`."""
+        """Return the frame at t, see `CandidateNet.synthesize`."""
         if estimate.shape[1] > ESTIMATED:
             motion = Motion.of(estimate, t)
             delta, *parts = moved(estimate[:, ESTIMATED:], motion, t)
@@ -172,7 +172,7 @@ class RRINLite(CandidateNet):
         return mixed(planes, torch.softmax(logits + prior(t), 1)) + residue
 
     def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """See `CandidateNet.residues`; 40 channels, the last 12 of the picture."""
+        """Return the residues at t, see `CandidateNet.residues`: 40 channels, the last 12 of the picture."""
         flows = self.flows(img0, img1, estimate, t)
         out = self._choice(candidates(img0, img1, flows), flows, estimate, t)
         motion, refined = Motion.of(estimate, t), flows[0]
@@ -186,7 +186,7 @@ class RRINLite(CandidateNet):
         return result
 
     def flows(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Flows:
-        """Flow from t to both frames, the projected one refined."""
+        """Return the flow from t to both frames, the projected one refined."""
         motion = Motion.of(estimate, t)
         small0, small1 = (
             torch.cat((halve(image), doubt), 1) for image, doubt in ((img0, estimate[:, 4:5]), (img1, estimate[:, 5:6]))
@@ -200,7 +200,7 @@ class RRINLite(CandidateNet):
 
 
 def frame_logits(out: Tensor) -> Tensor:
-    """What `Choice` returned, as logits of the candidates, (N, PLANES, H, W)."""
+    """Return what `Choice` returned as logits of the candidates, (N, PLANES, H, W)."""
     return enlarged(out[:, : 4 * PLANES], 2)
 
 

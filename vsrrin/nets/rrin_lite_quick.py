@@ -47,7 +47,7 @@ _SPREAD = 0.2
 
 
 class Weigher(nn.Module):
-    """A small U-Net of residual convolutions, at a quarter of the frames' size."""
+    """Small U-Net of residual convolutions that weighs candidates and moves flow, at a quarter of the frames' size."""
 
     def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
         super().__init__()
@@ -65,8 +65,10 @@ class Weigher(nn.Module):
         mark_stack(self, 4 * _MAPS, multiple=2 ** len(steps))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, 116, H, W), of the layers' type, to (N, 112, H, W) float32: changes of the candidates' logits with
-        16 pixels in channels, then those of the flow with 4."""
+        """Map (N, 116, H, W), of the layers' type, to (N, 112, H, W) float32.
+
+        The result is changes of the candidates' logits with 16 pixels in channels, then those of the flow with 4.
+        """
         x = self.level[0](self.first(x))
         skips: list[Tensor] = []
         for down, level in zip(self.down, self.level[1:], strict=True):
@@ -78,7 +80,7 @@ class Weigher(nn.Module):
 
 
 class QuickLite(CandidateNet):
-    """Flow from outside, six candidates a pixel; ``weigher`` per t."""
+    """Network on flow from outside: ``weigher`` weighs six candidates a pixel, per t."""
 
     def __init__(self, *, widths: tuple[int, ...] = (40, 56, 64), blocks: tuple[int, ...] = (1, 1, 2)) -> None:
         """Make the layers, the output layers zero.
@@ -101,7 +103,7 @@ class QuickLite(CandidateNet):
         return cast(nn.Conv2d, self.weigher.first[0]).weight.dtype
 
     def picture(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
-        """See `CandidateNet.synthesize`."""
+        """Return the frame at t, see `CandidateNet.synthesize`."""
         motion = Motion.of(estimate, t)
         if estimate.shape[1] > ESTIMATED:
             delta, *planes = moved(estimate[:, ESTIMATED:], motion, t)
@@ -113,12 +115,12 @@ class QuickLite(CandidateNet):
         return mixed(candidates(img0, img1, motion.flows(t, delta)), weights)
 
     def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """See `CandidateNet.residues`; 28 channels."""
+        """Return the residues at t, see `CandidateNet.residues`: 28 channels."""
         out = self.weigher(self._seen(img0, img1, estimate, Motion.of(estimate, t), t))
         return enlarged(out[:, 16 * PLANES :], 2), F.pixel_unshuffle(frame_logits(out), 2)
 
     def _seen(self, img0: Tensor, img1: Tensor, estimate: Tensor, motion: Motion, t: Tensor) -> Tensor:
-        """What the network looks at, (N, 116, H/4, W/4)."""
+        """Return the input of the network, (N, 116, H/4, W/4)."""
         small0, small1 = (
             torch.cat((halve(image), doubt), 1) for image, doubt in ((img0, estimate[:, 4:5]), (img1, estimate[:, 5:6]))
         )
@@ -134,7 +136,7 @@ class QuickLite(CandidateNet):
 
 
 def frame_logits(out: Tensor) -> Tensor:
-    """What `Weigher` returned, as logits of the candidates, (N, PLANES, H, W)."""
+    """Return what `Weigher` returned as logits of the candidates, (N, PLANES, H, W)."""
     return enlarged(out[:, : 16 * PLANES], 4)
 
 

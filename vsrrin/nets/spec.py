@@ -1,4 +1,4 @@
-"""The description of a network: what the rest of vsrrin needs to know about it, as data."""
+"""Descriptions of networks: everything that the rest of vsrrin needs to know about one, as data."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from .keys import Keys
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One of several files that a network's weights are published in."""
+    """One of several files in which a network's weights are published."""
 
     name: str
     """Short, for messages and metadata, e.g. ``BMNet``."""
@@ -44,7 +44,7 @@ class BlendMask:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NetSpec:
-    """One network, described beside its code and listed in ``registry.NETS``."""
+    """Description of one network, beside its code and listed in ``registry.NETS``."""
 
     name: str
     """Name in file metadata and in messages, e.g. ``rrin``."""

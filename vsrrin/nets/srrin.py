@@ -53,7 +53,7 @@ _ARITHMETICS: dict[str, tuple[WarpArithmetic, bool]] = {
 
 
 class SRRIN(ResidueNet):
-    """Flow of the pair, flow refined at time t, blending mask, and a residue on the blended picture."""
+    """RRIN's four U-Nets, with frame 0 splatted forward in place of warped backward."""
 
     def __init__(self, arithmetic: str = "published", *, width: int = 32) -> None:
         """Make the layers.
@@ -77,12 +77,12 @@ class SRRIN(ResidueNet):
         return cast(Tensor, self.Flow_L(torch.cat((img0, img1), 1)))
 
     def carry(self, img0: Tensor, img1: Tensor, flow_t_0: Tensor, flow_t_1: Tensor) -> tuple[Tensor, Tensor]:
-        """See `ResidueNet`; frame 0 is splatted forward, by the flow that would warp it backward."""
+        """Return both frames at time t; frame 0 is splatted forward, by the flow that would warp it backward."""
         warped1 = backward_warp(img1, flow_t_1, self.warp)
         return splat_softmax(img0, flow_t_0, self.metric(img0, warped1)), warped1
 
     def metric(self, img0: Tensor, warped1: Tensor) -> Tensor:
-        """What pixels of frame 0 weigh where several meet, (N, 1, H, W): the logarithm of their weight."""
+        """Return the logarithm of the weight that pixels of frame 0 have where several meet, (N, 1, H, W)."""
         return self.beta * (img0 - warped1).abs().mean(1, keepdim=True)
 
 

@@ -1,4 +1,4 @@
-"""What a network makes of a frame pair before it makes a picture: flow, blending mask, doubt."""
+"""Maps that a network makes of a frame pair before the frame: flow, blending mask, doubt."""
 
 import copy
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ def maps_of(
     t: Fraction,
     options: Options | None = None,
 ) -> Maps:
-    """The maps of a frame pair, made the way the filter makes new frames: same device, precision, tiles and scale.
+    """Return the maps of a frame pair, made as the filter makes new frames: same device, precision, tiles, scale.
 
     The mask is that of the pair's only new frame; where there are several, that of their middle is moved along.
 
@@ -82,7 +82,7 @@ def maps_of(
 
 
 def _watched(model: Model) -> tuple[nn.Module, list[Tensor]]:
-    """A copy of the net that writes the weights of both frames into the list; the net itself if it has no mask."""
+    """Return a copy of the net that writes the weights of both frames into the list; the net itself without mask."""
     seen: list[Tensor] = []
     mask = model.spec.mask
     if mask is None:
@@ -97,7 +97,7 @@ def _watched(model: Model) -> tuple[nn.Module, list[Tensor]]:
 
 
 def _flow(engine: Interpolator, pair: Pair) -> Tensor | None:
-    """Both flows of the padded frame, (1, 4, H, W) in its pixels."""
+    """Return both flows of the padded frame, (1, 4, H, W) in its pixels."""
     if engine.spec.external_flow:
         # At half the size.
         parts = [double(estimate[:, :4].float()) * 2 for estimate in pair.estimates]
@@ -109,13 +109,13 @@ def _flow(engine: Interpolator, pair: Pair) -> Tensor | None:
 
 
 def _missed(flow: Tensor) -> Tensor:
-    """How far from its start a point ends that goes there and back, (1, 1, H, W)."""
+    """Return how far from its start a point ends that goes there and back, (1, 1, H, W)."""
     there, back = flow[:, :2], flow[:, 2:]
     return (there + backward_warp(back, there)).square().sum(1, keepdim=True).sqrt()
 
 
 def _share(pair: Pair, seen: Sequence[Tensor], t: float) -> Tensor | None:
-    """The mask of the padded frame as the share of frame 1, (1, 1, H, W)."""
+    """Return the mask of the padded frame as the share of frame 1, (1, 1, H, W)."""
     tiles = pair.plan.grid.tiles
     if not seen:
         return None

@@ -1,4 +1,4 @@
-"""What runs a network on a device."""
+"""Backends, which run a network on a device."""
 
 from typing import Protocol
 
@@ -7,28 +7,30 @@ from torch import Tensor
 
 
 class Backend(Protocol):
-    """A network made ready on a device. Holds no frame after a call returns, or a copy in memory of its own. The engine
-    makes one call at a time."""
+    """Network made ready on a device.
+
+    It holds no frame after a call returns, or a copy in memory of its own. The engine makes one call at a time.
+    """
 
     name: str
-    """What results may depend on beside the device, as it is asked for; another library with its version."""
+    """Name by which it is asked for, and the version of the library where that is not PyTorch; results depend on it."""
     device: torch.device
-    """Where ``estimate`` and ``synthesize`` take and return their tensors."""
+    """Device of the tensors that the methods take and return."""
     bytes_per_pixel: int
     """Peak working memory per pixel of a tile."""
 
     def estimate(self, img0: Tensor, img1: Tensor, flow: Tensor | None) -> Tensor:
-        """The net contract's ``estimate``; ``flow`` (N, 4, H/2, W/2) for nets with ``external_flow``."""
+        """Run the network's ``estimate``; ``flow`` (N, 4, H/2, W/2) for networks with ``external_flow``."""
         ...
 
     def share(self, img0: Tensor, img1: Tensor, estimate: Tensor) -> Tensor:
-        """The net contract's ``share``, of nets that have one: what ``synthesize`` takes in place of the estimate."""
+        """Run the network's ``share``, where it has one: its result takes the place of the estimate."""
         ...
 
     def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
-        """The net contract's ``synthesize``: (N, 3, H, W) float32; t (N, 1, 1, 1) float32 in (0, 1)."""
+        """Run the network's ``synthesize``: (N, 3, H, W) float32; t (N, 1, 1, 1) float32 in (0, 1)."""
         ...
 
     def close(self) -> None:
-        """Frees the device's memory; the backend cannot be used after."""
+        """Free the device's memory; the backend cannot be used any more."""
         ...

@@ -1,4 +1,4 @@
-"""Which backend runs a network."""
+"""Choice of the backend that runs a network."""
 
 import logging
 from typing import Literal, get_args
@@ -27,7 +27,7 @@ _ASKED_FOR: dict[str, type[TorchBackend]] = {
 
 
 def resolve_backend(name: str, device: str | torch.device | None) -> str | torch.device | None:
-    """Checks a backend's name.
+    """Check a backend's name.
 
     Returns:
         The device to use: the one given, or the CPU where none is given and the backend knows no other.
@@ -41,7 +41,7 @@ def resolve_backend(name: str, device: str | torch.device | None) -> str | torch
 
 
 def make_backend(name: str, net: nn.Module, spec: NetSpec, device: torch.device, dtype: torch.dtype) -> Backend:
-    """The backend of that name; "auto" is :func:`faster_in_openvino`'s choice.
+    """Return the backend of that name; "auto" is :func:`faster_in_openvino`'s choice.
 
     Raises:
         ArgumentError: The backend does not know the device or the type.
@@ -58,7 +58,7 @@ def make_backend(name: str, net: nn.Module, spec: NetSpec, device: torch.device,
 
 
 def faster_in_openvino(net: nn.Module, device: torch.device) -> bool:
-    """Whether OpenVINO is installed and should be faster, judged without trying.
+    """Return whether OpenVINO is installed and should be faster, judged without trying.
 
     On CPUs every network is that has convolutions at work which OpenVINO takes (measured: README).
     """
@@ -66,7 +66,7 @@ def faster_in_openvino(net: nn.Module, device: torch.device) -> bool:
 
 
 def _works(module: nn.Module) -> bool:
-    """Whether a module is a stack of convolutions that adds something: its output layers are not all zero."""
+    """Return whether a module is a stack of convolutions whose output layers are not all zero."""
     if not stacks_of(module):
         return False
     last = [part for part in module.modules() if getattr(part, "keep_fp32", False)]

@@ -1,4 +1,4 @@
-"""Stacks of convolutions through torch.compile, everything else as in the default backend.
+"""Backend that compiles stacks of convolutions by torch.compile and leaves the rest to PyTorch.
 
 What is compiled are the stacks that a net marks (:mod:`vsrrin.nets.parts.convolution_stacks`): they are all
 convolutions and see no coordinates, so a compiler may fuse and reorder them as it likes. One compiled stack serves
@@ -21,7 +21,9 @@ the compiler would take both for one number."""
 
 
 class CompiledBackend(TorchBackend):
-    """Runs a net's stacks compiled. Compiling takes from seconds to minutes, when the backend is made.
+    """Backend that runs a network's stacks compiled.
+
+    Compiling takes from seconds to minutes, when the backend is made.
 
     Args:
         net: The net; copied, so that the caller's stays as it is.

@@ -1,4 +1,4 @@
-"""The work of a network recorded once per frame size and replayed from then on: CUDA graphs.
+"""Backend that records the work of a network once per frame size and replays it from then on: CUDA graphs.
 
 A small network on a fast device spends more time on starting its hundreds of kernels than on running them; a recording
 starts all of them at once. What is recorded reads and writes memory of its own, so every call copies its frames in and
@@ -37,10 +37,10 @@ type Work = Callable[[], Tensor]
 
 
 class Recorder(Protocol):
-    """Records work."""
+    """Recorder of work on a device."""
 
     def __call__(self, work: Work) -> tuple[Callable[[], None], Tensor]:
-        """Runs the work; returns what does it again, in the same memory, and its result, which changes with that."""
+        """Run work; return a function that repeats it in the same memory, and its result, which changes with that."""
         ...
 
 
@@ -52,7 +52,9 @@ class _Recording:
 
 
 class GraphBackend(TorchBackend):
-    """Replays recordings of a net. The engine asks for one thing at a time, so recordings are not used twice at once.
+    """Backend that replays recordings of a network.
+
+    The engine asks for one thing at a time, so recordings are not used twice at once.
 
     Args:
         net: The net; copied, so that the caller's stays as it is.
@@ -130,7 +132,7 @@ class GraphBackend(TorchBackend):
             return recording.output.clone()
 
     def _recording(self, name: str, function: Callable[..., Tensor], inputs: Sequence[Tensor]) -> _Recording | None:
-        """``None`` if the device cannot record it."""
+        """Return the recording; ``None`` if the device cannot record it."""
         with torch.inference_mode():
             own = [torch.empty_like(x).copy_(x) for x in inputs]
             try:
@@ -144,7 +146,7 @@ class GraphBackend(TorchBackend):
 
 
 def _again(work: Work) -> tuple[Callable[[], None], Tensor]:
-    """For devices that record nothing."""
+    """Record work on a device that records nothing."""
     output = work().clone()
 
     def replay() -> None:

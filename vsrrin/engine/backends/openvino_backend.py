@@ -1,4 +1,4 @@
-"""OpenVINO for the convolutions of a network on the CPU; everything else stays PyTorch's.
+"""Backend that runs the convolutions of a network in OpenVINO on the CPU, and the rest in PyTorch.
 
 A whole network in OpenVINO's bf16 is wrong, as coordinates become bf16 too. So the stacks of convolutions that a net
 marks (:mod:`vsrrin.nets.parts.convolution_stacks`) are compiled, for any frame size at once, and its warps, flow and
@@ -41,7 +41,7 @@ _CACHE_BYTES = 2**30
 
 
 class OpenVinoBackend(TorchBackend):
-    """Runs a net's convolutions in OpenVINO, and the rest in PyTorch. For the CPU.
+    """Backend that runs a network's convolutions in OpenVINO, and the rest in PyTorch; for the CPU.
 
     Args:
         net: The net; copied, so that the caller's stays as it is.
@@ -99,7 +99,7 @@ class _Compiled:
 
 
 def check(device: torch.device, dtype: torch.dtype) -> None:
-    """Whether OpenVINO can run here as asked.
+    """Check whether OpenVINO can run here with a device and type.
 
     Raises:
         ArgumentError: Not the CPU, or a type that OpenVINO does not compute with on this CPU.
@@ -117,7 +117,7 @@ def check(device: torch.device, dtype: torch.dtype) -> None:
 
 @cache
 def installed() -> bool:
-    """Whether the package is there."""
+    """Return whether the package is installed."""
     try:
         return find_spec("openvino") is not None
     except ValueError:  # a module that says nothing of where it is from
@@ -125,14 +125,14 @@ def installed() -> bool:
 
 
 def version() -> str:
-    """OpenVINO's version, without the build."""
+    """Return OpenVINO's version, without the build."""
     from .openvino_package import ov
 
     return str(ov.get_version()).partition("-")[0]
 
 
 def precisions() -> list[str]:
-    """Types that OpenVINO computes with on this CPU.
+    """Return the types that OpenVINO computes with on this CPU.
 
     Raises:
         BackendError: It does not work.
@@ -184,7 +184,7 @@ def _compile(graph: "StackGraph", dtype: torch.dtype, input_dtype: torch.dtype) 
 
 
 def _cache_folder() -> Path | None:
-    """The folder for compiled stacks, made and tidied; ``None`` if it cannot be written."""
+    """Return the folder for compiled stacks, made and tidied; ``None`` if it cannot be written."""
     folder = user_cache() / "vsrrin" / "openvino"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -202,7 +202,7 @@ def _cache_folder() -> Path | None:
 
 
 def user_cache() -> Path:
-    """Where programs may keep what they can make again."""
+    """Return the folder where programs may keep what they can make again."""
     if given := os.environ.get("XDG_CACHE_HOME"):
         return Path(given)
     if sys.platform == "win32":
@@ -220,7 +220,7 @@ def _shared(x: Tensor) -> "ov.Tensor":
 
 
 def _end_idle_threads() -> None:
-    """Ends the calling thread's helpers in PyTorch, which would go on spinning and keep OpenVINO's from the cores.
+    """End the calling thread's helpers in PyTorch, which would go on spinning and keep OpenVINO's from the cores.
 
     They come back when they are needed, in some microseconds each; without this OpenVINO takes up to a third longer.
     """

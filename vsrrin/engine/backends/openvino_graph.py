@@ -1,4 +1,4 @@
-"""Stacks of convolutions as graphs of OpenVINO, written by running a stack once and noting what it does.
+"""Stacks of convolutions as graphs of OpenVINO, written by running a stack once and noting its operations.
 
 OpenVINO's own converter is not used: it traces through an interface that PyTorch gives up, takes seconds, and reports
 its use over the network.
@@ -34,7 +34,7 @@ type _Node = Any
 
 @dataclass(frozen=True)
 class StackGraph:
-    """A stack as a graph for any batch, height and width.
+    """Stack as a graph for any batch, height and width.
 
     Attributes:
         model: The graph; takes and returns float32.
@@ -50,7 +50,7 @@ class StackGraph:
 
 
 def stack_graph(module: nn.Module, method: str, stack: Stack) -> StackGraph:
-    """The graph of a stack.
+    """Return the graph of a stack.
 
     Args:
         module: Holds the layers, float32 and in evaluation mode.
@@ -76,7 +76,7 @@ def _has_weight(module: nn.Module) -> bool:
 
 
 class _Notes(TorchFunctionMode):
-    """Follows one tensor through a computation and writes a node for every operation on what comes of it.
+    """Recorder that writes a node for every operation on one tensor and on what comes of it.
 
     In-place operations return the tensor they were given, whose node is the new one from then on.
     """
@@ -88,7 +88,7 @@ class _Notes(TorchFunctionMode):
         self._exact = exact
 
     def node(self, value: Tensor | float) -> _Node:
-        """The node of a tensor or number; a constant unless it comes of the example."""
+        """Return the node of a tensor or number; a constant unless it comes of the example."""
         if not isinstance(value, Tensor):
             return op.constant(np.float32(value))
         found = self._nodes.get(id(value))
@@ -101,7 +101,7 @@ class _Notes(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Called by PyTorch for each operation."""
+        """Write the node of an operation, and run it."""
         given = dict(kwargs or {})
         followed = [value for value in _flat((*args, *given.values())) if id(value) in self._nodes]
         if not followed:
@@ -119,7 +119,7 @@ class _Notes(TorchFunctionMode):
         return result
 
     def with_bias(self, node: _Node, weight: Tensor, bias: Tensor | None) -> _Node:
-        """The end of a convolution."""
+        """Return the end of a convolution: its bias, and what keeps it float32."""
         if bias is not None:
             node = op.add(node, self.node(bias.view(1, -1, 1, 1)))
         return op.clamp(node, *_UNBOUNDED) if id(weight) in self._exact else node

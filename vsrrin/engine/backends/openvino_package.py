@@ -1,4 +1,6 @@
-"""OpenVINO, imported without its telemetry: on import it would write into the home folder and report over the network.
+"""OpenVINO, imported without its telemetry.
+
+On import, that would write into the home folder and report over the network.
 
 Whoever needs OpenVINO imports it from here, and only once it is known to be wanted.
 """

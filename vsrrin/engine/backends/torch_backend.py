@@ -1,4 +1,4 @@
-"""The default backend: PyTorch, on the CPU or any device it knows."""
+"""Default backend: PyTorch, on the CPU or any device it knows."""
 
 import copy
 from pathlib import Path
@@ -18,7 +18,7 @@ _DEVICE_TYPES = ("cuda", "xpu", "mps", "cpu")  # in the order of preference
 
 
 class TorchBackend:
-    """Runs a net in PyTorch.
+    """Backend that runs a network in PyTorch.
 
     Args:
         net: The net; copied, so that the caller's stays as it is.
@@ -59,7 +59,7 @@ class TorchBackend:
 
 
 def resolve_device(name: str | torch.device | None) -> torch.device:
-    """The device of that name, or the best one here for ``None``: cuda, xpu, mps, cpu in this order.
+    """Return the device of that name, or the best one for ``None``: cuda, xpu, mps, cpu in this order.
 
     Raises:
         ArgumentError: Not the name of a device.
@@ -98,7 +98,7 @@ def _count(kind: str) -> int:
 
 
 def resolve_precision(name: str, device: torch.device, spec: NetSpec) -> torch.dtype:
-    """The type of the convolutions.
+    """Return the type of the convolutions.
 
     "auto" is fp16 on cuda, xpu and mps, bf16 on CPUs that multiply it in hardware, fp32 on others and for networks
     that do not bear half precision.
@@ -121,7 +121,7 @@ def resolve_precision(name: str, device: torch.device, spec: NetSpec) -> torch.d
 
 
 def cpu_multiplies_bf16() -> bool:
-    """Whether this CPU has bf16 dot products or AMX; elsewhere PyTorch emulates bf16, slower than fp32."""
+    """Return whether this CPU has bf16 dot products or AMX; others emulate bf16, slower than fp32."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:

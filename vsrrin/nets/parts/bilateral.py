@@ -1,4 +1,4 @@
-"""Bilateral motion: a network that finds it, and the cost volume it finds it with.
+"""Bilateral motion at a time between two frames: a network that finds it, and its cost volume.
 
 Paper: Park, Ko, Lee, Kim: "BMBC: Bilateral motion estimation with bilateral cost volume for video interpolation",
 ECCV 2020.
@@ -35,7 +35,7 @@ _GROUP_ELEMENTS = 2**23
 
 
 class BMNet(nn.Module):
-    """Bilateral motion at a time, from coarse to fine over six levels."""
+    """Network for bilateral motion at a time, from coarse to fine over six levels."""
 
     def __init__(self, *, widths: Sequence[int], dense: Sequence[int], dilated: Sequence[int]) -> None:
         """Make the layers.
@@ -72,7 +72,7 @@ class BMNet(nn.Module):
         self.add_module("dc_conv7", _flow_layer(dilated[-1]))
 
     def features(self, image: Tensor) -> dict[int, Tensor]:
-        """Features of a picture (N, 3, H, W) by level, 2 to 6; level k has its size divided by 2**(k - 1)."""
+        """Return features of a picture (N, 3, H, W) by level, 2 to 6; level k is 2**(k - 1) times smaller."""
         x = image.to(cast(Tensor, self.get_parameter("conv1a.0.weight")).dtype)
         found = {}
         for level in range(1, 7):
@@ -83,7 +83,7 @@ class BMNet(nn.Module):
         return found
 
     def forward(self, features0: dict[int, Tensor], features1: dict[int, Tensor], t: Tensor | float) -> Tensor:
-        """Bilateral motion.
+        """Return bilateral motion.
 
         Args:
             features0: :meth:`features` of frame 0; H and W multiples of 32.
@@ -146,7 +146,7 @@ def _along(feature: Tensor, motion: Tensor, share: Tensor | float) -> Tensor:
 
 
 def warp_inside(image: Tensor, flow: Tensor) -> Tensor:
-    """Sample a picture where the flow points to, zero where that is not inside of it.
+    """Sample a picture where the flow points to; zero where that is outside.
 
     Args:
         image: (N, C, H, W), any range.
@@ -159,7 +159,7 @@ def warp_inside(image: Tensor, flow: Tensor) -> Tensor:
 
 
 def inside(flow: Tensor) -> Tensor:
-    """Whether the flow stays inside the picture: whether at least 0.999 of a bilinear sample's weight lies within.
+    """Return whether at least 0.999 of a bilinear sample's weight lies inside the picture.
 
     Args:
         flow: (N, 2, H, W), (dx, dy) in pixels.
@@ -181,7 +181,7 @@ def _share_within(position: Tensor, size: int) -> Tensor:
 
 
 def cost_volume(feature0: Tensor, feature1: Tensor, motion: Tensor, t: Tensor | float, radius: int) -> Tensor:
-    """How well the frames agree if each point of the new picture has its motion, or one of those around it.
+    """Return how well the frames agree for the motion of each point, and for motions around it.
 
     Args:
         feature0: Features of frame 0, (N, C, H, W); only their direction in each pixel counts.

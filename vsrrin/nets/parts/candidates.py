@@ -1,4 +1,4 @@
-"""Candidates for the pixels of a new frame: what flow from outside says about a time between two frames.
+"""Candidates for the pixels of a new frame, from flow of the pair that was found outside.
 
 Papers: Jiang et al., "Super SloMo", CVPR 2018 (projection); Kroeger et al., "Fast optical flow using dense
 inverse search", ECCV 2016 (the flow); Li et al., "Video frame interpolation via residue refinement", ICASSP 2020 (the
@@ -60,18 +60,18 @@ class Motion:
 
     @classmethod
     def of(cls, estimate: Tensor, t: Tensor) -> "Motion":
-        """From what `CandidateNet.estimate` returned."""
+        """Derive motion at t from the result of `CandidateNet.estimate`."""
         forth, back = estimate[:, :2], estimate[:, 2:4]
         by_0, by_1 = backward_warp(forth, -t * forth), -backward_warp(back, (t - 1) * back)
         return cls(*project_flow(forth, back, t), by_0, by_1)
 
     @property
     def mean(self) -> Tensor:
-        """From frame 0 to frame 1, by the projected flow."""
+        """Motion from frame 0 to frame 1, by the projected flow."""
         return self.to_1 - self.to_0
 
     def flows(self, t: Tensor, delta: Tensor | None = None) -> Flows:
-        """All kinds; ``delta`` (N, 4, H/2, W/2) is added to the projected one, to frame 0 and to frame 1."""
+        """Return the flow of all kinds; ``delta`` (N, 4, H/2, W/2) is added to the projected one, to both frames."""
         to_0, to_1 = self.to_0, self.to_1
         if delta is not None:
             to_0, to_1 = to_0 + delta[:, :2], to_1 + delta[:, 2:]
@@ -79,10 +79,10 @@ class Motion:
 
 
 class CandidateNet(nn.Module, ABC):
-    """What networks that weigh candidates have in common."""
+    """Base of networks that weigh candidates."""
 
     def estimate(self, img0: Tensor, img1: Tensor, flow: Tensor) -> Tensor:
-        """The flow, and how far both directions disagree; independent of t.
+        """Return the flow and how far both directions disagree, which do not depend on t.
 
         Args:
             img0: Frame 0, (N, 3, H, W) float32, nominally in [0, 1].
@@ -102,7 +102,7 @@ class CandidateNet(nn.Module, ABC):
         return torch.cat((flow, disagreement(forth, back), disagreement(back, forth)), 1)
 
     def share(self, img0: Tensor, img1: Tensor, estimate: Tensor) -> Tensor:
-        """The estimate with the residues of the pair's middle, for all times of a pair that has several.
+        """Return the estimate with the residues of the pair's middle, for all times of a pair that has several.
 
         Args:
             img0: Frame 0, (N, 3, H, W) float32, nominally in [0, 1].
@@ -116,7 +116,7 @@ class CandidateNet(nn.Module, ABC):
         return torch.cat((estimate, *self.residues(img0, img1, estimate, t)), 1)
 
     def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
-        """The frame at t.
+        """Return the frame at t.
 
         Args:
             img0: Frame 0, (N, 3, H, W) float32, nominally in [0, 1].
@@ -136,20 +136,23 @@ class CandidateNet(nn.Module, ABC):
 
     @abstractmethod
     def picture(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
-        """`synthesize`, of arguments that fit."""
+        """Return the frame at t, for arguments that have been checked."""
 
     @abstractmethod
     def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Sequence[Tensor]:
-        """What the network adds at t, R channels of (N, ..., H/2, W/2) float32: to the projected flow to both frames
-        (4), to the logits of the candidates (4 pixels of each), and maybe more."""
+        """Return what the network adds at t, R channels of (N, ..., H/2, W/2) float32.
+
+        It is added to the projected flow to both frames (4 channels), to the logits of the candidates (4 pixels of
+        each), and maybe to more.
+        """
 
     def forward(self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor) -> Tensor:
-        """`estimate` and `synthesize` in a row."""
+        """Run `estimate` and `synthesize` in a row."""
         return self.synthesize(img0, img1, self.estimate(img0, img1, flow), t)
 
 
 def moved(residues: Tensor, motion: Motion, t: Tensor) -> list[Tensor]:
-    """Residues of the middle at another time.
+    """Move residues of the middle to another time.
 
     Args:
         residues: What `CandidateNet.residues` returned for t = 1/2, (N, R, H/2, W/2).
@@ -169,7 +172,7 @@ def moved(residues: Tensor, motion: Motion, t: Tensor) -> list[Tensor]:
 
 
 def candidates(img0: Tensor, img1: Tensor, flows: Flows) -> list[Tensor]:
-    """The candidates, `PLANES` of (N, 3, H, W): of frame 0, of frame 1, kind by kind."""
+    """Return the candidates, `PLANES` of (N, 3, H, W): of frame 0, of frame 1, kind by kind."""
     planes: list[Tensor] = []
     for kind, (to_0, to_1) in enumerate(flows):
         # The first kind is what most pixels are made of: only there is the sharper sampling worth its time.
@@ -179,13 +182,13 @@ def candidates(img0: Tensor, img1: Tensor, flows: Flows) -> list[Tensor]:
 
 
 def prior(t: Tensor) -> Tensor:
-    """Logits of the candidates before anything is learned, (N, PLANES, 1, 1): the projected ones, by time."""
+    """Return logits of the candidates before anything is learned, (N, PLANES, 1, 1): projected ones, by time."""
     start = torch.log(torch.cat((1 - t, t), 1) + _TINY)
     return torch.cat((start, start + _LATE, start + _LATE), 1)
 
 
 def mixed(planes: list[Tensor], weights: Tensor) -> Tensor:
-    """The candidates (N, 3, H, W) by their weights, (N, PLANES, H, W)."""
+    """Return the sum of the candidates (N, 3, H, W) by their weights, (N, PLANES, H, W)."""
     if not may_take_shortcuts():
         return torch.stack([weights[:, k : k + 1] * plane for k, plane in enumerate(planes)]).sum(0)
     picture = planes[0] * _wide(weights[:, :1])
@@ -195,15 +198,21 @@ def mixed(planes: list[Tensor], weights: Tensor) -> Tensor:
 
 
 def _wide(weight: Tensor) -> Tensor:
-    """(N, 1, H, W), on the CPU three times in a row: candidates have their channels innermost there, and what has the
-    same order in memory is multiplied in two thirds of the time."""
+    """Return (N, 1, H, W), on the CPU three times in a row.
+
+    Candidates have their channels innermost there, and what has the same order in memory is multiplied in two thirds of
+    the time.
+    """
     if not may_use_opencv(weight) or len(weight) > 1:
         return weight
     return as_planes(merged([weight[0, 0]] * 3))
 
 
 def frame_weights(logits: Tensor) -> Tensor:
-    """The weight of each frame apart from t, (N, 2, H, W), from what a network adds to `prior`, (N, PLANES, H, W).
+    """Return the weights of both frames apart from t, (N, 2, H, W).
+
+    Args:
+        logits: What a network adds to `prior`, (N, PLANES, H, W).
 
     The share of frame 1 is t w1 / ((1 - t) w0 + t w1).
     """
@@ -213,7 +222,7 @@ def frame_weights(logits: Tensor) -> Tensor:
 
 
 def enlarged(x: Tensor, factor: int) -> Tensor:
-    """Pixels that lie in channels in their places: (N, C f f, H, W) to (N, C, H f, W f)."""
+    """Move pixels that lie in channels to their places: (N, C f f, H, W) to (N, C, H f, W f)."""
     if is_traced():  # one operation of a graph in place of three
         return F.pixel_shuffle(x, factor)
     samples, channels, height, width = x.shape

@@ -1,4 +1,4 @@
-"""Checks of the tensors that a network is given."""
+"""Checks of the tensors that networks are given."""
 
 from torch import Tensor
 
@@ -8,7 +8,7 @@ from vsrrin.errors import ArgumentError, FrameSizeError
 def check_inputs(
     function: str, multiple: int, img0: Tensor, img1: Tensor, *, t: Tensor | None = None, flow: Tensor | None = None
 ) -> None:
-    """Check what a net was given.
+    """Check the frames, time and flow that a network is given.
 
     Args:
         function: Name for the message.

@@ -1,4 +1,4 @@
-"""Stacks of convolutions: what a backend other than PyTorch may run in its own way.
+"""Marks for stacks of convolutions, which backends other than PyTorch may run in their own way.
 
 A stack depends on one tensor and its weights alone and knows no coordinates, so that it bears half precision and any
 compiler; warps, flow and blending around it stay what they are. To PyTorch the mark means nothing.
@@ -13,8 +13,10 @@ from torch import nn
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What a stack is given: (N, channels, H, W), float32 or of the type of its layers; H and W multiples of
-    ``multiple``, and at least 2."""
+    """Input of a stack: (N, channels, H, W), float32 or of the type of its layers.
+
+    H and W are multiples of ``multiple``, and at least 2.
+    """
 
     channels: int
     multiple: int
@@ -33,5 +35,5 @@ def mark_stack(module: nn.Module, channels: int, *, multiple: int = 1, method: s
 
 
 def stacks_of(module: nn.Module) -> Mapping[str, Stack]:
-    """Stacks that a module itself is marked to be (not those in it), by method."""
+    """Return the stacks that a module itself is marked to be (not those in it), by method."""
     return cast(Mapping[str, Stack], getattr(module, "stacks", {}))

@@ -1,4 +1,4 @@
-"""What the networks of RRIN-lite are built from."""
+"""Building blocks of the RRIN-lite networks."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -17,13 +17,13 @@ _SLOPE, _RESIDUAL_SLOPE = 0.1, 0.2
 
 
 def leaky_conv(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
-    """A 3x3 convolution and a leaky ReLU."""
+    """Return a 3x3 convolution and a leaky ReLU."""
     layer = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1)
     return nn.Sequential(layer, nn.LeakyReLU(_SLOPE, inplace=True))
 
 
 class ResidualConv(nn.Module):
-    """A convolution with a learned gain per channel, added to its input."""
+    """Convolution with a learned gain per channel, added to its input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class ResidualConv(nn.Module):
 
 
 class Context(nn.Module):
-    """What lies around, as far as coarser levels see: a U-Net of their own, added to what it is given.
+    """U-Net of coarser levels, added to what it is given: the surroundings as far as they see.
 
     It changes nothing at first, so that it can be put into a network that has learned already.
     """
@@ -63,12 +63,12 @@ class Context(nn.Module):
 
 
 def context(channels: int, widths: Sequence[int], blocks: Sequence[int]) -> nn.Module:
-    """`Context`, or what returns its argument where there is no level."""
+    """Return a `Context`, or the identity where there is no level."""
     return Context(channels, widths, blocks) if widths else nn.Identity()
 
 
 def context_sizes(state: Mapping[str, Tensor], name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Widths and blocks of the `context` of that name in a state."""
+    """Return widths and blocks of the `context` of that name in a state dict."""
     key = f"{name}.down.0.weight"
     if key not in state:
         return (), ()
@@ -77,8 +77,13 @@ def context_sizes(state: Mapping[str, Tensor], name: str) -> tuple[tuple[int, ..
 
 
 def stack(images: Sequence[Tensor], maps: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-    """Input of a stack of convolutions: pictures (N, C, H, W), their pixels moved into channels, and maps of half the
-    size, side by side in the convolutions' type."""
+    """Return the input of a stack of convolutions, side by side in the convolutions' type.
+
+    Args:
+        images: Pictures (N, C, 2H, 2W), whose pixels are moved into channels.
+        maps: Maps (N, C, H, W).
+        dtype: Type of the convolutions.
+    """
     if not may_take_shortcuts():
         return torch.cat((*(F.pixel_unshuffle(image, 2) for image in images), *maps), 1).to(dtype)
     # Straight into place, without the copies in between.
@@ -100,21 +105,23 @@ def stack(images: Sequence[Tensor], maps: Sequence[Tensor], dtype: torch.dtype) 
 
 
 def disagreement(flow: Tensor, back: Tensor) -> Tensor:
-    """log(1 + distance) between where a pixel is and where it ends up after going there and back, (N, 1, H, W)."""
+    """Return log(1 + distance) of a pixel from its start after going there and back, (N, 1, H, W)."""
     distance = (flow + backward_warp(back, flow)).square().sum(1, keepdim=True).add(1e-6).sqrt()
     return torch.log1p(distance)
 
 
 def start_at_zero(*layers: nn.Conv2d) -> None:
-    """Let layers return zero until they have learned something."""
+    """Make layers return zero until they have learned something."""
     for layer in layers:
         nn.init.zeros_(layer.weight)
         nn.init.zeros_(cast(Tensor, layer.bias))
 
 
 def check_levels(name: str, widths: Sequence[int], most: int) -> None:
-    """Raises:
-    ArgumentError: More levels than the sides of a padded frame can be halved for.
+    """Check the number of levels of a network.
+
+    Raises:
+        ArgumentError: There are more than the sides of a padded frame can be halved for.
     """
     if not 1 <= len(widths) <= most:
         raise ArgumentError(f"{name}: widths must be those of 1 to {most} levels, got {tuple(widths)}")
@@ -123,10 +130,10 @@ def check_levels(name: str, widths: Sequence[int], most: int) -> None:
 def check_context(
     name: str, setting: str, widths: Sequence[int], blocks: Sequence[int]
 ) -> tuple[Sequence[int], Sequence[int]]:
-    """Both, if they fit each other.
+    """Return widths and blocks of `Context`, checked.
 
     Raises:
-        ArgumentError: They do not.
+        ArgumentError: They are not as many numbers.
     """
     if len(widths) != len(blocks):
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""Precision of networks: hidden layers in any, output layers, images, flow and warps in float32."""
+"""Precision of networks: any for hidden layers, float32 for output layers, images, flow and warps."""
 
 import torch
 from torch import Tensor, nn

@@ -34,7 +34,7 @@ VOLUME_BYTES = 2**28
 
 
 class RAFT(nn.Module):
-    """Optical flow by repeated correction.
+    """Network for optical flow by repeated correction.
 
     Attributes:
         iterations: Number of corrections; at least 1.
@@ -59,7 +59,7 @@ class RAFT(nn.Module):
         self.update_block = UpdateBlock(sizes)
 
     def forward(self, img0: Tensor, img1: Tensor) -> Tensor:
-        """Flow from frame 0 to frame 1.
+        """Return the flow from frame 0 to frame 1.
 
         Args:
             img0: Frame 0, (N, 3, H, W) float32 in [0, 1], of any size.
@@ -72,7 +72,7 @@ class RAFT(nn.Module):
         return _cropped(self._flow(image0, self.fnet(image0), self.fnet(image1)), img0)
 
     def bidirectional(self, img0: Tensor, img1: Tensor) -> Tensor:
-        """Flow between two frames, each direction as :meth:`forward` gives it.
+        """Return the flow between two frames, each direction as :meth:`forward` returns it.
 
         Args:
             img0: Frame 0, (N, 3, H, W) float32 in [0, 1], of any size.
@@ -145,7 +145,7 @@ _SECOND_NORM = re.compile(r"\.downsample\.1\.")
 
 
 def canonical_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-    """A state dict of RAFT with the keys of its authors' checkpoints, without ``module.``, in their order.
+    """Return a state dict of RAFT under the keys of its authors, without ``module.``, in their order.
 
     Args:
         state: One of the authors, with or without ``module.`` before each key, or one of torchvision's
@@ -167,7 +167,7 @@ def canonical_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
 
 
 def is_small(keys: Collection[str]) -> bool:
-    """Whether canonical keys are those of the small net; only the large one learns how to enlarge its flow."""
+    """Return whether canonical keys are those of the small net; only the large one learns to enlarge its flow."""
     return "update_block.mask.0.weight" not in keys
 
 

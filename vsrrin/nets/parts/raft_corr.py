@@ -1,4 +1,4 @@
-"""Correlation of every pixel with a window around where it is thought to go, on four levels, for RAFT.
+"""Correlation of each pixel with a window around its supposed target, on four levels, for RAFT.
 
 Paper: Teed, Deng: "RAFT: recurrent all-pairs field transforms for optical flow", ECCV 2020, section 3.2.
 
@@ -27,10 +27,10 @@ _BLOCK = 16
 
 
 class Correlation(Protocol):
-    """Looks correlation up."""
+    """Look-up of correlation."""
 
     def __call__(self, flow: Tensor) -> Tensor:
-        """Correlation around where each pixel goes.
+        """Return the correlation around the target of each pixel.
 
         Args:
             flow: (N, 2, H, W) float32, (dx, dy) in pixels of the features.
@@ -41,7 +41,7 @@ class Correlation(Protocol):
 
 
 def correlation(features0: Tensor, features1: Tensor, *, radius: int, limit: int) -> Correlation:
-    """The correlation of two feature maps, in the way that suits their size.
+    """Return the correlation of two feature maps, in the way that suits their size.
 
     Args:
         features0: (N, C, H, W) float32, of the picture whose pixels move.
@@ -56,7 +56,7 @@ def correlation(features0: Tensor, features1: Tensor, *, radius: int, limit: int
 
 
 def volume_bytes(height: int, width: int) -> int:
-    """Bytes of the volume of all pairs, with its levels, for features of that size."""
+    """Return the bytes of the volume of all pairs, with its levels, for features of that size."""
     return sum(4 * height * width * (height >> level) * (width >> level) for level in range(_LEVELS))
 
 

@@ -1,4 +1,6 @@
-"""The layers of RAFT: encoders, recurrent unit, and the enlargement of its flow. See ``raft.py`` for the sources.
+"""Layers of RAFT: encoders, recurrent unit, and the enlargement of its flow.
+
+Sources: see ``raft.py``.
 
 The attribute names are the keys of published checkpoints. Activations and most convolutions are in the type of the
 weights; hidden state, flow, correlation and all that leaves an encoder are float32.
@@ -17,9 +19,9 @@ from .precision import keep_fp32, output_layer
 STRIDE = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """What differs between the large and the small net: channels, but for the radius."""
+    """Sizes in which the large and the small net differ: channels, but for the radius."""
 
     widths: tuple[int, int, int]
     features: int
@@ -34,8 +36,30 @@ class Sizes:
     """Suffix of the names of a gated step -> (height, width) of its kernel."""
 
 
-LARGE = Sizes((64, 96, 128), 256, 128, 128, 4, (256, 192), (128, 64), 128, 256, {"1": (1, 5), "2": (5, 1)})
-SMALL = Sizes((32, 64, 96), 128, 96, 64, 3, (96,), (64, 32), 82, 128, {"": (3, 3)})
+LARGE = Sizes(
+    widths=(64, 96, 128),
+    features=256,
+    hidden=128,
+    context=128,
+    radius=4,
+    correlation=(256, 192),
+    flow=(128, 64),
+    motion=128,
+    head=256,
+    kernels={"1": (1, 5), "2": (5, 1)},
+)
+SMALL = Sizes(
+    widths=(32, 64, 96),
+    features=128,
+    hidden=96,
+    context=64,
+    radius=3,
+    correlation=(96,),
+    flow=(64, 32),
+    motion=82,
+    head=128,
+    kernels={"": (3, 3)},
+)
 
 
 class FrozenBatchNorm(nn.BatchNorm2d):
@@ -46,7 +70,7 @@ class FrozenBatchNorm(nn.BatchNorm2d):
         keep_fp32(self)
 
     def train(self, mode: bool = True) -> Self:
-        """Stays in evaluation mode."""
+        """Stay in evaluation mode."""
         return super().train(False)
 
 
@@ -94,7 +118,7 @@ class ResidualBlock(nn.Module):
 
 
 class BottleneckBlock(nn.Module):
-    """A 3x3 convolution between two 1x1, beside a shortcut; of the small net."""
+    """3x3 convolution between two 1x1, beside a shortcut; of the small net."""
 
     def __init__(self, before: int, after: int, norm: str, stride: int) -> None:
         super().__init__()
@@ -118,7 +142,7 @@ class BottleneckBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Features of a frame at 1/8 of its size."""
+    """Encoder of a frame to features at 1/8 of its size."""
 
     def __init__(self, sizes: Sizes, channels: int, norm: str) -> None:
         super().__init__()
@@ -140,7 +164,7 @@ class Encoder(nn.Module):
 
 
 class MotionEncoder(nn.Module):
-    """What correlation and flow say, for the recurrent unit."""
+    """Encoder of correlation and flow for the recurrent unit."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
@@ -168,7 +192,7 @@ class MotionEncoder(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class GateStep:
-    """One step of the recurrent unit for one pair: the weights for what changes, the outcome of what does not.
+    """Step of the recurrent unit for one pair: weights for what changes, and results of what does not.
 
     ``context`` holds the part of all three gates, (N, 3 * hidden, H, W), in the order update, reset, candidate.
     """
@@ -180,7 +204,7 @@ class GateStep:
 
 
 class ConvGRU(nn.Module):
-    """The convolutional gated recurrent unit: one step of 3x3, or a row and a column one after the other."""
+    """Convolutional gated recurrent unit: one step of 3x3, or a row and a column one after the other."""
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
@@ -219,7 +243,7 @@ class ConvGRU(nn.Module):
 
 
 class FlowHead(nn.Module):
-    """A step of the flow out of the hidden state."""
+    """Head that makes a step of the flow out of the hidden state."""
 
     def __init__(self, before: int, channels: int) -> None:
         super().__init__()

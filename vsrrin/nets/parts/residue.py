@@ -1,4 +1,4 @@
-"""What RRIN does with the flow of a pair, whatever it comes from: refined flow, mask, blended picture, residue.
+"""RRIN's part that depends on t: refined flow, mask, blended picture and residue, on flow from any source.
 
 Paper: Li, Yuan, Wang: "Video frame interpolation via residue refinement", ICASSP 2020.
 """
@@ -19,7 +19,10 @@ _EPSILON = 1e-8
 
 
 class ResidueNet(nn.Module, ABC):
-    """The half of RRIN that depends on t. A net makes the layers, in the order of its keys, and brings the flow."""
+    """Half of RRIN that depends on t.
+
+    A net makes the layers, in the order of its keys, and brings the flow.
+    """
 
     warp: WarpArithmetic
     Mask: UNet
@@ -28,7 +31,7 @@ class ResidueNet(nn.Module, ABC):
 
     @abstractmethod
     def estimate(self, img0: Tensor, img1: Tensor) -> Tensor:
-        """Flow of the pair; independent of t.
+        """Return the flow of the pair, which does not depend on t.
 
         Args:
             img0: Frame 0, (N, 3, H, W) float32 in [0, 1].
@@ -42,7 +45,7 @@ class ResidueNet(nn.Module, ABC):
         """
 
     def synthesize(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
-        """The picture at time t.
+        """Return the frame at time t.
 
         Args:
             img0: Frame 0, (N, 3, H, W) float32 in [0, 1].
@@ -67,17 +70,17 @@ class ResidueNet(nn.Module, ABC):
         return (merged + residue).clamp(0, 1)
 
     def carry(self, img0: Tensor, img1: Tensor, flow_t_0: Tensor, flow_t_1: Tensor) -> tuple[Tensor, Tensor]:
-        """Both frames as they look at time t, each (N, 3, H, W) float32: warped backward by the refined flow."""
+        """Return both frames at time t, each (N, 3, H, W) float32: warped backward by the refined flow."""
         return backward_warp(img0, flow_t_0, self.warp), backward_warp(img1, flow_t_1, self.warp)
 
     def flow_at(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Refined flow from time t to frame 0 and to frame 1, each (N, 2, H, W) in pixels; as in `synthesize`."""
+        """Return refined flow from t to both frames, each (N, 2, H, W) in pixels; arguments as for `synthesize`."""
         flow_t_0, flow_t_1 = project_flow(estimate[:, :2], estimate[:, 2:4], t)
         refinement = self.refine_flow(torch.cat((flow_t_0, flow_t_1, img0, img1), 1))
         return flow_t_0 + refinement[:, :2], flow_t_1 + refinement[:, 2:4]
 
     def forward(self, img0: Tensor, img1: Tensor, t: Tensor) -> Tensor:
-        """`estimate` and `synthesize` in a row."""
+        """Run `estimate` and `synthesize` in a row."""
         return self.synthesize(img0, img1, self.estimate(img0, img1), t)
 
 

@@ -24,7 +24,7 @@ _SMALLEST_EPSILON = 1e-30
 
 
 def splat_sum(image: Tensor, flow: Tensor) -> Tensor:
-    """Carry each pixel to where its flow points and add up what arrives.
+    """Carry each pixel to where its flow points, and add up what arrives.
 
     Args:
         image: (N, C, H, W), any range.
@@ -57,7 +57,7 @@ def splat_sum(image: Tensor, flow: Tensor) -> Tensor:
 
 
 def splat_average(image: Tensor, flow: Tensor, weight: Tensor | None = None, *, epsilon: float = EPSILON) -> Tensor:
-    """Carry each pixel to where its flow points; the weighted mean of what arrives.
+    """Carry each pixel to where its flow points, and average what arrives by weight.
 
     Args:
         image: (N, C, H, W), any range.
@@ -74,7 +74,7 @@ def splat_average(image: Tensor, flow: Tensor, weight: Tensor | None = None, *, 
 
 
 def splat_softmax(image: Tensor, flow: Tensor, metric: Tensor, *, epsilon: float = EPSILON) -> Tensor:
-    """Carry each pixel to where its flow points; the mean of what arrives, weighted by exp(metric).
+    """Carry each pixel to where its flow points, and average what arrives, weighted by exp(metric).
 
     exp overflows above 88. So where the largest metric m of a sample is above 60, numerator and denominator are both
     divided by exp(m - 60), the epsilon in the latter included: the same quotient, and it stays finite. The usual trick

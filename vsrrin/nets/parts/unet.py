@@ -38,7 +38,7 @@ class ConvBlock(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """Doubles the size and joins the features that were put aside on the way down."""
+    """Enlargement to twice the size, joined with the features that were put aside on the way down."""
 
     def __init__(self, in_channels: int, out_channels: int, *, align_corners: bool) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Backward warping and the projection of flow to a time between two frames.
+"""Backward warping, and projection of flow to a time between two frames.
 
 Sources: projection of bidirectional flow: Jiang et al., "Super SloMo", CVPR 2018, eq. 4.
 
@@ -29,7 +29,7 @@ _OPENCV_CHANNELS = 4
 
 @dataclass(frozen=True, slots=True)
 class WarpArithmetic:
-    """How a position in pixels is turned into a sample.
+    """Convention that turns a position in pixels into a sample.
 
     ``divide_by`` names what positions are divided by to bring them to [-1, 1]; ``align_corners`` says how
     ``grid_sample`` turns them back; ``outside`` is what is read beyond the picture. Only (True, "size-1") is exact;
@@ -50,7 +50,7 @@ FORK = WarpArithmetic(align_corners=False, divide_by="size", outside="zeros")
 
 
 def pixel_grid(height: int, width: int, device: torch.device | str | None = None) -> tuple[Tensor, Tensor]:
-    """Pixel coordinates of a picture, as two vectors that broadcast against each other.
+    """Return pixel coordinates of a picture, as two vectors that broadcast against each other.
 
     Returns:
         x (W) and y (H, 1), float32, from 0 to W - 1 and to H - 1.
@@ -113,7 +113,7 @@ def _sample(image: Tensor, grid: Tensor, arithmetic: WarpArithmetic) -> Tensor:
 
 
 def double(x: Tensor) -> Tensor:
-    """(N, C, H, W) at twice the height and width, bilinear; values as they are."""
+    """Return (N, C, H, W) at twice the height and width, bilinear, values unchanged."""
     if may_use_opencv(x) and x.shape[0] == 1 and x.shape[1] <= _OPENCV_CHANNELS and x.dtype == torch.float32:
         size = 2 * x.shape[3], 2 * x.shape[2]
         return as_planes(cv2.resize(interleaved(x[0]), size, interpolation=cv2.INTER_LINEAR))
@@ -121,7 +121,7 @@ def double(x: Tensor) -> Tensor:
 
 
 def halve(image: Tensor) -> Tensor:
-    """(N, C, H, W), H and W even, at half the height and width: means of two by two pixels."""
+    """Return (N, C, H, W), H and W even, at half the height and width: means of two by two pixels."""
     if may_use_opencv(image) and image.shape[0] == 1 and image.shape[1] <= _OPENCV_CHANNELS:
         size = image.shape[3] // 2, image.shape[2] // 2
         return as_planes(cv2.resize(interleaved(image[0]), size, interpolation=cv2.INTER_AREA))
@@ -167,7 +167,7 @@ def _three_or(part: Tensor) -> NDArray[np.float32]:
 
 
 def project_flow(flow_0_1: Tensor, flow_1_0: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    """Flow from a time between two frames to each of them, by linear motion (Super SloMo, eq. 4).
+    """Project flow to a time between two frames, by linear motion (Super SloMo, eq. 4).
 
     Args:
         flow_0_1: (N, 2, H, W), (dx, dy) in pixels, frame 0 to frame 1.
@@ -188,7 +188,7 @@ def project_flow(flow_0_1: Tensor, flow_1_0: Tensor, t: Tensor) -> tuple[Tensor,
 
 
 def blend(first: Tensor, second: Tensor, t: Tensor) -> Tensor:
-    """(1 - t) * first + t * second; may be written over ``first``.
+    """Return (1 - t) * first + t * second; may overwrite ``first``.
 
     Args:
         first: (N, C, H, W) float32.
