@@ -9,13 +9,13 @@ import copy
 import ctypes
 import logging
 import os
-import sys
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import platformdirs
 import torch
 from torch import Tensor, nn
 
@@ -185,7 +185,7 @@ def _compile(graph: "StackGraph", dtype: torch.dtype, input_dtype: torch.dtype) 
 
 def _cache_folder() -> Path | None:
     """Return the folder for compiled stacks, made and tidied; ``None`` if it cannot be written."""
-    folder = user_cache() / "vsrrin" / "openvino"
+    folder = platformdirs.user_cache_path("vsrrin", appauthor=False, opinion=False) / "openvino"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
@@ -199,15 +199,6 @@ def _cache_folder() -> Path | None:
     except OSError:
         return None
     return folder
-
-
-def user_cache() -> Path:
-    """Return the folder where programs may keep what they can make again."""
-    if given := os.environ.get("XDG_CACHE_HOME"):
-        return Path(given)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
 
 
 def _shared(x: Tensor) -> "ov.Tensor":
