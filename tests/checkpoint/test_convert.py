@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from vsrrin.checkpoint import loader
-from vsrrin.checkpoint.convert import Converted, convert
+from vsrrin.checkpoint.convert import convert
+from vsrrin.checkpoint.loader import Model
 from vsrrin.errors import ArgumentError, CheckpointError, VsrrinError
 from vsrrin.nets import rrin
 
@@ -32,7 +33,7 @@ def published(net: rrin.RRIN, tmp_path: Path) -> Path:
     return path
 
 
-def to(path: Path, out: str = "y.safetensors", **options: object) -> Converted:
+def to(path: Path, out: str = "y.safetensors", **options: object) -> Model:
     return convert(path, path.parent / out, created_with="test 1", **options)  # type: ignore[arg-type]
 
 
@@ -45,7 +46,7 @@ def test_what_is_written_is_canonical_and_described(net: rrin.RRIN, published: P
     stored = safetensors.torch.load_file(done.path)
     assert stored.keys() == net.state_dict().keys()
     assert all(torch.equal(stored[key], value) for key, value in net.state_dict().items())
-    sidecar = json.loads(done.sidecar.read_text())
+    sidecar = json.loads(done.path.with_suffix(".json").read_text())
     origin = sidecar.pop("converted_from")
     assert origin == {"name": "x.pth", "sha256": loader.load(published).metadata["sha256"]}
     assert sidecar == {
@@ -54,19 +55,18 @@ def test_what_is_written_is_canonical_and_described(net: rrin.RRIN, published: P
         "created_with": "test 1",
         "licence": rrin.SPEC.weights_licence,
         "metrics": "not stated",
-        "sha256": done.sha256,
+        "sha256": done.metadata["sha256"],
         "source": f"converted from x.pth; published implementation: {rrin.SPEC.upstream}",
         "training_data": "not stated",
     }
-    assert (done.network, done.arithmetic, done.tensors) == ("rrin", "published", 162)
-    assert done.size == done.path.stat().st_size
+    assert (done.spec.name, done.arithmetic, len(done.net.state_dict())) == ("rrin", "published", 162)
     assert names(published) == ["x.pth", "y.json", "y.safetensors"]
 
 
 def test_what_was_known_of_the_weights_is_kept(net: rrin.RRIN, tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
     loader.save(net, rrin.SPEC, path, arithmetic="exact", sidecar={**SIDECAR, "note": "n"})
-    sidecar = json.loads(to(path, facts={"metrics": "better"}).sidecar.read_text())
+    sidecar = json.loads(to(path, facts={"metrics": "better"}).path.with_suffix(".json").read_text())
     kept = {key: sidecar[key] for key in ("training_data", "metrics", "licence", "source", "note", "arithmetic")}
     assert kept == {
         "training_data": "d",

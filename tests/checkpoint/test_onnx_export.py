@@ -16,7 +16,7 @@ from torch import Tensor
 from tests.nets.conftest import GAINS, SMALL, Pair, _keyed_state
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
-from vsrrin.checkpoint.onnx_export import Exported, export
+from vsrrin.checkpoint.onnx_export import export
 from vsrrin.engine.backends.openvino_package import ov
 from vsrrin.errors import ArgumentError, BackendError, ConvertError
 from vsrrin.nets.registry import by_name
@@ -63,28 +63,30 @@ def test_one_file_for_all_sizes(name: str, tmp_path: Path) -> None:
         with torch.no_grad():
             expected = made.net(*given.values())
         for run in (in_onnx_runtime, in_openvino):
-            torch.testing.assert_close(run(done.path, given), expected, atol=2e-3, rtol=0)
-            assert (run(done.path, given) - expected).abs().mean() < 1e-4
+            torch.testing.assert_close(run(tmp_path / "net.onnx", given), expected, atol=2e-3, rtol=0)
+            assert (run(tmp_path / "net.onnx", given) - expected).abs().mean() < 1e-4
 
 
 @pytest.fixture(scope="module")
-def fixed(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def fixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file for pictures of 96x64."""
-    return export(model("rrin_lite"), tmp_path_factory.mktemp("fixed") / "net.onnx", size=(96, 64), opset=20)
+    path = tmp_path_factory.mktemp("fixed") / "net.onnx"
+    done = export(model("rrin_lite"), path, size=(96, 64), opset=20)
+    assert dict(done.inputs) == {"img0": "1x3x64x96", "img1": "1x3x64x96", "t": "1x1x1x1", "flow": "1x4x32x48"}
+    return path
 
 
-def test_a_file_for_one_size(fixed: Exported) -> None:
-    assert dict(fixed.inputs) == {"img0": "1x3x64x96", "img1": "1x3x64x96", "t": "1x1x1x1", "flow": "1x4x32x48"}
+def test_a_file_for_one_size(fixed: Path) -> None:
     given = inputs("rrin_lite", 64, 96)
     with torch.no_grad():
         expected = model("rrin_lite").net(*given.values())
     for run in (in_onnx_runtime, in_openvino):
-        assert (run(fixed.path, given) - expected).abs().mean() < 1e-4
-    assert [x.version for x in onnx.load(fixed.path).opset_import if not x.domain] == [20]
+        assert (run(fixed, given) - expected).abs().mean() < 1e-4
+    assert [x.version for x in onnx.load(fixed).opset_import if not x.domain] == [20]
 
 
-def test_a_file_says_what_it_is(fixed: Exported) -> None:
-    facts = {fact.key: fact.value for fact in onnx.load(fixed.path).metadata_props}
+def test_a_file_says_what_it_is(fixed: Path) -> None:
+    facts = {fact.key: fact.value for fact in onnx.load(fixed).metadata_props}
     assert facts["network"] == "rrin_lite"
     assert facts["size_multiple"] == "16"
     assert facts["weights_licence"] == "of the test"

@@ -184,8 +184,8 @@ def test_inspection_of_a_folder(folder: Path) -> None:
 def test_conversion_of_a_folder(net: nn.Module, folder: Path, tmp_path: Path) -> None:
     out = folder / "whole.safetensors"
     done = convert.convert(folder, out, created_with="test")
-    assert done.network == "bmbc"
-    sidecar = json.loads(done.sidecar.read_text())
+    assert done.spec.name == "bmbc"
+    sidecar = json.loads(done.path.with_suffix(".json").read_text())
     assert sidecar["converted_from"]["parts"]["BMNet"]["file"] == "BMNet_weights.pth"
     assert sidecar["licence"] == by_name("bmbc").weights_licence
     assert same(loader.load(out).net, net.state_dict())
@@ -282,8 +282,8 @@ def test_nothing_in_a_part_is_dropped_in_silence(mixed: Path) -> None:
 
 def test_conversion_of_raft_and_rrin(flow_net: nn.Module, mixed: Path) -> None:
     done = convert.convert(mixed, mixed / "whole.safetensors", created_with="test")
-    sidecar = json.loads(done.sidecar.read_text())
-    assert (done.network, sidecar["arithmetic"]) == ("raft_rrin", "published")
+    sidecar = json.loads(done.path.with_suffix(".json").read_text())
+    assert (done.spec.name, sidecar["arithmetic"]) == ("raft_rrin", "published")
     assert sidecar["licence"] == by_name("raft_rrin").weights_licence
     assert "Flow_L" in sidecar["converted_from"]["left_out"]
     assert sorted(sidecar["converted_from"]["parts"]) == ["RAFT", "RRIN"]

@@ -1,10 +1,10 @@
-"""From any checkpoint that loads to our canonical form: one safetensors file and its side-car."""
+"""Conversion of any checkpoint that loads to canonical form: one safetensors file and its side-car."""
 
 import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,6 @@ from . import loader
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
-@dataclass(frozen=True)
-class Converted:
-    """What was written."""
-
-    path: Path
-    sidecar: Path
-    network: str
-    arithmetic: str
-    tensors: int
-    size: int
-    """Bytes of the weights file."""
-    sha256: str
-    licence: str
-
-
 def convert(
     model: str | os.PathLike[str],
     out: Path,
@@ -41,8 +26,10 @@ def convert(
     dtype: str = "fp32",
     facts: Mapping[str, str] | None = None,
     overwrite: bool = False,
-) -> Converted:
-    """Write a checkpoint in canonical form, load what was written and compare it, then put it in its place.
+) -> loader.Model:
+    """Write a checkpoint in canonical form.
+
+    It is loaded again and compared before it is put in its place.
 
     Args:
         model: As for :func:`vsrrin.checkpoint.loader.load`.
@@ -54,6 +41,9 @@ def convert(
             and more. What is not given is taken from the side-car of the input; else the licence is that of the
             network's published weights.
         overwrite: Whether existing files are replaced.
+
+    Returns:
+        The checkpoint that was written, as it loads.
 
     Raises:
         ArgumentError: ``out`` or ``dtype`` is not as above, or the network has no such arithmetic.
@@ -81,27 +71,17 @@ def convert(
             source.net, source.spec, written, arithmetic=source.arithmetic, sidecar=sidecar, dtype=DTYPES[dtype]
         )
         again = _verify(source, written, DTYPES[dtype])
-        size = written.stat().st_size
         for suffix in (".safetensors", ".json"):
             os.replace(written.with_suffix(suffix), out.with_suffix(suffix))
     except OSError as error:
         raise _unwritable(out, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return Converted(
-        path=out,
-        sidecar=out.with_suffix(".json"),
-        network=again.spec.name,
-        arithmetic=again.arithmetic,
-        tensors=len(again.net.state_dict()),
-        size=size,
-        sha256=again.metadata["sha256"],
-        licence=str(sidecar["licence"]),
-    )
+    return replace(again, path=out)
 
 
 def _sidecar(source: loader.Model) -> dict[str, Any]:
-    """What the side-car says of the weights unless the caller knows better."""
+    """Return the contents of the side-car, unless the caller knows better."""
     known = {key: value for key, value in source.metadata.items() if key not in loader.SIDECAR_WRITTEN}
     origin: dict[str, Any] = {"name": source.path.name or source.name}
     origin |= {key: known.pop(key) for key in ("parts", "left_out") if key in known}

@@ -1,8 +1,8 @@
-"""What there is: the networks vsrrin knows, the weights that come with it, and what a given checkpoint is and why."""
+"""List of networks and bundled weights, and inspection of checkpoints."""
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from .files import CheckpointFile, read_sidecar
 _FACTORS_OF_THE_MIDDLE = (2, 4, 8)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BundledWeights:
     """Weights that come with vsrrin, as their side-car describes them."""
 
@@ -32,49 +32,65 @@ class BundledWeights:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One network of the catalogue."""
+class ListedNet:
+    """Network with the weights of it that come with vsrrin."""
 
-    name: str
-    paper: str
-    upstream: str
-    parameters: int
-    """Of the usual sizes."""
-    size_multiple: int
-    arbitrary_t: bool
-    factors: tuple[int, ...] | None
-    """Factors it can do; None means any."""
-    arithmetics: tuple[str, ...]
-    code_licence: str
-    weights_licence: str
-    weights_from: str
-    parts: tuple[str, ...]
-    """The files of published weights, where there are several."""
+    spec: NetSpec
     bundled: tuple[BundledWeights, ...]
 
+    @property
+    def parameters(self) -> int:
+        """Number of parameters of the usual sizes."""
+        with torch.device("meta"):
+            return sum(value.numel() for value in self.spec.default().parameters())
 
-@dataclass(frozen=True, eq=False)
+    @property
+    def factors(self) -> tuple[int, ...] | None:
+        """Factors by which it can multiply a frame rate; None for any."""
+        return None if self.spec.arbitrary_t else _FACTORS_OF_THE_MIDDLE
+
+    def facts(self) -> dict[str, Any]:
+        """Return all facts by name, as JSON takes them."""
+        spec = self.spec
+        return {
+            "name": spec.name,
+            "paper": spec.paper,
+            "upstream": spec.upstream,
+            "parameters": self.parameters,
+            "size_multiple": spec.size_multiple,
+            "arbitrary_t": spec.arbitrary_t,
+            "factors": self.factors,
+            "arithmetics": spec.arithmetics,
+            "code_licence": spec.code_licence,
+            "weights_licence": spec.weights_licence,
+            "weights_from": spec.weights_from,
+            "parts": tuple(part.published_as for part in spec.parts),
+            "bundled": [asdict(weights) for weights in self.bundled],
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Inspection:
-    """What a checkpoint is, and why."""
+    """Nature of a checkpoint, and the reasons for it."""
 
     path: Path
     files: tuple[CheckpointFile, ...]
     found: loader.Assembly | None
     """None if it is no known network."""
     problems: tuple[str, ...]
-    """Why it does not load as it is; empty if it does."""
+    """Messages that keep it from loading as it is; empty if it loads."""
     state: Mapping[str, Tensor]
     """All tensors: those of the network, or those of the files if it is none."""
-    sizes: str = ""
-    """How the shapes compare with those of the usual net."""
-    reasons: tuple[tuple[str, str], ...] = ()
-    """(file name, the keys it was recognised by)."""
-    others: tuple[tuple[str, str], ...] = ()
-    """(network, why it is not that one)."""
+    sizes: str
+    """Comparison of the shapes with those of the usual net, in words."""
+    reasons: tuple[tuple[str, str], ...]
+    """(file name, the keys it was recognised by); empty if it is no known network, as is ``sizes``."""
+    others: tuple[tuple[str, str], ...]
+    """(network, differences from it) for all other networks."""
 
 
-def networks() -> list[Entry]:
-    """Every network vsrrin knows, in the order they are asked whether weights are theirs.
+def networks() -> list[ListedNet]:
+    """Return every network vsrrin knows, in order of detection.
 
     Raises:
         CheckpointError: A side-car of bundled weights is damaged.
@@ -83,16 +99,16 @@ def networks() -> list[Entry]:
     for name, path in loader.bundled().items():
         sidecar = read_sidecar(path, complete=True)
         weights.setdefault(sidecar["architecture"], []).append(_bundled(name, sidecar))
-    return [_entry(spec, tuple(weights.get(spec.name, ()))) for spec in NETS]
+    return [ListedNet(spec, tuple(weights.get(spec.name, ()))) for spec in NETS]
 
 
 def locate(text: str) -> str | Path:
-    """What an argument of the command line means: a bundled name, else the file or folder of that name."""
+    """Return a bundled name as it is, else the path of the file or folder of that name, if there is one."""
     return Path(text) if text not in loader.bundled() and os.path.exists(text) else text
 
 
 def inspect(model: str | os.PathLike[str]) -> Inspection:
-    """Say what a checkpoint is.
+    """Inspect a checkpoint.
 
     Args:
         model: As for :func:`vsrrin.checkpoint.loader.load`.
@@ -125,15 +141,16 @@ def inspect(model: str | os.PathLike[str]) -> Inspection:
         for spec in NETS
         if (found is None or spec is not found.spec) and (found is not None or len(files) == 1)
     )
-    if found is None:
-        return Inspection(path, files, None, tuple(problems), state, others=others)
-    return Inspection(path, files, found, tuple(problems), state, _sizes(found), _reasons(found), others)
-
-
-def parameters(spec: NetSpec) -> int:
-    """The number of parameters of a network of the usual sizes."""
-    with torch.device("meta"):
-        return sum(value.numel() for value in spec.default().parameters())
+    return Inspection(
+        path=path,
+        files=files,
+        found=found,
+        problems=tuple(problems),
+        state=state,
+        sizes=_sizes(found) if found is not None else "",
+        reasons=_reasons(found) if found is not None else (),
+        others=others,
+    )
 
 
 def _bundled(name: str, sidecar: Mapping[str, Any]) -> BundledWeights:
@@ -145,24 +162,6 @@ def _bundled(name: str, sidecar: Mapping[str, Any]) -> BundledWeights:
         licence=str(sidecar["licence"]),
         arithmetic=str(sidecar["arithmetic"]),
         sha256=str(sidecar["sha256"]),
-    )
-
-
-def _entry(spec: NetSpec, weights: tuple[BundledWeights, ...]) -> Entry:
-    return Entry(
-        name=spec.name,
-        paper=spec.paper,
-        upstream=spec.upstream,
-        parameters=parameters(spec),
-        size_multiple=spec.size_multiple,
-        arbitrary_t=spec.arbitrary_t,
-        factors=None if spec.arbitrary_t else _FACTORS_OF_THE_MIDDLE,
-        arithmetics=spec.arithmetics,
-        code_licence=spec.code_licence,
-        weights_licence=spec.weights_licence,
-        weights_from=spec.weights_from,
-        parts=tuple(part.published_as for part in spec.parts),
-        bundled=weights,
     )
 
 

@@ -43,22 +43,14 @@ _FLOW = "flow: (N, 4, H/2, W/2), (dx, dy) in pixels of that size of img0 -> img1
 
 @dataclass(frozen=True)
 class Exported:
-    """What has been written.
+    """Facts about a file that has been written.
 
     Attributes:
-        path: The file.
-        network: Name of the network.
         inputs: (name, shape in words) of each input.
-        opset: Version of ONNX's operations.
-        size: Bytes.
         difference: Mean and largest difference from PyTorch in ONNX Runtime; ``None`` if it is not installed.
     """
 
-    path: Path
-    network: str
     inputs: tuple[tuple[str, str], ...]
-    opset: int
-    size: int
     difference: tuple[float, float] | None
 
 
@@ -70,7 +62,7 @@ def export(
     opset: int = DEFAULT_OPSET,
     overwrite: bool = False,
 ) -> Exported:
-    """Writes a network as an ONNX file.
+    """Write a network as an ONNX file, once ONNX Runtime has made the same frame from it as PyTorch.
 
     Args:
         model: A loaded checkpoint.
@@ -101,7 +93,7 @@ def export(
             )
         _publish(written, path, overwrite=overwrite)
     inputs = tuple((name, _shape(tensor, dynamic=dynamic)) for name, tensor in example.items())
-    return Exported(path, model.spec.name, inputs, opset, path.stat().st_size, difference)
+    return Exported(inputs, difference)
 
 
 class _Whole(nn.Module):

@@ -1,7 +1,6 @@
 """``vsrrin models``: arguments and printing."""
 
 import argparse
-import dataclasses
 import json
 import shutil
 import sys
@@ -15,7 +14,7 @@ from . import arguments
 # Loading torch takes seconds, so the work is imported by the function that does it: help and Ctrl-C stay quick.
 if TYPE_CHECKING:
     from vsrrin.checkpoint.files import CheckpointFile
-    from vsrrin.checkpoint.inspection import Entry, Inspection
+    from vsrrin.checkpoint.inspection import Inspection, ListedNet
 
 _NARROW, _WIDE = 80, 120
 _MODEL = "a file, a folder with the published parts of one network, or the name of bundled weights"
@@ -72,11 +71,11 @@ def _add_export(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _list(options: argparse.Namespace) -> int:
     from vsrrin.checkpoint import inspection
 
-    entries = inspection.networks()
+    nets = inspection.networks()
     if options.json:
-        print(json.dumps([dataclasses.asdict(entry) for entry in entries], indent=2, ensure_ascii=False))
+        print(json.dumps([net.facts() for net in nets], indent=2, ensure_ascii=False))
     else:
-        _print(_table(entries, _width()))
+        _print(_table(nets, _width()))
     return 0
 
 
@@ -108,10 +107,10 @@ def _convert(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
     )
     print(
-        f"{done.path}: {done.network}, arithmetic {done.arithmetic}, {done.tensors} tensors as {options.dtype}, "
-        f"{done.size:,} bytes, sha256 {done.sha256}"
+        f"{done.path}: {done.spec.name}, arithmetic {done.arithmetic}, {len(done.net.state_dict())} tensors as "
+        f"{options.dtype}, {done.path.stat().st_size:,} bytes, sha256 {done.metadata['sha256']}"
     )
-    print(f"{done.sidecar}: side-car; licence: {done.licence}")
+    print(f"{done.path.with_suffix('.json')}: side-car; licence: {done.metadata['licence']}")
     return 0
 
 
@@ -121,7 +120,7 @@ def _export(options: argparse.Namespace) -> int:
     model = loader.load(inspection.locate(options.model), arithmetic=options.arithmetic)
     done = onnx_export.export(model, options.out, size=options.size, opset=options.opset, overwrite=options.overwrite)
     inputs = ", ".join(f"{name} {shape}" for name, shape in done.inputs)
-    print(f"{done.path}: {done.network}, opset {done.opset}, {done.size:,} bytes")
+    print(f"{options.out}: {model.spec.name}, opset {options.opset}, {options.out.stat().st_size:,} bytes")
     print(f"inputs: {inputs}; H and W multiples of {model.spec.size_multiple}; output: frame")
     if done.difference is None:
         print("not compared with PyTorch: ONNX Runtime is not installed (pip install onnxruntime)")
@@ -140,10 +139,10 @@ def _width() -> int:
     return min(max(shutil.get_terminal_size((_WIDE, 24)).columns, _NARROW), _WIDE)
 
 
-def _table(entries: Sequence["Entry"], width: int) -> Iterator[str]:
+def _table(nets: Sequence["ListedNet"], width: int) -> Iterator[str]:
     """One line of figures per network, and below it where its weights are from."""
     heading = ("network", "parameters", "size multiple", "times", "bundled weights")
-    rows = [heading, *(_figures(entry) for entry in entries)]
+    rows = [heading, *(_figures(net) for net in nets)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(heading))]
     for number, row in enumerate(rows):
         cells = [
@@ -152,16 +151,16 @@ def _table(entries: Sequence["Entry"], width: int) -> Iterator[str]:
         ]
         yield "  ".join(cells).rstrip()
         if number:
-            entry = entries[number - 1]
-            yield from _labelled("  weights' licence", entry.weights_licence, width)
-            yield from _labelled("  weights from", entry.weights_from, width)
-            yield from _labelled("  published code", entry.upstream, width)
+            spec = nets[number - 1].spec
+            yield from _labelled("  weights' licence", spec.weights_licence, width)
+            yield from _labelled("  weights from", spec.weights_from, width)
+            yield from _labelled("  published code", spec.upstream, width)
 
 
-def _figures(entry: "Entry") -> tuple[str, str, str, str, str]:
-    weights = ", ".join(w.name if w.trained else f"{w.name} (no training)" for w in entry.bundled)
-    times = "any" if entry.factors is None else f"middle only (factor {', '.join(map(str, entry.factors))})"
-    return entry.name, f"{entry.parameters / 1e6:.2f} M", str(entry.size_multiple), times, weights or "none"
+def _figures(net: "ListedNet") -> tuple[str, str, str, str, str]:
+    weights = ", ".join(w.name if w.trained else f"{w.name} (no training)" for w in net.bundled)
+    times = "any" if net.factors is None else f"middle only (factor {', '.join(map(str, net.factors))})"
+    return net.spec.name, f"{net.parameters / 1e6:.2f} M", str(net.spec.size_multiple), times, weights or "none"
 
 
 def _report(inspection: "Inspection") -> Iterator[tuple[str, str]]:
