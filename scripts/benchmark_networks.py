@@ -42,7 +42,7 @@ def random_model(spec: NetSpec) -> Model:
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d) and not torch.any(layer.weight):
             nn.init.normal_(layer.weight, std=1e-4)
-    return Model(net, spec, spec.arithmetics[0], f"{spec.name}, random", Path(), {})
+    return Model(net=net, spec=spec, arithmetic=spec.arithmetics[0], name=f"{spec.name}, random", path=Path())
 
 
 def parameters(spec: NetSpec) -> int:

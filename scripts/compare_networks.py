@@ -97,7 +97,7 @@ def random_model(spec: NetSpec) -> Model:
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and getattr(layer, "keep_fp32", False):
             for parameter in layer.parameters(recurse=False):
                 parameter.mul_(OUTPUT_SCALE)
-    return Model(net, spec, spec.arithmetics[0], f"{spec.name}, random", Path(), {})
+    return Model(net=net, spec=spec, arithmetic=spec.arithmetics[0], name=f"{spec.name}, random", path=Path())
 
 
 def middle(model: Model, left: Picture, right: Picture, precision: str) -> Picture:

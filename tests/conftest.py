@@ -111,4 +111,4 @@ def middle_only() -> Model:
     """A network that knows only t = 1/2, with weights of chance."""
     torch.manual_seed(0)
     net = CAIN(groups=1, blocks=1, features=16).eval().requires_grad_(False)
-    return Model(net, by_name("cain"), "published", "cain", Path("none"), {})
+    return Model(net=net, spec=by_name("cain"), arithmetic="published", name="cain", path=Path("none"))

@@ -30,7 +30,7 @@ def untrained(name: str) -> Model:
     spec = next(spec for spec in NETS if spec.name == name)
     torch.manual_seed(1)
     net = spec.default().eval().requires_grad_(False)
-    return Model(net, spec, spec.arithmetics[0], name, loader.bundled()["rrin_lite"], {})
+    return Model(net=net, spec=spec, arithmetic=spec.arithmetics[0], name=name, path=loader.bundled()["rrin_lite"])
 
 
 @dataclass

@@ -138,7 +138,7 @@ class Report:
         backend = TorchBackend(net, spec, self._device, resolve_precision("auto", self._device, spec))
         estimate = backend.estimate(shown.img0, shown.img1, shown.flow)
         made = backend.synthesize(shown.img0, shown.img1, estimate, shown.t)
-        model = Model(net, spec, self._begun.arithmetic, spec.name, self._folder.last, {})
+        model = Model(net=net, spec=spec, arithmetic=self._begun.arithmetic, name=spec.name, path=self._folder.last)
         maps = [
             maps_of(model, img0[None].cpu(), img1[None].cpu(), Fraction(float(t)), Options(device=str(self._device)))
             for img0, img1, t in zip(shown.img0, shown.img1, shown.t, strict=True)

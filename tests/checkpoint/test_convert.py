@@ -90,7 +90,7 @@ def test_types_to_store(net: rrin.RRIN, published: Path, name: str, dtype: torch
 
 def test_overwriting_needs_to_be_allowed(published: Path) -> None:
     first = to(published).path.read_bytes()
-    with pytest.raises(CheckpointError, match=r"y\.safetensors and y\.json exists; allow to overwrite"):
+    with pytest.raises(CheckpointError, match=r"y\.safetensors and y\.json exists; give overwrite=True to replace"):
         to(published, arithmetic="fork")
     assert published.with_name("y.safetensors").read_bytes() == first
     assert to(published, arithmetic="fork", overwrite=True).arithmetic == "fork"

@@ -30,7 +30,14 @@ def model(name: str) -> Model:
     spec = by_name(name)
     net = SMALL.get(name, spec.default)().eval().requires_grad_(False)
     net.load_state_dict(_keyed_state(net, GAINS[name]))
-    return Model(net, spec, spec.arithmetics[0], name, Path(name), {"sha256": "0" * 64, "licence": "of the test"})
+    return Model(
+        net=net,
+        spec=spec,
+        arithmetic=spec.arithmetics[0],
+        name=name,
+        path=Path(name),
+        metadata={"sha256": "0" * 64, "licence": "of the test"},
+    )
 
 
 def inputs(name: str, height: int, width: int, batch: int = 1) -> dict[str, Tensor]:
@@ -110,7 +117,7 @@ def test_nothing_is_left_of_what_fails(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_existing_file_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     path.write_text("mine")
-    with pytest.raises(ConvertError, match="exists: name another file, or give --overwrite"):
+    with pytest.raises(ConvertError, match="exists: name another file, or give overwrite=True"):
         export(model("cain"), path, size=(64, 64))
     assert path.read_text() == "mine"
     export(model("cain"), path, size=(64, 64), overwrite=True)
@@ -151,7 +158,7 @@ def test_a_network_that_cannot_be_exported_says_why(tmp_path: Path) -> None:
             return img0 if img0.mean() > img1.mean() else img1
 
     made.net.__class__ = Asking
-    with pytest.raises(ConvertError, match=r"cain cannot be exported so: .*one size may work: --size WxH"):
+    with pytest.raises(ConvertError, match=r"cain cannot be exported so: .*one size may work, given as size"):
         export(replace(made), tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())
 

@@ -45,7 +45,8 @@ def test_new_frames_stay_in_the_range_of_their_source_frames(bias: float, gain: 
     net.get_submodule("choose.out").bias[24:] = bias
     images = [texture(64, 80, shift) * gain + offset for shift in ((0.0, 0.0), MOTION)]
     (frame,) = Interpolator(
-        Model(net, spec, "exact", "x", Path("x"), {}), Options(precision="fp32", backend="torch")
+        Model(net=net, spec=spec, arithmetic="exact", name="x", path=Path("x")),
+        Options(precision="fp32", backend="torch"),
     ).interpolate(*images, [0.5])
     expected = max(greatest(*images), 1.0) if bias > 0 else min(*(float(image.min()) for image in images), 0.0)
     assert torch.equal(frame, torch.full_like(frame, expected))

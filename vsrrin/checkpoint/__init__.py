@@ -1,1 +1,1 @@
-"""Checkpoint files to networks and back."""
+"""Checkpoint files to networks, and back."""

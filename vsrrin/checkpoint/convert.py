@@ -57,7 +57,11 @@ def convert(
         raise ArgumentError(f"convert: there is no folder {out.parent}.")
     existing = [path.name for path in (out, out.with_suffix(".json")) if os.path.lexists(path)]
     if os.path.isdir(out) or (existing and not overwrite):
-        advice = "it is a folder" if os.path.isdir(out) else f"{' and '.join(existing)} exists; allow to overwrite it"
+        advice = (
+            "it is a folder"
+            if os.path.isdir(out)
+            else f"{' and '.join(existing)} exists; give overwrite=True to replace it"
+        )
         raise CheckpointError(f"convert: {out} cannot be written: {advice}, or choose another name.")
     source = loader.load(model, arithmetic=arithmetic)
     sidecar = {**_sidecar(source), **(facts or {}), "created_with": created_with}

@@ -1,8 +1,8 @@
-"""The files of checkpoints: what one holds, as plain tensors, and how one is written.
+"""Files of checkpoints, read as plain tensors and written.
 
 The way in: bytes, checked against the side-car's sha256 -> tensors -> canonical state dict (trainers' wrapping and old
-key names removed once, here). A side-car is a JSON file of the same stem beside the weights. Which network it is, is
-asked in :mod:`vsrrin.checkpoint.loader`.
+key names removed once, here). A side-car is a JSON file of the same stem beside the weights. The network is recognised
+in :mod:`vsrrin.checkpoint.loader`.
 """
 
 import hashlib
@@ -36,14 +36,14 @@ _PREFIXES = ("module.", "_orig_mod.")
 # Upstream RRIN renamed the part for two weeks, and the fork branched off in between.
 _ALIASES = {"Flow.": "Flow_L."}
 SIDECAR_WRITTEN = ("architecture", "arithmetic", "sha256")
-"""What `checkpoint.save` writes into a side-car by itself."""
+"""Facts that `checkpoint.save` writes into a side-car by itself."""
 SIDECAR_GIVEN = ("training_data", "metrics", "licence", "source", "created_with")
-"""What the caller of `checkpoint.save` has to say."""
+"""Facts that the caller of `checkpoint.save` has to give."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class CheckpointFile:
-    """One file, read."""
+    """Contents of one file."""
 
     path: Path
     container: str
@@ -52,7 +52,7 @@ class CheckpointFile:
     state: dict[str, Tensor]
     """Canonical: bare, floats in float32, old key names replaced."""
     wrapping: tuple[str, ...]
-    """What was removed or replaced on the way to ``state``, in words, outermost first."""
+    """Wrappings that were removed or replaced on the way to ``state``, in words, outermost first."""
     dtypes: Mapping[str, int]
     """The types the tensors are stored in, and how many are of each."""
     header: Mapping[str, str]
@@ -61,7 +61,7 @@ class CheckpointFile:
 
     @property
     def fits_sidecar(self) -> bool:
-        """Whether the side-car, if it names a sha256, names that of the file."""
+        """Whether the side-car names the sha256 of the file, if it names one."""
         return bool(self.sidecar.get("sha256", self.sha256) == self.sha256)
 
 
@@ -90,11 +90,20 @@ def read_file(path: Path, *, bundled: bool = False, verify: bool = True) -> Chec
     dtypes = Counter(str(value.dtype).removeprefix("torch.") for value in stored.values())
     state = {key: value.float() if value.is_floating_point() else value for key, value in stored.items()}
     check_finite(state, f"load: {path}")
-    return CheckpointFile(path, container, digest, state, wrapping, dict(dtypes), header, sidecar)
+    return CheckpointFile(
+        path=path,
+        container=container,
+        sha256=digest,
+        state=state,
+        wrapping=wrapping,
+        dtypes=dict(dtypes),
+        header=header,
+        sidecar=sidecar,
+    )
 
 
 def files_in(path: Path) -> list[Path]:
-    """The file itself, or the checkpoints directly in a folder, by their suffixes and in order of their names.
+    """Return the file itself, or the checkpoints directly in a folder, by their suffixes and in order of their names.
 
     Raises:
         CheckpointError: The folder cannot be read.
@@ -109,7 +118,7 @@ def files_in(path: Path) -> list[Path]:
 
 
 def versions(path: Path) -> tuple[tuple[str, int, int], ...]:
-    """Name, time of change and size of every file and side-car that `path` stands for.
+    """Return name, time of change and size of every file and side-car that ``path`` stands for.
 
     Raises:
         CheckpointError: The folder cannot be read.
@@ -122,7 +131,7 @@ def versions(path: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 def read_sidecar(path: Path, *, complete: bool) -> dict[str, Any]:
-    """The side-car of a weights file; empty if there is none.
+    """Return the side-car of a weights file; empty if there is none.
 
     Raises:
         CheckpointError: It is damaged; or it is missing or lacks something, and must be ``complete``.
@@ -156,7 +165,7 @@ def check_finite(state: Mapping[str, Tensor], where: str) -> None:
 
 
 def serialise(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
-    """A safetensors file with its metadata in order; the library writes them in any."""
+    """Return a safetensors file with its metadata in order; the library writes them in any."""
     data = safetensors.torch.save(dict(state), metadata=dict(metadata))
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
@@ -212,7 +221,7 @@ def _read(path: Path) -> bytes:
 
 
 def _parse(path: Path, data: bytes) -> tuple[object, Mapping[str, str], str]:
-    """The contents of a file, the metadata in it and its format, by what it is, not by what it is called."""
+    """Return the contents of a file, its metadata and its format, by its bytes, not by its name."""
     if not _looks_like_safetensors(data) and (data[:2] == b"PK" or data[0] == 0x80):
         return _parse_pickle(path, data), {}, "torch (zip)" if data[:2] == b"PK" else "torch (old format)"
     try:
@@ -227,7 +236,7 @@ def _parse(path: Path, data: bytes) -> tuple[object, Mapping[str, str], str]:
 
 
 def _looks_like_safetensors(data: bytes) -> bool:
-    """The length of the header comes first, and can begin with any byte, those of other formats included."""
+    """Return whether the header begins where safetensors has it, after a length that may begin with any byte."""
     return data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data) - 8
 
 
@@ -253,7 +262,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _unwrap(content: object, path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The state dict in what a file holds, under canonical keys, and what was removed to get there."""
+    """Return the state dict of a file under canonical keys, and what was removed to get there."""
     inner, removed = content, []
     for _ in range(3):
         wrapper = next((key for key in _WRAPPERS if isinstance(inner, Mapping) and _is_dict(inner.get(key))), None)

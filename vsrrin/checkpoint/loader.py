@@ -1,4 +1,4 @@
-"""Checkpoints: from a file, a folder of published parts or a bundled name to a network ready to use, and back.
+"""Loading of checkpoints: a file, a folder of published parts or a bundled name to a network, and back.
 
 The way in: files -> canonical state dicts (:mod:`vsrrin.checkpoint.files`), joined if there are several
 (:mod:`vsrrin.checkpoint.parts`) -> `nets.identify` -> build -> strict load. A side-car is a JSON file of the same stem
@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -58,38 +58,42 @@ _OTHER_NAMES = {"best": "rrin_lite"}
 """Other names of bundled weights."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Model:
-    """A network with its weights: evaluation mode, no gradients, float32."""
+    """Network with its weights, ready to use: evaluation mode, no gradients, float32."""
 
     net: nn.Module
+    """The network."""
     spec: NetSpec
+    """Its description."""
     arithmetic: str
+    """The convention that it was built for, one of ``spec.arithmetics``."""
     name: str
     """Bundled name, or name of the file or folder."""
     path: Path
-    metadata: Mapping[str, Any]
+    """The file or folder that it was loaded from."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     """The side-car's contents, if there is one, and the ``sha256`` of the file; for a folder ``parts`` (name of each to
     its file and sha256), and ``left_out`` if the network does not use all of them."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Assembly:
-    """What files hold, put together and recognised; the network is not built yet."""
+    """Contents of files, put together and recognised; the network is not built yet."""
 
     path: Path
     spec: NetSpec
     state: Mapping[str, Tensor]
     arithmetic: str
     arithmetic_from: str
-    """Why it is this one, in words."""
+    """Reason why it is this one, in words."""
     files: tuple[CheckpointFile, ...]
     parts: tuple[tuple[Part, CheckpointFile], ...] = ()
     """Empty for a single file."""
 
 
 def bundled() -> dict[str, Path]:
-    """The names of the weights that come with vsrrin, and their files."""
+    """Return the names of the weights that come with vsrrin, and their files."""
     return {path.stem: path for path in sorted(_WEIGHTS.glob("*.safetensors"))}
 
 
@@ -113,11 +117,12 @@ def load(model: str | os.PathLike[str], *, arithmetic: str | None = None) -> Mod
     found = assemble(path, read_files(path, bundled=is_bundled), arithmetic)
     net = build(found)
     name = path.stem if is_bundled else path.name or path.resolve().name
-    return Model(net, found.spec, found.arithmetic, name, path, MappingProxyType(_metadata(found)))
+    metadata = MappingProxyType(_metadata(found))
+    return Model(net=net, spec=found.spec, arithmetic=found.arithmetic, name=name, path=path, metadata=metadata)
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """The canonical state dict of a file, without asking which network it is of.
+    """Return the canonical state dict of a file, of whatever network.
 
     Raises:
         CheckpointError: The file is missing, damaged, or holds no state dict.
@@ -127,7 +132,7 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def read_files(path: Path, *, bundled: bool = False, verify: bool = True) -> tuple[CheckpointFile, ...]:
-    """The file, or the files of the folder; see :func:`vsrrin.checkpoint.files.read_file`.
+    """Read the file, or the files of the folder; see :func:`vsrrin.checkpoint.files.read_file`.
 
     Raises:
         CheckpointError: There is none, or one cannot be read, is damaged, or disagrees with its side-car.
@@ -172,11 +177,19 @@ def assemble(path: Path, files: Sequence[CheckpointFile], arithmetic: str | None
     for file in files:
         _check_stated_net(file, spec)
     chosen, origin = _choose_arithmetic(spec, arithmetic, files, parts)
-    return Assembly(path, spec, state, chosen, origin, tuple(files), parts)
+    return Assembly(
+        path=path,
+        spec=spec,
+        state=state,
+        arithmetic=chosen,
+        arithmetic_from=origin,
+        files=tuple(files),
+        parts=parts,
+    )
 
 
 def build(found: Assembly) -> nn.Module:
-    """The network with its weights: evaluation mode, no gradients, float32.
+    """Return the network with its weights: evaluation mode, no gradients, float32.
 
     Raises:
         CheckpointError: Keys are missing or left over, or a shape or type differs.
@@ -240,7 +253,7 @@ def save(
 
 
 def locate(model: str | os.PathLike[str]) -> tuple[Path, bool]:
-    """The file or folder of a model, by the rule of :func:`load`, and whether it is a bundled one; it need not exist.
+    """Return the path of a model, by the rule of :func:`load`, and whether it is bundled; it need not exist.
 
     Raises:
         ArgumentError: ``model`` is of another type.
@@ -272,7 +285,7 @@ def locate(model: str | os.PathLike[str]) -> tuple[Path, bool]:
 
 
 def _alternatives(path: Path) -> str:
-    """What else there is: bundled names, and files beside it with a similar name."""
+    """Return what else there is: bundled names, and files beside it with a similar name."""
     names = bundled()
     beside = [p.name for p in path.parent.iterdir() if p.suffix in SUFFIXES] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, beside, 3)
@@ -318,7 +331,7 @@ def _check_arithmetic(where: str, spec: NetSpec, arithmetic: object) -> None:
 
 
 def _check_stated_net(file: CheckpointFile, spec: NetSpec) -> None:
-    """Whether the network that is said to be in a file is in it; a part may be a whole network of its own."""
+    """Check that the network is the one that a file names; a part may be a whole network of its own."""
     in_file, beside = file.header.get("vsrrin.net"), file.sidecar.get("architecture")
     possible = [spec.name, *(other.name for other in NETS if other.detect(file.state)), None]
     if in_file not in possible or beside not in possible:
@@ -329,7 +342,7 @@ def _check_stated_net(file: CheckpointFile, spec: NetSpec) -> None:
 
 
 def _stated_arithmetic(file: CheckpointFile) -> tuple[str, str] | None:
-    """The arithmetic that the file or its side-car names, and where."""
+    """Return the arithmetic that the file or its side-car names, and where."""
     in_file, beside = file.header.get("vsrrin.arithmetic"), file.sidecar.get("arithmetic")
     if in_file is not None and beside is not None and in_file != beside:
         raise CheckpointError(
@@ -347,7 +360,7 @@ def _choose_arithmetic(
     files: Sequence[CheckpointFile],
     parts: Sequence[tuple[Part, CheckpointFile]],
 ) -> tuple[str, str]:
-    """The arithmetic, once everything that is said about the files agrees, and why it is this one."""
+    """Return the arithmetic, once everything that is said about the files agrees, and why it is this one."""
     stated = [(file, *said) for file in files if (said := _stated_arithmetic(file)) is not None]
     if wanted is not None:
         _check_arithmetic("load", spec, wanted)

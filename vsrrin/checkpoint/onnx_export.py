@@ -1,4 +1,4 @@
-"""Networks as ONNX files, for OpenVINO, ONNX Runtime, TensorRT and others; compared with PyTorch before they are kept.
+"""Export of networks as ONNX files, for OpenVINO, ONNX Runtime, TensorRT and others.
 
 A file holds the whole network in float32: ``frame`` (N, 3, H, W) from ``img0`` and ``img1`` (N, 3, H, W) in [0, 1],
 ``t`` (N, 1, 1, 1) and, for networks that take it from outside, ``flow`` (N, 4, H/2, W/2). In half precision such a
@@ -6,7 +6,6 @@ graph is wrong, since its coordinates would be half precision, too: keep them in
 """
 
 import copy
-import importlib.metadata
 import importlib.util
 import logging
 import os
@@ -97,7 +96,7 @@ def export(
 
 
 class _Whole(nn.Module):
-    """A network as one function of named tensors."""
+    """Network as one function of named tensors."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -126,7 +125,7 @@ def _check(spec: NetSpec, path: Path, size: tuple[int, int] | None, opset: int, 
     if not path.parent.is_dir():
         raise ConvertError(f"there is no folder {path.parent} to write {path.name} into: make it first")
     if path.exists() and not (overwrite and path.is_file()):
-        raise ConvertError(f"{path} exists: name another file, or give --overwrite to replace it")
+        raise ConvertError(f"{path} exists: name another file, or give overwrite=True to replace it")
 
 
 def _example_size(spec: NetSpec) -> tuple[int, int]:
@@ -135,7 +134,7 @@ def _example_size(spec: NetSpec) -> tuple[int, int]:
 
 
 def _example(spec: NetSpec, size: tuple[int, int], *, batch: int) -> dict[str, Tensor]:
-    """Inputs by name: smooth pictures that move by a few pixels."""
+    """Return inputs by name: smooth pictures that move by a few pixels."""
     width, height = size
     y, x = torch.meshgrid(torch.arange(float(height)), torch.arange(float(width)), indexing="ij")
 
@@ -167,7 +166,7 @@ def _write(net: _Whole, model: Model, example: Mapping[str, Tensor], path: Path,
             written.save(path, external_data=False)
         except Exception as error:  # whatever PyTorch's exporter fails with
             reason = str(error).strip().partition("\n")[0]
-            fixed = "" if not dynamic else "; one size may work: --size WxH"
+            fixed = "; one size may work, given as size" if dynamic else ""
             raise ConvertError(f"{model.spec.name} cannot be exported so: {reason}{fixed}") from error
 
 
@@ -212,8 +211,10 @@ def _check_model(path: Path) -> None:
 def _difference(
     net: _Whole, spec: NetSpec, path: Path, example: Mapping[str, Tensor], *, dynamic: bool
 ) -> tuple[float, float] | None:
-    """Mean and largest difference from PyTorch in ONNX Runtime, at the example's size and, if the file takes any, at
-    another."""
+    """Return mean and largest difference from PyTorch in ONNX Runtime; None if it is not installed.
+
+    Compared are the example's size and, if the file takes any, another one.
+    """
     if importlib.util.find_spec("onnxruntime") is None:
         return None
     import onnxruntime
@@ -238,7 +239,7 @@ def _publish(written: Path, path: Path, *, overwrite: bool) -> None:
         with written.open("rb+") as file:
             os.fsync(file.fileno())
         if path.exists() and not overwrite:
-            raise ConvertError(f"{path} has come into being meanwhile: give --overwrite to replace it")
+            raise ConvertError(f"{path} has come into being meanwhile: give overwrite=True to replace it")
         os.replace(written, path)
     except OSError as error:
         raise ConvertError(f"{path} cannot be written: {error.strerror or error}") from error
@@ -254,7 +255,7 @@ def _shape(tensor: Tensor, *, dynamic: bool) -> str:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keeps what PyTorch's exporter says of its own inner life from the user."""
+    """Keep messages of PyTorch's exporter about itself from the user."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "torch.fx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

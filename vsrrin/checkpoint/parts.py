@@ -1,4 +1,4 @@
-"""Checkpoints that are published in several files: which file is which part, and the network they make together."""
+"""Checkpoints that are published in several files, and the networks that they make together."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from .files import CheckpointFile
 
 @dataclass(frozen=True)
 class Joined:
-    """The parts of one network, put together."""
+    """Parts of one network, put together."""
 
     spec: NetSpec
     state: dict[str, Tensor]
@@ -52,7 +52,7 @@ def join(folder: Path, files: Sequence[CheckpointFile]) -> Joined:
 
 
 def as_part(state: Mapping[str, Tensor]) -> str | None:
-    """What to say about a file that is a part of a network and no network by itself; None if it is no part."""
+    """Return a message about a file that is a part of a network, and no network by itself; None if it is no part."""
     for spec in NETS:
         part = _part_of(spec, state)
         if part is not None:
@@ -78,7 +78,7 @@ def _roles(spec: NetSpec, files: Sequence[CheckpointFile]) -> list[_Role]:
 
 
 def _problems(spec: NetSpec, roles: Sequence[_Role], files: Sequence[CheckpointFile]) -> str:
-    """What keeps the files from being a network, as one text; empty if nothing does."""
+    """Return what keeps the files from being a network, as one text; empty if nothing does."""
     problems = []
     for part in spec.parts:
         names = [role.file.path.name for role in roles if role.part is part]
@@ -103,7 +103,7 @@ def _whole(state: Mapping[str, Tensor]) -> str | None:
 
 
 def _what(state: Mapping[str, Tensor]) -> str:
-    """A few words on what a state dict is."""
+    """Return a few words on the nature of a state dict."""
     name = _whole(state)
     if name is not None:
         return f"a checkpoint of {name}"

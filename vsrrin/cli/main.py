@@ -6,6 +6,7 @@ the output any more. Results go to stdout, everything else to stderr.
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -65,5 +66,7 @@ def _forget_output() -> None:
 
 
 def _fail(error: Exception, status: int) -> int:
-    print(f"vsrrin: {error}", file=sys.stderr)
+    # What a function takes as overwrite=True, a command takes as --overwrite.
+    text = re.sub(r"\b([a-z_]+)=True\b", lambda found: f"--{found[1].replace('_', '-')}", str(error))
+    print(f"vsrrin: {text}", file=sys.stderr)
     return status

@@ -31,7 +31,7 @@ def little(net: nn.Module, spec: NetSpec) -> Model:
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.normal_(layer.weight, std=0.1)
-    return Model(net.eval().requires_grad_(False), spec, "exact", "little", Path("none"), {})
+    return Model(net=net.eval().requires_grad_(False), spec=spec, arithmetic="exact", name="little", path=Path("none"))
 
 
 @pytest.fixture(scope="module")
