@@ -10,7 +10,6 @@ demo:
 	@.venv/bin/python scripts/demo.py
 
 test:
-	@sh scripts/ensure_system_packages
 	@sh scripts/bootstrap dev
 	@sh scripts/check $(ARGS)
 

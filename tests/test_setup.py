@@ -1,8 +1,7 @@
-"""The set-up scripts, run with fake interpreters and programs."""
-
-from __future__ import annotations
+"""The set-up script and the script that runs all checks, among fake interpreters and programs."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_programs import link_tools, write_program
-
 ROOT = Path(__file__).resolve().parent.parent
+TOOLS = "sh cat chmod cksum dirname flock mkdir rm sed sleep sort tail tr"
+
 TOO_OLD = "sys.version_info = (3, 11, 7, 'final', 0)"
 NO_VENV = "sys.modules['ensurepip'] = None"
 NO_SHARED_LIBRARY = (
@@ -20,185 +19,88 @@ NO_SHARED_LIBRARY = (
     "sysconfig.get_config_vars = lambda *names: [None] * len(names) if names else keep()"
 )
 FREE_THREADED = "import sysconfig; sysconfig.get_config_var = lambda name: 1"
+SHIM = "echo 'pyenv: python3: command not found' >&2; exit 127"
 
-
-def write_python(path: Path, prelude: str = "pass") -> Path:
-    """An interpreter that is this one, after `prelude` has changed what it believes about itself."""
-    return write_program(path, f'exec "{sys.executable}" -c "import sys; {prelude}; exec(sys.argv[1])" "$2"')
-
-
-@pytest.fixture
-def tools(tmp_path: Path) -> Path:
-    return link_tools(tmp_path / "tools")
-
-
-class Finder:
-    """Runs `bootstrap find` with nothing on PATH but what a test has put there."""
-
-    def __init__(self, folder: Path, tools: Path) -> None:
-        self.path, self.home, self._tools = folder / "bin", folder / "home", tools
-
-    def __call__(self, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(self._tools / "sh"), str(ROOT / "scripts" / "bootstrap"), "find"],
-            env={"PATH": f"{self.path}{os.pathsep}{self._tools}", "HOME": str(self.home), **environment},
-            capture_output=True,
-            text=True,
-        )
-
-
-@pytest.fixture
-def find(tmp_path: Path, tools: Path) -> Finder:
-    return Finder(tmp_path, tools)
-
-
-def test_newest_named_interpreter_on_path_is_found(find: Finder) -> None:
-    write_python(find.path / "python3")
-    write_python(find.path / "python3.12")
-    newest = write_python(find.path / "python3.13")
-    assert find().stdout.strip() == str(newest)
-
-
-@pytest.mark.parametrize(
-    "prelude, reason",
-    [
-        (TOO_OLD, "is Python 3.11"),
-        (NO_VENV, "-venv)"),
-        (NO_SHARED_LIBRARY, "has no shared libpython"),
-        (FREE_THREADED, "free-threaded"),
-    ],
-)
-def test_unfit_interpreter_is_passed_over_for_the_right_reason(find: Finder, prelude: str, reason: str) -> None:
-    write_python(find.path / "python3.13", prelude)
-    alone = find()
-    assert (alone.returncode, alone.stdout) == (1, "")
-    assert reason in alone.stderr
-    good = write_python(find.path / "python3.12")
-    assert find().stdout.strip() == str(good)
-
-
-def test_shim_that_fails_does_not_hide_pyenvs_own_interpreter(find: Finder) -> None:
-    write_program(find.path / "python3.13", "echo 'pyenv: python3.13: command not found' >&2; exit 127")
-    write_python(find.path / "python3", TOO_OLD)
-    write_python(find.home / ".pyenv/versions/3.11.9/bin/python3", TOO_OLD)
-    good = write_python(find.home / ".pyenv/versions/3.12.1/bin/python3")
-    assert find().stdout.strip() == str(good)
-
-
-def test_newest_of_pyenvs_versions_wins_by_number(find: Finder) -> None:
-    newest = write_python(find.home / "own root/versions/3.13.10/bin/python3")
-    write_python(find.home / "own root/versions/3.13.9/bin/python3")
-    assert find(PYENV_ROOT=str(find.home / "own root")).stdout.strip() == str(newest)
-
-
-def test_uv_is_asked_to_find_and_then_to_install(find: Finder) -> None:
-    good = write_python(find.home / "uv python/bin/python3.13")
-    uv = 'case "$2" in install) : >"$HOME/installed" ;; find) [ -e "$HOME/installed" ] && echo "{}" ;; esac'
-    write_program(find.path / "uv", uv.replace("{}", str(good)))
-    done = find()
-    assert done.stdout.strip() == str(good)
-    assert "asking uv" in done.stderr
-
-
-def test_uv_without_network_is_reported_with_the_advice(find: Finder) -> None:
-    write_program(find.path / "uv", '[ "$2" = find ] || { echo "error: dns" >&2; exit 1; }')
-    done = find()
-    assert done.returncode == 1
-    assert "is the network reachable" in done.stderr
-    assert "apt-get install python3" in done.stderr
-
-
-def test_none_at_all_says_what_to_install(find: Finder) -> None:
-    done = find()
-    assert (done.returncode, done.stdout) == (1, "")
-    for system in ("Debian", "Fedora", "Arch", "openSUSE", "uv python install", "pyenv install", "PYTHON="):
-        assert system in done.stderr
-
-
-def test_every_unfit_candidate_is_listed_with_its_reason(find: Finder) -> None:
-    write_program(find.path / "python3.14", "echo 'pyenv: python3.14: command not found' >&2; exit 127")
-    write_program(find.path / "python3.13", "exit 3")
-    write_python(find.path / "python3.12", NO_VENV)
-    write_python(find.path / "python3", TOO_OLD)
-    write_python(find.path / "python", NO_SHARED_LIBRARY)
-    done = find()
-    assert done.returncode == 1
-    reasons = {line.split(": ", 1)[0].strip(): line for line in done.stderr.splitlines() if str(find.path) in line}
-    expected = {
-        "python3.14": "command not found",
-        "python3.13": "does not run",
-        "python3.12": "-venv)",
-        "python3": "is Python 3.11",
-        "python": "has no shared libpython",
-    }
-    for name, reason in expected.items():
-        assert reason in reasons[str(find.path / name)]
-
-
-def test_interpreter_given_by_hand_is_taken_or_refused_but_never_replaced(find: Finder) -> None:
-    write_python(find.path / "python3.13")
-    old = write_python(find.home / "old python", TOO_OLD)
-    good = write_python(find.home / "my python")
-    assert find(PYTHON=str(good)).stdout.strip() == str(good)
-    refused = find(PYTHON=str(old))
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert "is Python 3.11" in refused.stderr
-    assert "no such program" in find(PYTHON="python9").stderr
-
-
-# An interpreter whose venv and pip only take notes, so that a whole set-up runs in a moment.
-NOTING_PYTHON = """
+PYTHON = """
 case "$1 $2" in
     "-m venv")
-        echo venv >>notes
-        mkdir -p .venv/bin .venv/lib/python3.12/site-packages
+        echo "venv by $0" >>notes
+        mkdir -p .venv/bin
         cat "$0" >.venv/bin/python
-        for program in python vapoursynth vspipe; do
-            [ -e .venv/bin/$program ] || printf '#!/bin/sh\\n' >.venv/bin/$program
-            chmod +x .venv/bin/$program
-        done ;;
+        chmod +x .venv/bin/python ;;
     "-m pip")
-        [ "$3" != --version ] || exit 0
-        echo "$*" >>notes
+        shift 2
+        echo "pip $*" >>notes
         [ ! -e slow ] || sleep 0.4
         [ ! -e refuse ] || exit 1
-        : >.venv/lib/python3.12/site-packages/one.dist-info
-        [ ! -e break ] || kill -9 $PPID
-        ;;
-    *) exec "{python}" -c "import sys; sys.base_prefix = '/elsewhere'; exec(sys.argv.pop(1))" "$2" "$3" "$4" ;;
+        [ ! -e break ] || kill -9 $PPID ;;
+    "-V ") echo "Python 3.13.0" ;;
+    *)
+        case $0 in .venv/*) prefix="sys.base_prefix = '/elsewhere'" ;; *) prefix=pass ;; esac
+        exec "{python}" -c "import sys; {prelude}; $prefix; exec(sys.argv[1])" "$2" ;;
+esac
+"""
+"""A stand-in for this interpreter that believes something else of itself, and whose venv and pip only take notes."""
+
+UV = """
+case "$1 $2" in
+    "python find") [ -x "$HOME/uv/bin/python3" ] && echo "$HOME/uv/bin/python3" ;;
+    "python install") [ ! -e offline ] && chmod +x "$HOME/uv/bin/python3" ;;
+    *) echo "uv $*" >>notes; [ ! -e offline ] ;;
 esac
 """
 
 
+def program(path: Path, body: str) -> Path:
+    """Write a shell script that can be run as `path`, and return `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return path
+
+
+def python(path: Path, prelude: str = "pass") -> Path:
+    return program(path, PYTHON.replace("{python}", sys.executable).replace("{prelude}", prelude))
+
+
 class Checkout:
-    """A copy of the files a set-up reads, in a folder whose name has spaces."""
+    """A copy of the files that a set-up reads, in a folder whose name has spaces, and a machine without Python.
 
-    def __init__(self, folder: Path, tools: Path) -> None:
-        self.folder = folder
-        (folder / "scripts").mkdir(parents=True)
+    Attributes:
+        folder: The copy.
+        home: The user's home.
+        bin: The first folder on PATH.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self.folder, self.home, self.bin, self._tools = (
+            place / name for name in ("my checkout", "home", "bin", "tools")
+        )
+        for folder in (self.folder / "scripts", self.home, self.bin, self._tools):
+            folder.mkdir(parents=True)
         for name in ("scripts/bootstrap", "pyproject.toml", "constraints.txt"):
-            shutil.copy(ROOT / name, folder / name)
-        self._python = write_program(folder.parent / "noting python", NOTING_PYTHON.replace("{python}", sys.executable))
-        self._tools = tools
+            shutil.copy(ROOT / name, self.folder / name)
+        for name in TOOLS.split():
+            (self._tools / name).symlink_to(str(shutil.which(name)))
 
-    def start(self, profile: str) -> subprocess.Popen[str]:
+    def start(self, profile: str = "demo", **variables: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [str(self._tools / "sh"), "scripts/bootstrap", profile],
-            env={"PATH": str(self._tools), "PYTHON": str(self._python), "HOME": str(self.folder)},
-            cwd=self.folder,
+            [self._tools / "sh", self.folder / "scripts/bootstrap", profile],
+            env={"PATH": f"{self.bin}{os.pathsep}{self._tools}", "HOME": str(self.home), **variables},
+            cwd=self.home,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    def set_up(self, profile: str = "dev") -> tuple[int, str]:
+    def set_up(self, profile: str = "demo", **variables: str) -> tuple[int, str]:
         """Exit status and everything printed."""
-        process = self.start(profile)
+        process = self.start(profile, **variables)
         printed, _ = process.communicate()
         return process.returncode, printed
 
     def notes(self) -> list[str]:
-        """What the interpreter was asked to do since the last call."""
+        """What interpreters and uv were asked to do since the last call."""
         path = self.folder / "notes"
         lines = path.read_text().splitlines() if path.exists() else []
         path.unlink(missing_ok=True)
@@ -206,109 +108,211 @@ class Checkout:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, tools: Path) -> Checkout:
-    return Checkout(tmp_path / "my checkout", tools)
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
 
 
-def test_set_up_installs_once_and_then_does_nothing(checkout: Checkout) -> None:
+@pytest.fixture
+def ready(checkout: Checkout) -> Checkout:
+    """A checkout that is set up."""
+    python(checkout.bin / "python3")
+    assert checkout.set_up()[0] == 0
+    checkout.notes()
+    return checkout
+
+
+# The interpreter
+
+
+def test_the_first_that_fits_is_taken_and_the_others_are_named_with_their_reasons(checkout: Checkout) -> None:
+    program(checkout.bin / "python3.14", SHIM)
+    python(checkout.bin / "python3.13", NO_VENV)
+    python(checkout.bin / "python3.12", NO_SHARED_LIBRARY)
+    python(checkout.bin / "python3", TOO_OLD)
+    versions = checkout.home / ".pyenv/versions"
+    python(versions / "3.14.1/bin/python3", FREE_THREADED)
+    good = python(versions / "3.13.10/bin/python3")
+    python(versions / "3.13.9/bin/python3")
+    status, printed = checkout.set_up()
+    assert (status, checkout.notes()[0]) == (0, f"venv by {good}"), printed
+    found = dict(re.findall(r"passing over (\S+): (.+)", printed))
+    expected = {
+        "bin/python3.14": "pyenv: python3: command not found",
+        "bin/python3.13": "ensurepip",
+        "bin/python3.12": "no shared libpython",
+        "bin/python3": "Python 3.11, not a 64-bit CPython 3.12 or newer",
+        "home/.pyenv/versions/3.14.1/bin/python3": "free-threaded",
+    }
+    assert found.keys() == {str(checkout.bin.parent / name) for name in expected}
+    for name, reason in expected.items():
+        assert reason in found[str(checkout.bin.parent / name)]
+
+
+def test_without_any_it_is_said_what_to_install(checkout: Checkout) -> None:
+    status, printed = checkout.set_up()
+    assert (status, checkout.notes()) == (1, [])
+    for system in ("apt-get", "dnf", "pacman", "zypper", "uv python install", "pyenv install", "PYTHON="):
+        assert system in printed
+
+
+def test_one_given_by_hand_is_taken_or_refused_but_never_replaced(checkout: Checkout) -> None:
+    python(checkout.bin / "python3")
+    program(checkout.bin / "uv", UV)
+    old, mine = python(checkout.home / "old python", TOO_OLD), python(checkout.home / "my python")
+    status, printed = checkout.set_up(PYTHON=str(old))
+    assert status == 1 and f"{old}: Python 3.11" in printed
+    status, printed = checkout.set_up(PYTHON="python9")
+    assert status == 1 and "PYTHON=python9: no such program" in printed
+    assert checkout.notes() == []
+    assert checkout.set_up(PYTHON=str(mine))[0] == 0
+    assert checkout.notes()[0] == f"venv by {mine}"
+
+
+def test_uv_gets_an_interpreter_where_none_fits_and_installs_into_its_environment(checkout: Checkout) -> None:
+    program(checkout.bin / "uv", UV)
+    from_uv = python(checkout.home / "uv/bin/python3")
+    from_uv.chmod(0o644)
     status, printed = checkout.set_up()
     assert status == 0, printed
-    made, installed = checkout.notes()
-    assert made == "venv"
-    assert installed.startswith("-m pip install")
-    assert installed.endswith("-c constraints.txt -e .[dev]")
-    assert checkout.set_up() == (0, "")
-    assert checkout.notes() == []
+    assert checkout.notes() == [
+        f"venv by {from_uv}",
+        "uv pip install -q -c constraints.txt -e . --python .venv/bin/python",
+    ]
 
 
-@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
-def test_changed_requirements_are_installed_into_the_same_environment(checkout: Checkout, name: str) -> None:
-    checkout.set_up()
-    checkout.notes()
-    with (checkout.folder / name).open("a") as file:
-        file.write("# changed\n")
-    assert checkout.set_up()[0] == 0
-    assert [note.split()[:3] for note in checkout.notes()] == [["-m", "pip", "install"]]
+def test_pip_installs_what_uv_cannot(ready: Checkout) -> None:
+    program(ready.bin / "uv", UV)
+    (ready.folder / "offline").touch()
+    assert ready.set_up("demo")[0] == 0
+    assert ready.notes() == []
+    (ready.folder / "constraints.txt").write_text("changed")
+    assert ready.set_up("demo")[0] == 0
+    assert [note.split()[0] for note in ready.notes()] == ["uv", "pip"]
 
 
-def test_demo_needs_less_than_dev_and_is_content_with_it(checkout: Checkout) -> None:
-    checkout.set_up("demo")
-    assert checkout.notes()[-1].endswith("-e .")
-    checkout.set_up("dev")
-    assert checkout.notes()[-1].endswith("-e .[dev]")
-    assert checkout.set_up("demo") == (0, "")
-    assert checkout.notes() == []
+# The environment
 
 
-def test_failed_installation_is_reported_and_repeated_in_the_same_environment(checkout: Checkout) -> None:
+def test_nothing_is_installed_until_something_has_changed(ready: Checkout) -> None:
+    assert ready.set_up() == (0, "")
+    for name in ("pyproject.toml", "constraints.txt"):
+        with (ready.folder / name).open("a") as file:
+            file.write("# changed\n")
+        assert ready.set_up()[0] == 0
+        assert ready.notes() == ["pip install -q -c constraints.txt -e ."]
+    assert ready.set_up() == (0, "")
+
+
+def test_a_failed_installation_is_reported_and_repeated_in_the_same_environment(checkout: Checkout) -> None:
+    python(checkout.bin / "python3")
     (checkout.folder / "refuse").touch()
     status, printed = checkout.set_up()
-    assert status == 1
-    assert "run the same command again" in printed
+    assert status == 1 and "run the same command to try again" in printed
     (checkout.folder / "refuse").unlink()
-    checkout.notes()
     assert checkout.set_up()[0] == 0
-    assert [note.split()[0] for note in checkout.notes()] == ["-m"]
+    assert [note.split()[0] for note in checkout.notes()] == ["venv", "pip", "pip"]
 
 
-def test_interrupted_installation_never_counts_as_done(checkout: Checkout) -> None:
-    (checkout.folder / "break").touch()
-    assert checkout.set_up()[0] != 0
-    (checkout.folder / "break").unlink()
-    checkout.notes()
-    status, printed = checkout.set_up()
-    assert status == 0
-    assert "half installed" in printed
-    assert checkout.notes()[0] == "venv"
+@pytest.mark.parametrize(
+    ("fault", "said"), [("break", "half installed"), ("delete", "does not run"), ("move", "another folder")]
+)
+def test_an_environment_that_cannot_be_used_is_made_anew(ready: Checkout, fault: str, said: str) -> None:
+    if fault == "break":
+        (ready.folder / "break").touch()
+        (ready.folder / "constraints.txt").write_text("changed")
+        assert ready.set_up()[0] != 0
+        (ready.folder / "break").unlink()
+    elif fault == "delete":
+        (ready.folder / ".venv/bin/python").unlink()
+    else:
+        ready.folder = ready.folder.rename(ready.folder.with_name("moved checkout"))
+    ready.notes()
+    status, printed = ready.set_up()
+    assert status == 0 and said in printed
+    assert [note.split()[0] for note in ready.notes()] == ["venv", "pip"]
+    assert ready.set_up() == (0, "")
 
 
-def test_broken_environment_is_made_anew(checkout: Checkout) -> None:
-    checkout.set_up()
-    checkout.notes()
-    (checkout.folder / ".venv/bin/python").unlink()
-    status, printed = checkout.set_up()
-    assert status == 0
-    assert "does not run" in printed
-    assert checkout.notes()[0] == "venv"
-
-
-def test_moved_checkout_gets_a_new_environment(checkout: Checkout) -> None:
-    checkout.set_up()
-    checkout.notes()
-    checkout.folder = checkout.folder.rename(checkout.folder.with_name("moved checkout"))
-    status, printed = checkout.set_up()
-    assert status == 0
-    assert "another folder" in printed
-    assert checkout.notes()[0] == "venv"
-
-
-def test_environment_made_by_hand_is_used_but_never_deleted(checkout: Checkout) -> None:
-    checkout.set_up()
-    (checkout.folder / ".venv/made-for").unlink()
-    (checkout.folder / ".venv/installed-dev").unlink()
-    checkout.notes()
-    assert checkout.set_up()[0] == 0
-    assert [note.split()[0] for note in checkout.notes()] == ["-m"]
-    (checkout.folder / ".venv/bin/python").unlink()
-    status, printed = checkout.set_up()
-    assert status == 1
-    assert "was not made by this script" in printed
-    assert (checkout.folder / ".venv").is_dir()
-
-
-def test_vspipe_that_does_not_run_fails_the_set_up(checkout: Checkout) -> None:
-    checkout.set_up()
-    write_program(checkout.folder / ".venv/bin/vspipe", "echo 'Failed to initialize VSScript' >&2; exit 1")
-    (checkout.folder / ".venv/installed-dev").unlink()
-    status, printed = checkout.set_up()
-    assert status == 1
-    assert "Failed to initialize VSScript" in printed
-    assert not (checkout.folder / ".venv/installed-dev").exists()
+def test_an_environment_made_by_hand_is_used_but_never_deleted(ready: Checkout) -> None:
+    for name in ("made-for", "installed"):
+        (ready.folder / ".venv" / name).unlink()
+    assert ready.set_up()[0] == 0
+    assert [note.split()[0] for note in ready.notes()] == ["pip"]
+    (ready.folder / ".venv/bin/python").unlink()
+    status, printed = ready.set_up()
+    assert status == 1 and "was not made here" in printed
+    assert (ready.folder / ".venv").is_dir()
 
 
 def test_two_set_ups_at_once_install_once(checkout: Checkout) -> None:
+    python(checkout.bin / "python3")
     (checkout.folder / "slow").touch()
-    both = [checkout.start("dev"), checkout.start("dev")]
+    both = [checkout.start(), checkout.start()]
     printed = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], printed
-    assert [note.split()[0] for note in checkout.notes()] == ["venv", "-m"]
+    assert [note.split()[0] for note in checkout.notes()] == ["venv", "pip"]
+
+
+# Programs and libraries of the system
+
+LIBRARIES = re.findall(r"\b(lib\S+?):", (ROOT / "scripts/bootstrap").read_text())
+
+
+def system(checkout: Checkout, user: int, *lacking: str) -> None:
+    """A machine that has what the tests need but for some, and an apt-get that brings programs."""
+    names = [name for name in LIBRARIES if name not in lacking]
+    listed = "\n".join(f"\t{name} (libc6,x86-64) => /lib/{name}" for name in names)
+    # The script looks into the system's own folders as well, after those of PATH.
+    program(checkout.bin / "ldconfig", f"cat <<'END'\n{listed}\nEND")
+    program(checkout.bin / "id", f"echo {user}")
+    program(
+        checkout.bin / "apt-get",
+        f'echo "apt-get $*" >>notes; [ -e offline ] && exit 100; cat "$0" >"{checkout.bin}/g++"',
+    )
+    for name in {"ffmpeg", "ffprobe", "g++"} - {*lacking}:
+        program(checkout.bin / name, "")
+
+
+def test_missing_programs_and_libraries_are_named_with_their_packages(ready: Checkout) -> None:
+    system(ready, 1000, "ffprobe", "libEGL.so.1")
+    status, printed = ready.set_up("dev")
+    assert (status, ready.notes()) == (1, [])
+    assert "not installed here: ffprobe libEGL.so.1 (Debian, Ubuntu: apt-get install ffmpeg libegl1)" in printed
+
+
+def test_root_on_debian_gets_them_installed(ready: Checkout) -> None:
+    system(ready, 0, "g++")
+    (ready.folder / "offline").touch()
+    status, _ = ready.set_up("dev")
+    assert (status, ready.notes()) == (100, ["apt-get update -qq"])
+    (ready.folder / "offline").unlink()
+    assert ready.set_up("dev")[0] == 0
+    update, install, pip = ready.notes()
+    assert update == "apt-get update -qq"
+    assert install.startswith("apt-get install -y") and install.endswith(" g++")
+    assert pip == "pip install -q -c constraints.txt -e .[dev]"
+
+
+def test_where_nothing_lacks_nothing_is_said_and_the_demo_is_content_with_more(ready: Checkout) -> None:
+    system(ready, 0)
+    assert ready.set_up("dev")[0] == 0
+    assert [note.split()[0] for note in ready.notes()] == ["pip"]
+    assert ready.set_up("dev") == ready.set_up("demo") == (0, "")
+
+
+# All checks
+
+
+def test_check_runs_the_tests_last_and_fails_when_a_linter_does(tmp_path: Path) -> None:
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts/check", tmp_path / "scripts/check")
+    for name in ("ruff", "mypy", "pytest"):
+        program(tmp_path / ".venv/bin" / name, f'echo "ran {name} $*"; [ {name} != mypy ]')
+    done = subprocess.run(
+        ["sh", str(tmp_path / "scripts/check"), "-k", "scene"], capture_output=True, text=True, cwd="/"
+    )
+    assert done.returncode == 1
+    ran = [line for line in done.stdout.splitlines() if line.startswith("ran")]
+    assert ran[:3] == ["ran ruff format --check .", "ran ruff check .", "ran mypy "]
+    assert re.fullmatch(r"ran pytest -n [1-4] --dist worksteal -k scene", ran[3]) and len(ran) == 4
+    assert "failed: mypy" in done.stderr
