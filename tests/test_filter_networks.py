@@ -64,6 +64,9 @@ def difference(first: vs.VideoFrame, second: vs.VideoFrame) -> float:
     return float(np.abs(planes(first)[0].astype(int) - planes(second)[0]).mean())
 
 
+LOOK_FAR = ("rrin", "srrin", "raft_rrin", "rrin_lite", "rrin_lite_quick", "cain", "bmbc")
+
+
 @pytest.mark.parametrize("spec", NETS, ids=lambda spec: spec.name)
 def test_every_network_can_be_tiled(files: dict[str, str], clip: vs.VideoNode, spec: NetSpec) -> None:
     # At a third of the way: what does not move lies between two levels halfway, where rounding errors would decide.
@@ -74,8 +77,10 @@ def test_every_network_can_be_tiled(files: dict[str, str], clip: vs.VideoNode, s
     )
     assert tiled.get_frame(1).props["_VSRRIN_Kind"] == "new"
     apart = difference(tiled.get_frame(1), whole.get_frame(1))
-    # It was cut up; but what is no network looks no further than its flow, which is found on the whole frame.
-    assert (apart > 0) == (spec.name != "plain")
+    # It was cut up; but who looks no further than the overlap, or at flow alone, which is that of the whole frame, does
+    # not notice.
+    assert apart > 0 or spec.name not in LOOK_FAR
+    assert apart == 0 or spec.name != "plain"
     # Weights of chance look further than trained ones; and CAIN's attention averages over all that it is given.
     assert apart < (1 if spec.name == "cain" else 0.25) * difference(whole.get_frame(1), clip.get_frame(0))
 

@@ -1,6 +1,7 @@
 """Networks with reproducible weights, and a pair of frames whose motion is known."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,8 @@ from vsrrin.nets.rrin import RRIN
 from vsrrin.nets.srrin import SRRIN
 
 # How much the layers of each net amplify: chosen so that every part moves the result and little of it is clamped.
-GAINS: dict[str, dict[str, float]] = {
+GAINS: defaultdict[str, dict[str, float]] = defaultdict(lambda: {"default": 1.4})
+GAINS |= {
     "srrin": {"default": 1.4, "Flow_L.last.": 6.0, "refine_flow.last.": 2.5, "Mask.last.": 3.0, "final.last.": 0.2},
     "rrin": {"default": 1.4, "Flow_L.last.": 6.0, "refine_flow.last.": 2.5, "Mask.last.": 3.0, "final.last.": 0.2},
     "raft_rrin": {

@@ -18,11 +18,11 @@ class Part:
     published_as: str
     """Name and origin of the file where it is published, for messages."""
     keys: Keys | None = None
-    """By which a file is known to be this part; None where only ``rename`` can tell."""
+    """Keys and shapes by which a file is known to be this part; None where only ``rename`` can tell."""
     rename: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor] | None]
     """The file's state dict to what it gives to the network's, under the network's keys; None: not this part."""
     left_out: str = ""
-    """What of such a file the network does not use."""
+    """Weights of such a file that the network does not use, in words."""
     arithmetic: str | None = None
     """The convention such files were trained with, where it is not the network's first."""
 
@@ -71,7 +71,7 @@ class NetSpec:
     arithmetics: tuple[str, ...]
     """Accepted arithmetic conventions; the first is that of a checkpoint that does not say."""
     keys: Keys
-    """By which a canonical state dict is known to be of this network."""
+    """Keys and shapes by which a canonical state dict is known to be of this network."""
     build: Callable[[Mapping[str, Tensor], str], nn.Module]
     """(canonical state dict, arithmetic) to a net of the sizes found in the shapes; the weights are not loaded."""
     default: Callable[[], nn.Module]
@@ -88,7 +88,7 @@ class NetSpec:
     one_pair_in_graphs: bool = False
     """Whether a graph of the network, such as an ONNX file, can only hold for one pair at a time."""
     splats: bool = False
-    """Whether frame 0 is splatted along the flow from t to frame 0, which therefore means the opposite."""
+    """Whether frame 0 is splatted along the flow from t to frame 0, which has to point the other way for it."""
     trainable: bool = True
     """Whether the network has weights to learn."""
     unused: tuple[str, ...] = ()
