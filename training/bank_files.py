@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import DatasetError
-from training.writing import replace_whole
+from vsrrin import files
 
 FORMAT = 2
 """Goes up too when flow is found in another way: a bank must not go on with samples of two kinds."""
@@ -155,7 +155,7 @@ class BankWriter:
             if os.fstat(number).st_size < size:
                 os.ftruncate(number, size)
             os.fsync(number)
-        replace_whole(self._folder / _MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+        files.write(self._folder / _MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode(), DatasetError)
 
 
 class BankReader:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import DatasetError
-from training.writing import replace_whole
+from vsrrin import files
 
 SCHEMA = 1
 NAME = "manifest.json"
@@ -134,10 +134,7 @@ class Manifest:
             "shots": [shot.to_json() for shot in self.shots],
         }
         path = folder / NAME
-        try:
-            replace_whole(path, (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode())
-        except OSError as error:
-            raise DatasetError(f"{path} cannot be written: {error.strerror or error}") from error
+        files.write(path, (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode(), DatasetError)
 
     @classmethod
     def load(cls, folder: Path) -> "Manifest":

@@ -26,8 +26,9 @@ from training.errors import DatasetError
 from training.manifest import NAME, SHOTS, Manifest, Settings, ShotInfo, VideoState
 from training.origins import Origin, fingerprint
 from training.splitting import Run, Splitter, mark_repeated, mark_scenes
-from training.writing import PART, ShotWriter
+from training.writing import ShotWriter
 from vsrrin.clip.scene_score import RADIUS
+from vsrrin.files import PART
 
 if sys.platform != "win32":
     import fcntl

@@ -24,25 +24,10 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from vsrrin.files import PART, publish
+
 type Picture = NDArray[np.uint8]
 """(H, W, 3), RGB."""
-
-PART = ".part"
-"""What the name of an unfinished file ends with."""
-
-
-def replace_whole(path: Path, data: bytes) -> None:
-    """Writes a file so that it is there whole or not at all.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    part = path.with_name(path.name + PART)
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 class ShotWriter:
@@ -85,17 +70,14 @@ class ShotWriter:
         """Gives the file its name; returns its bytes."""
         self._write_header()
         length = self._file.seek(0, os.SEEK_END)
-        self._file.flush()
-        os.fsync(self._file.fileno())
         self._file.close()
-        self._part.replace(self.path)
+        publish({self._part: self.path})
         return length
 
     def discard(self) -> None:
         """Removes what is not finished."""
-        if not self._file.closed:
-            self._file.close()
-            self._part.unlink(missing_ok=True)
+        self._file.close()
+        self._part.unlink(missing_ok=True)
 
     def _write_header(self) -> None:
         # numpy leaves room for the number of frames to grow, so the header keeps its length.

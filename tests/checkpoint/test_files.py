@@ -159,7 +159,7 @@ def test_a_header_may_have_any_length(begin, tmp_path):
     length = int.from_bytes(data[:8], "little")
     longer = next(n for n in range(length, 1 << 17, 8) if n.to_bytes(8, "little").startswith(begin))
     path = tmp_path / "x.safetensors"
-    files.write(path, longer.to_bytes(8, "little") + data[8 : 8 + length].ljust(longer) + data[8 + length :])
+    path.write_bytes(longer.to_bytes(8, "little") + data[8 : 8 + length].ljust(longer) + data[8 + length :])
     assert path.read_bytes().startswith(begin)
     file = files.read_file(path)
     assert (file.container, file.header) == ("safetensors", {"about": ""})

@@ -13,7 +13,7 @@ from tests.training.video_files import HEIGHT, WIDTH, pan
 from training.errors import DatasetError
 from training.manifest import Manifest, Settings, ShotInfo
 from training.shots import Photos, open_photos, open_shots
-from training.writing import ShotWriter, replace_whole
+from training.writing import ShotWriter
 
 
 def dataset(folder: Path, *lengths: int) -> list[np.ndarray]:
@@ -143,15 +143,6 @@ def test_an_unfinished_shot_has_no_name(tmp_path: Path) -> None:
     assert np.array_equal(np.load(tmp_path / "a.npy"), np.stack([pictures[number] for number in (0, 1, 5)]))
     ShotWriter(tmp_path / "b.npy").discard()
     assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
-
-
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.json"
-    replace_whole(path, b"old")
-    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space left"):
-        replace_whole(path, b"new")
-    assert path.read_bytes() == b"old"
 
 
 def test_photos_in_natural_order(tmp_path: Path) -> None:

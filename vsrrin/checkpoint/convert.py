@@ -1,7 +1,6 @@
 """Conversion of any checkpoint that loads to canonical form: one safetensors file and its side-car."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 
 from vsrrin.errors import ArgumentError, CheckpointError
+from vsrrin.files import explained, publish
 
 from . import loader
 
@@ -65,22 +65,18 @@ def convert(
         raise CheckpointError(f"convert: {out} cannot be written: {advice}, or choose another name.")
     source = loader.load(model, arithmetic=arithmetic)
     sidecar = {**_sidecar(source), **(facts or {}), "created_with": created_with}
-    try:
-        temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=".vsrrin-"))
-    except OSError as error:
-        raise _unwritable(out, error) from error
-    try:
-        written = temporary / out.name
-        loader.save(
-            source.net, source.spec, written, arithmetic=source.arithmetic, sidecar=sidecar, dtype=DTYPES[dtype]
-        )
+    weights, text = loader.serialised(
+        source.net, source.spec, arithmetic=source.arithmetic, sidecar=sidecar, dtype=DTYPES[dtype]
+    )
+    with (
+        explained(out, CheckpointError),
+        tempfile.TemporaryDirectory(dir=out.parent, prefix=".vsrrin-", ignore_cleanup_errors=True) as folder,
+    ):
+        written = Path(folder) / out.name
+        written.write_bytes(weights)
+        written.with_suffix(".json").write_bytes(text)
         again = _verify(source, written, DTYPES[dtype])
-        for suffix in (".safetensors", ".json"):
-            os.replace(written.with_suffix(suffix), out.with_suffix(suffix))
-    except OSError as error:
-        raise _unwritable(out, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        publish({written.with_suffix(s): out.with_suffix(s) for s in (".safetensors", ".json")}, overwrite=overwrite)
     return replace(again, path=out)
 
 
@@ -114,7 +110,3 @@ def _verify(source: loader.Model, written: Path, dtype: torch.dtype) -> loader.M
             "kept; check the disk."
         )
     return again
-
-
-def _unwritable(out: Path, error: OSError) -> CheckpointError:
-    return CheckpointError(f"convert: {out} cannot be written: {error.strerror}.")

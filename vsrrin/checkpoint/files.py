@@ -12,10 +12,8 @@ import math
 import os
 import pickle
 import re
-import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +24,7 @@ import torch
 from torch import Tensor
 
 from vsrrin.errors import CheckpointError
+from vsrrin.files import publish, unfinished
 from vsrrin.nets.registry import first_few
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".tar")
@@ -176,35 +175,17 @@ def serialise(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes
     return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
-def write(path: Path, data: bytes) -> None:
-    """Replace a file in one step, so that nobody ever sees half of it."""
-    with _on_disk(path, data) as file:
-        os.replace(file, path)
-
-
 def write_weights(path: Path, data: bytes, sidecar: bytes) -> None:
-    """Replace weights and their side-car; whatever ends it, the side-car is that of the weights, or there is none."""
+    """Replace weights and their side-car; whatever ends it, the side-car is that of the weights, or there is none.
+
+    Raises:
+        OSError: They cannot be written.
+    """
     beside = path.with_suffix(".json")
-    with _on_disk(path, data) as weights, _on_disk(beside, sidecar) as facts:
-        beside.unlink(missing_ok=True)
-        os.replace(weights, path)
-        os.replace(facts, beside)
-
-
-@contextmanager
-def _on_disk(path: Path, data: bytes) -> Iterator[Path]:
-    """A file with these contents beside ``path``, to be renamed; removed if it has not been."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
+    with unfinished(path) as weights, unfinished(beside) as facts:
+        weights.write_bytes(data)
+        facts.write_bytes(sidecar)
+        publish({weights: path, facts: beside})
 
 
 def _read(path: Path) -> bytes:

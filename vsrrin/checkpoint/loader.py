@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from vsrrin.errors import ArgumentError, CheckpointError, UnknownNetError
+from vsrrin.files import explained
 from vsrrin.nets import NETS, NetSpec, identify
 from vsrrin.nets.registry import by_name, compared, first_few
 from vsrrin.nets.spec import Part
@@ -230,11 +231,34 @@ def save(
 
     Raises:
         ArgumentError: The suffix, the arithmetic or the side-car is not as above.
-        CheckpointError: A weight is not finite, or overflows ``dtype``.
+        CheckpointError: A weight is not finite, or overflows ``dtype``; or the files cannot be written.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ArgumentError(f"save: path must end with .safetensors, got {str(path)!r}.")
+    weights, text = serialised(net, spec, arithmetic=arithmetic, sidecar=sidecar, dtype=dtype)
+    if not path.parent.is_dir():
+        raise ArgumentError(f"save: there is no folder {path.parent}.")
+    with explained(path, CheckpointError):
+        write_weights(path, weights, text)
+
+
+def serialised(
+    net: nn.Module, spec: NetSpec, *, arithmetic: str, sidecar: Mapping[str, Any], dtype: torch.dtype | None = None
+) -> tuple[bytes, bytes]:
+    """Return the contents of the two files that :func:`save` writes: weights and side-car.
+
+    Args:
+        net: As for :func:`save`.
+        spec: Likewise.
+        arithmetic: Likewise.
+        sidecar: Likewise.
+        dtype: Likewise.
+
+    Raises:
+        ArgumentError: The arithmetic or the side-car is not as it must be.
+        CheckpointError: A weight is not finite, or overflows ``dtype``.
+    """
     _check_arithmetic("save", spec, arithmetic)
     absent = [key for key in SIDECAR_GIVEN if key not in sidecar]
     if absent:
@@ -243,13 +267,11 @@ def save(
     state = {key: value.detach().cpu().contiguous().clone() for key, value in net.state_dict().items()}
     if dtype is not None:
         state = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()}
-    check_finite(state, f"save: {path}")
-    if not path.parent.is_dir():
-        raise ArgumentError(f"save: there is no folder {path.parent}.")
+    check_finite(state, f"save: the weights of {spec.name}")
     data = serialise(state, {"vsrrin.net": spec.name, "vsrrin.arithmetic": arithmetic})
     facts = {"architecture": spec.name, "arithmetic": arithmetic, "sha256": hashlib.sha256(data).hexdigest()}
     text = json.dumps({**sidecar, **facts}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    write_weights(path, data, text.encode())
+    return data, text.encode()
 
 
 def locate(model: str | os.PathLike[str]) -> tuple[Path, bool]:

@@ -8,8 +8,6 @@ graph is wrong, since its coordinates would be half precision, too: keep them in
 import copy
 import importlib.util
 import logging
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from vsrrin.errors import ArgumentError, BackendError, ConvertError
+from vsrrin.files import replacing
 from vsrrin.nets.parts.tracing import tracing
 from vsrrin.nets.spec import NetSpec
 
@@ -81,8 +80,7 @@ def export(
     example = _example(
         model.spec, size or _example_size(model.spec), batch=2 if dynamic and not model.spec.one_pair_in_graphs else 1
     )
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        written = Path(folder) / path.name
+    with replacing(path, overwrite=overwrite) as written:
         _write(net, model, example, written, dynamic=dynamic, opset=opset)
         _check_model(written)
         difference = _difference(net, model.spec, written, example, dynamic=dynamic)
@@ -90,7 +88,6 @@ def export(
             raise ConvertError(
                 f"{path} is not written: ONNX Runtime's frame differs from PyTorch's by {difference[0]:.2g} on average"
             )
-        _publish(written, path, overwrite=overwrite)
     inputs = tuple((name, _shape(tensor, dynamic=dynamic)) for name, tensor in example.items())
     return Exported(inputs, difference)
 
@@ -232,17 +229,6 @@ def _difference(
         apart = (torch.from_numpy(found) - expected).abs()
         mean, largest = max(mean, float(apart.mean())), max(largest, float(apart.max()))
     return mean, largest
-
-
-def _publish(written: Path, path: Path, *, overwrite: bool) -> None:
-    try:
-        with written.open("rb+") as file:
-            os.fsync(file.fileno())
-        if path.exists() and not overwrite:
-            raise ConvertError(f"{path} has come into being meanwhile: give overwrite=True to replace it")
-        os.replace(written, path)
-    except OSError as error:
-        raise ConvertError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def _shape(tensor: Tensor, *, dynamic: bool) -> str:

@@ -46,7 +46,8 @@ def _run(options: argparse.Namespace) -> int:
     target = options.out or Path(f"{options.source.resolve().stem}_{options.at.strip().replace(':', '.')}.png")
     _check_target(target, overwrite=options.overwrite)
 
-    from vsrrin.checkpoint import files, inspection
+    from vsrrin import files
+    from vsrrin.checkpoint import inspection
     from vsrrin.preview import picture, sheet
 
     wanted = arguments.make(

@@ -5,7 +5,6 @@ are encoded (sRGB values are not made linear), turned upright as their EXIF orie
 as the frames' ``_Alpha``.
 """
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -23,6 +22,7 @@ import numpy as np
 import vapoursynth as vs
 from numpy.typing import NDArray
 
+from vsrrin import files
 from vsrrin.errors import ConvertError
 
 from .image_headers import Header, read_header
@@ -300,15 +300,7 @@ def write_png(frame: vs.VideoFrame, path: Path, profile: bytes | None = None) ->
     Raises:
         ConvertError: It cannot be written.
     """
-    data = _encode(_picture(frame), profile)
-    unfinished = path.with_name(f"{path.name}.part")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(data)
-        os.replace(unfinished, path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise ConvertError(f"{path} cannot be written: {error.strerror or error}") from error
+    files.write(path, _encode(_picture(frame), profile))
 
 
 def _picture(frame: vs.VideoFrame) -> Picture:

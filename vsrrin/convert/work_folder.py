@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
+from vsrrin import files
 from vsrrin.errors import ConvertError
 
 if sys.platform != "win32":
@@ -152,7 +153,7 @@ class WorkFolder:
         for file in self.path.iterdir():
             if file.name not in ("lock", manifest.name):
                 file.unlink()
-        _write_whole(manifest, json.dumps(self._signature, indent=2))
+        files.write(manifest, json.dumps(self._signature, indent=2).encode())
 
     def _compare(self, manifest: Path) -> None:
         try:
@@ -190,14 +191,11 @@ class WorkFolder:
 
     def finish(self, number: int, frames: int, cuts: tuple[int, ...], headers: bytes) -> Segment:
         """Keep the segment that has been written and brought to the disk as :meth:`part`."""
-        part = self.part(number)
-        try:
+        part, path = self.part(number), self.segment(number)
+        with files.explained(path):
             segment = Segment(frames, part.stat().st_size, cuts, hashlib.sha256(headers).hexdigest())
-            _write_whole(self._facts(number), json.dumps(asdict(segment)))
-            os.replace(part, self.segment(number))
-            _sync_folder(self.path)
-        except OSError as error:
-            raise ConvertError(f"{self.segment(number)} cannot be written: {error.strerror or error}") from error
+            files.write(self._facts(number), json.dumps(asdict(segment)).encode())
+            files.publish({part: path})
         return segment
 
     def discard_part(self, number: int) -> None:
@@ -258,23 +256,3 @@ def unfinished(target: Path) -> ConvertError:
 def _finished(folder: Path) -> list[Path]:
     """Finished segments, or the images of a target that is a folder."""
     return [*folder.glob("*.nut"), *folder.glob("*.png")]
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
-    temporary = path.with_name(f"{path.name}.part")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
-def _sync_folder(path: Path) -> None:
-    if sys.platform == "win32":
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

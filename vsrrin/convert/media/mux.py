@@ -1,7 +1,6 @@
 """Joins encoded segments and the source's other streams into one file."""
 
 import heapq
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
@@ -92,8 +91,6 @@ def join(
             for packet in heapq.merge(video, job.other_packets(), key=_time):
                 job.output.mux_one(packet)
             job.output.close()
-        with target.open("rb") as written:
-            os.fsync(written.fileno())
     except (av.error.FFmpegError, OSError) as error:
         raise ConvertError(f"{target} cannot be written: {error.strerror or error}") from error
 
