@@ -1,5 +1,6 @@
 """Headers of images against what decoders find in them."""
 
+import zlib
 from pathlib import Path
 
 import cv2
@@ -111,3 +112,21 @@ def test_samples_of_other_kinds_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "float.tiff", picture().astype(np.float32))
     with pytest.raises(ConvertError, match=r"float\.tiff"):
         read_header(tmp_path / "float.tiff")
+
+
+def test_tags_that_make_no_sense_are_damage(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tiff", picture())
+    data = path.read_bytes()
+    for tag in (256, 257, 258, 262, 277):
+        at = data.index(tag.to_bytes(2, "little") + b"\3\0", int.from_bytes(data[4:8], "little"))
+        path.write_bytes(data[: at + 2] + b"\2\0" + data[at + 4 :])  # a text instead of a number
+        with pytest.raises(ConvertError, match=r"a\.tiff is damaged, .*: its \w+ is missing or no number"):
+            read_header(path)
+
+
+def test_large_pictures_are_taken_in_silence(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.png", picture())
+    data = path.read_bytes()
+    head = b"IHDR" + (60_000).to_bytes(4, "big") * 2 + data[24:29]
+    path.write_bytes(data[:12] + head + zlib.crc32(head).to_bytes(4, "big") + data[33:])
+    assert read_header(path).size == (60_000, 60_000)
