@@ -1,5 +1,7 @@
 """The work folder: what it keeps, whom it lets in, and when it is continued."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,18 +82,56 @@ def test_only_one_run_at_a_time(tmp_path: Path) -> None:
     assert work.path.exists()
 
 
+_HOLD = """
+import sys, time
+from pathlib import Path
+from vsrrin.convert.work_folder import WorkFolder
+with WorkFolder(Path(sys.argv[1]), {}):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_run_that_was_killed_holds_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    with subprocess.Popen([sys.executable, "-c", _HOLD, str(target)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        with (
+            pytest.raises(ConvertError, match=r"another run is converting to .*out\.mkv \(it works in .*: wait for it"),
+            WorkFolder(target, {}, resume=True),
+        ):
+            pass
+        other.kill()
+    assert (folder_of(target) / "lock").exists()
+    with WorkFolder(target, {}, resume=True) as work:
+        put(work, 0, b"some")
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with (
+        pytest.raises(ConvertError, match=r"manifest\.json cannot be written: No space left"),
+        WorkFolder(tmp_path / "out.mkv", SIGNATURE),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_other_settings_are_named(tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
     with WorkFolder(target, SIGNATURE) as work:
         put(work, 0, b"some")
     changed = {**SIGNATURE, "model": "def"}
     with (
-        pytest.raises(ConvertError, match=r'model was "abc", is "def".*--overwrite'),
+        pytest.raises(ConvertError, match=r'model was "abc", is "def".*overwrite=True'),
         WorkFolder(target, changed, resume=True),
     ):
         pass
     with (
-        pytest.raises(ConvertError, match=r"1 segments .*are finished.*--resume.*--overwrite"),
+        pytest.raises(ConvertError, match=r"1 segments .*are finished.*resume=True.*overwrite=True"),
         WorkFolder(target, SIGNATURE),
     ):
         pass
@@ -108,7 +148,7 @@ def test_what_nobody_knows_any_more_is_not_thrown_away_unasked(resume: bool, tmp
     (work.path / "manifest.json").unlink()
     with (
         pytest.raises(
-            ConvertError, match=r"holds 1 finished segments .* no manifest.json.*--overwrite without --resume"
+            ConvertError, match=r"holds 1 finished segments .* no manifest.json.*overwrite=True without resume=True"
         ),
         WorkFolder(target, SIGNATURE, resume=resume, overwrite=resume),
     ):

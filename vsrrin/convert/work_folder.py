@@ -10,20 +10,17 @@ It is a hidden folder beside the target, ``.<name of the target>.vsrrin``::
 
 import hashlib
 import json
-import os
 import shutil
-import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
+from filelock import FileLock, Timeout
+
 from vsrrin import files
 from vsrrin.errors import ConvertError
-
-if sys.platform != "win32":
-    import fcntl
 
 _MIB = 1 << 20
 
@@ -107,57 +104,58 @@ class WorkFolder:
         self._target = target
         self._signature: dict[str, object] = json.loads(json.dumps(signature))
         self._resume, self._overwrite = resume, overwrite
-        self._lock: int | None = None
+        self._manifest = self.path / "manifest.json"
+        self._lock = FileLock(self.path / "lock", thread_local=False)
 
     def __enter__(self) -> "WorkFolder":
         try:
-            self.path.mkdir(exist_ok=True)
-            self._take_lock()
-            self._begin()
-        except OSError as error:
-            if self._lock is not None:
-                self._remove_if_empty()
-            self._release()
-            raise ConvertError(f"the work folder {self.path} cannot be written: {error.strerror or error}") from error
+            with files.explained(self.path):
+                self.path.mkdir(exist_ok=True)
+                self._take_lock()
+                if not self._continues():
+                    self._begin()
         except BaseException:
-            self._release()
+            self._lock.release()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self._remove_if_empty()
-        self._release()
+        if kind is not None and not _finished(self.path):
+            self.remove()  # nothing in it is worth continuing
+        self._lock.release()
 
-    def _remove_if_empty(self) -> None:
-        """Remove the folder if nothing in it is worth continuing."""
-        if not _finished(self.path):
-            self.remove()
-
-    def _begin(self) -> None:
-        manifest = self.path / "manifest.json"
-        if manifest.exists():
+    def _continues(self) -> bool:
+        """Whether the work that is there is to be continued; not where it is to be thrown away, or there is none."""
+        if self._manifest.exists():
             if self._resume:
-                self._compare(manifest)
-                return
+                self._compare()
+                return True
             if not self._overwrite:
                 raise unfinished(self._target)
         elif (done := len(_finished(self.path))) and (self._resume or not self._overwrite):
             raise ConvertError(
                 f"{self.path} holds {done} finished segments or images, but nothing says what they are of (there is no "
-                f"{manifest.name}), so that they cannot be continued: --overwrite without --resume begins again"
+                f"{self._manifest.name}), so that they cannot be continued: overwrite=True without resume=True begins "
+                "again"
             )
+        return False
+
+    def _begin(self) -> None:
         # The manifest is replaced last: as long as anything is left, it says what that is of.
         for file in self.path.iterdir():
-            if file.name not in ("lock", manifest.name):
+            if file.name not in ("lock", self._manifest.name):
                 file.unlink()
-        files.write(manifest, json.dumps(self._signature, indent=2).encode())
-
-    def _compare(self, manifest: Path) -> None:
         try:
-            old = json.loads(manifest.read_text())
+            files.write(self._manifest, json.dumps(self._signature, indent=2).encode())
+        except ConvertError:
+            self.remove()
+            raise
+
+    def _compare(self) -> None:
+        try:
+            old = json.loads(self._manifest.read_text())
         except ValueError:
             old = {}
         differ = [
@@ -168,7 +166,7 @@ class WorkFolder:
         if differ:
             raise ConvertError(
                 f"the unfinished conversion in {self.path} is not of this input with these settings: "
-                f"{'; '.join(differ)}. Use the same, or --overwrite instead of --resume to begin again"
+                f"{'; '.join(differ)}. Use the same, or overwrite=True instead of resume=True to begin again"
             )
 
     def finished(self, number: int, frames: int) -> Segment | None:
@@ -213,21 +211,13 @@ class WorkFolder:
         return self.path / f"{number:06d}.json"
 
     def _take_lock(self) -> None:
-        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT)
-        if sys.platform == "win32":
-            return
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            self._lock.acquire(blocking=False)
+        except Timeout:
             raise ConvertError(
                 f"another run is converting to {self._target} (it works in {self.path}): wait for it, or choose "
                 "another target"
             ) from None
-
-    def _release(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
 
 
 def folder_of(target: Path) -> Path:
@@ -249,7 +239,7 @@ def unfinished(target: Path) -> ConvertError:
     done = len(_finished(folder_of(target)))
     return ConvertError(
         f"an unfinished conversion to {target} is in {folder_of(target)} ({done} segments or images are finished): "
-        "--resume continues it, --overwrite begins again"
+        "resume=True continues it, overwrite=True begins again"
     )
 
 
