@@ -20,7 +20,7 @@ def frames_of(path: Path) -> int:
 def test_a_video_becomes_a_video_of_twice_the_rate(tmp_path: Path) -> None:
     said: list[str] = []
     result = vsrrin.convert_file(
-        BUNNY, tmp_path / "out.mkv", model="draft", start=0, end=4, say=said.append, precision="fp32"
+        BUNNY, tmp_path / "out.mkv", model="draft", start=0, end="4f", say=said.append, precision="fp32"
     )
     assert (result.frames, frames_of(tmp_path / "out.mkv"), result.target) == (8, 8, tmp_path / "out.mkv")
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.mkv"]
@@ -44,6 +44,8 @@ def test_images_become_images_and_a_video(tmp_path: Path) -> None:
         ("out.mkv", {"factor": 1.5}, "factor must be a positive int"),
         ("out.mkv", {"tile": 3}, "tile must be a side"),
         ("out.mkv", {"image_rate": 0}, "image_rate must be a positive int"),
+        ("out.mkv", {"start": 1.5}, "start must be a frame number (int), seconds (Fraction) or a text"),
+        ("out.mkv", {"end": "soon"}, "end must be seconds (83.5)"),
         ("out.txt", {}, "target must be a video (.mkv, .mp4, .m4v, .mov, .webm) or a folder, not"),
     ],
 )

@@ -89,3 +89,13 @@ def test_what_decodes_and_finds_motion_is_part_of_the_signature(tmp_path: Path) 
     assert versions["numpy"] == np.__version__
     assert versions["opencv-python-headless"].startswith(cv2.__version__)
     assert versions["vapoursynth"] and versions["vapoursynth-bestsource"]
+
+
+def test_every_option_that_is_set_is_part_of_the_signature(tmp_path: Path) -> None:
+    source = ClipSource(lambda: blank(vs.GRAY8), {})
+    plain, other = (
+        prepare(Settings(Path("clip"), tmp_path / "out.mkv", model="draft", **options), source).signature
+        for options in ({}, {"arithmetic": "exact", "batch": 2})
+    )
+    # Work of an earlier version, which has none of these keys, can be continued with the defaults.
+    assert set(other) - set(plain) == {"arithmetic", "batch"} and (other["arithmetic"], other["batch"]) == ("exact", 2)

@@ -219,6 +219,28 @@ def test_a_cut_is_said_and_no_frame_is_new_there(tmp_path: Path) -> None:
     sheet, clip = read_png(tmp_path / "a.png"), source(film)
     assert np.array_equal(cell(sheet, 0, 1, clip), cell(sheet, 0, 0, clip))
     assert succeed(tmp_path, film, "--at", "5f", "--out", "b.png")["cut"].startswith("none between these frames")
+    at = ("--at", "9f", "--factor", "2")
+    off = succeed(tmp_path, film, *at, "--scene", "off", "--out", "off.png")
+    assert off["cut"].endswith("; no cut is acted on, as scene is 'off'")
+    props = succeed(tmp_path, film, *at, "--scene", "props", "--out", "props.png")
+    assert props["cut"].startswith("none between these frames, unmarked")
+    strict = succeed(tmp_path, film, *at, "--scene-threshold", "1", "--out", "strict.png")
+    assert re.match(r"none between .*\(score 0\.\d\d, below 1\.0\)", strict["cut"])
+
+
+def test_frames_at_a_cut_are_called_what_they_are(tmp_path: Path) -> None:
+    bars = "testsrc2=size=160x90:rate=25:duration=0.4[b];[0:v]trim=end_frame=10,scale=160:90,setsar=1[a];[a][b]concat"
+    film = encode(tmp_path / "cut.mkv", "-filter_complex", bars, "-frames:v", "20", "-c:v", "ffv1")
+
+    def labels(at_cut: Any) -> list[str]:
+        wanted = picture.Wanted(film, 9, factor=3, at_cut=at_cut, model="draft")
+        clip = picture._open(film)
+        return [cell.label for cell in picture._pictures(clip, wanted, picture._pair(clip, wanted))][1:-1]
+
+    left, right = "left frame held, as a cut follows", "right frame held, as a cut precedes"
+    assert labels("hold") == [f"t = 1/3: {left}", f"t = 2/3: {left}"]
+    assert labels("nearest") == [f"t = 1/3: {left}", f"t = 2/3: {right}"]
+    assert labels("blend") == [f"t = {t}: both frames blended, as a cut lies between" for t in ("1/3", "2/3")]
 
 
 # Maps

@@ -11,8 +11,10 @@ from vsrrin.clip.timing import parse_ratio
 from vsrrin.errors import ArgumentError
 
 from .image_folder import FolderConversion, open_images
+from .moments import parse_position
 from .prepare import Settings
 from .run import Progress, Result, run
+from .source import Moment
 from .targets import is_folder
 from .video import VideoConversion
 
@@ -54,10 +56,23 @@ def convert_file(
     for name in ("factor", "fps", "rate_out"):
         if settings.get(name) is not None:
             settings[name] = parse_ratio(settings[name], name)
+    for name in ("start", "end"):
+        settings[name] = _moment(settings.get(name), name)
     folder = is_folder(target)
     chosen = Settings(Path(source), Path(target), **settings)
     return run(
         prepared(chosen, folder=folder, image_rate=parse_ratio(image_rate, "image_rate")), progress=progress, say=say
+    )
+
+
+def _moment(value: object, argument: str) -> Moment | None:
+    """Return a position as the settings hold it; in a float, seconds and frame numbers would look alike."""
+    if isinstance(value, str):
+        return parse_position(value, argument)
+    if value is None or (isinstance(value, Fraction | int) and not isinstance(value, bool)):
+        return value
+    raise ArgumentError(
+        f"{argument} must be a frame number (int), seconds (Fraction) or a text such as '1:23.5', not {value!r}"
     )
 
 

@@ -1,7 +1,7 @@
 """Preparation of a conversion: all that is settled before its first frame, and every mistake that can be known then."""
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from math import ceil
@@ -28,6 +28,8 @@ from .speed import Speed
 
 _SEGMENT_SECONDS = 10
 _SHORTEST_SEGMENT = 24
+_NAMED = ("model", "device", "precision", "backend", "scale", "tile", "overlap", "scene", "scene_threshold", "at_cut")
+"""Options with a place of their own in the signature; it has the others by name, unless they are the default."""
 _PACKAGES = ("torch", "av", "numpy", "opencv-python-headless", "vapoursynth", "vapoursynth-bestsource")
 """What decodes, converts, interpolates and encodes."""
 
@@ -280,6 +282,7 @@ def _segment_frames(settings: Settings, times: VideoTimes) -> int:
 def signature(settings: Settings, source: Source, made: vs.VideoNode) -> dict[str, object]:
     """All that the output's frames depend on; sound and subtitles do not touch them, so that these may be changed."""
     networks = shared_by(settings)
+    others = {field.name: getattr(settings, field.name) for field in fields(Options) if field.name not in _NAMED}
     backends = "; ".join(f"{network.backend.device}, {network.backend.name}" for network in networks)
     return {
         "input": dict(source.signature),
@@ -291,6 +294,7 @@ def signature(settings: Settings, source: Source, made: vs.VideoNode) -> dict[st
         "tiles": {"tile": settings.tile, "overlap": settings.overlap},
         "scale": settings.scale,
         "scenes": [settings.scene, settings.scene_threshold, settings.at_cut],
+        **{name: value for name, value in others.items() if value != getattr(Options, name)},
         "versions": {"vsrrin": __version__, **{name: _version(name) for name in _PACKAGES}},
     }
 

@@ -143,7 +143,7 @@ def _batch(name: str, value: Any) -> object:
 def _threshold(name: str, value: Any) -> object:
     if value is not None and (not _is_number(value) or not 0 < value <= 1):
         raise ArgumentError(f"{name} must be a number above 0 and up to 1, not {value!r}")
-    return value
+    return None if value is None else float(value)
 
 
 _CHECKS: dict[str, Callable[[str, Any], object]] = {

@@ -142,12 +142,13 @@ def _pair(source: Source, wanted: Wanted) -> _Pair:
         notes.append(f"players turn this video by {source.info.rotation} degrees; it is shown as stored")
     if said := display.note(got[0].props):
         notes.append(said)
+    model = load(wanted.model, arithmetic=wanted.arithmetic)
     return _Pair(
         left=left,
         images=(images[0], images[1]),
         shown=[display.shown(frame) for frame in got],
         kinds=[str(frame.props["_VSRRIN_Kind"]) for frame in got],
-        maps=maps_of(load(wanted.model), images[0], images[1], Fraction(factor // 2, factor), wanted),
+        maps=maps_of(model, images[0], images[1], Fraction(factor // 2, factor), wanted),
         marked=marked_cut(clip.get_frame(left).props, clip.get_frame(left + 1).props),
         score=_cut_score(clip, left),
         notes=notes,
@@ -175,16 +176,28 @@ def _pictures(source: Source, wanted: Wanted, pair: _Pair) -> Iterator[Cell]:
             yield Cell(f"source frame {number}, {written(source.times.starts[number])}", picture)
         else:
             t = Fraction(k, wanted.factor)
-            text = f"NEW, t = {t}" if kind == "new" else f"t = {t}: {_why_not_new(pair)}"
+            text = f"NEW, t = {t}" if kind == "new" else f"t = {t}: {_why_not_new(wanted, pair, kind, t)}"
             yield Cell(text, picture, stands_out=True)
 
 
-def _why_not_new(pair: _Pair) -> str:
-    return "left frame held, as a cut follows" if _is_cut(pair) else "left frame held, as both are equal"
+def _why_not_new(wanted: Wanted, pair: _Pair, kind: str, t: Fraction) -> str:
+    if wanted.scene == "off" or not _is_cut(wanted, pair):
+        return "left frame held, as both are equal"
+    if kind == "blend":
+        return "both frames blended, as a cut lies between"
+    if wanted.at_cut == "nearest" and 2 * t >= 1:
+        return "right frame held, as a cut precedes"
+    return "left frame held, as a cut follows"
 
 
-def _is_cut(pair: _Pair) -> bool:
-    return pair.score >= scene_score.THRESHOLD if pair.marked is None else pair.marked
+def _is_cut(wanted: Wanted, pair: _Pair) -> bool:
+    if pair.marked is not None and wanted.scene != "detect":
+        return pair.marked
+    return wanted.scene != "props" and pair.score >= _threshold(wanted)
+
+
+def _threshold(wanted: Wanted) -> float:
+    return scene_score.THRESHOLD if wanted.scene_threshold is None else wanted.scene_threshold
 
 
 def _analysis(wanted: Wanted, pair: _Pair) -> list[Cell]:
@@ -230,10 +243,13 @@ def _facts(source: Source, wanted: Wanted, pair: _Pair) -> Iterator[tuple[str, s
     else:
         longest = max(_largest(pair.maps.forward), _largest(pair.maps.backward))
         yield "motion", f"{longest:.1f} px at most; full colour from {_full_colour(pair.maps):.1f} px"
-    against = "from" if pair.score >= scene_score.THRESHOLD else "below"
-    detected = f"score {pair.score:.2f}, {against} {scene_score.THRESHOLD}"
-    by = "marked on the frames" if pair.marked is not None else "by vsrrin's detector"
-    yield "cut", f"{'YES' if _is_cut(pair) else 'none'} between these frames, {by} ({detected})"
+    against = "from" if pair.score >= _threshold(wanted) else "below"
+    detected = f"score {pair.score:.2f}, {against} {_threshold(wanted)}"
+    by = "by vsrrin's detector"
+    if wanted.scene != "detect" and (pair.marked is not None or wanted.scene == "props"):
+        by = "unmarked" if pair.marked is None else "marked on the frames"
+    ignored = "; no cut is acted on, as scene is 'off'" if wanted.scene == "off" else ""
+    yield "cut", f"{'YES' if _is_cut(wanted, pair) else 'none'} between these frames, {by} ({detected}){ignored}"
     for note in pair.notes:
         yield "note", note
 
