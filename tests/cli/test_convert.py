@@ -244,7 +244,7 @@ def test_images_that_are_finished_are_kept(folder: Path, number: signal.Signals,
     arguments = [str(BUNNY), "out", "--end", "16f", "--sf", "3", "--model", "draft"]
     got, said = interrupt(arguments, number, lambda: len(list(work.glob("*.png"))) >= 3)
     assert got == status, said
-    assert "images are finished and kept in .out.vsrrin: the same command with --resume continues" in said
+    assert "images are finished and kept in .out.vsrrin: --resume continues from there" in said
     assert said.splitlines()[-1].endswith("out is not written")
     assert not (folder / "out").exists()
     kept = {path.name: path.stat().st_ino for path in work.glob("*.png")}
@@ -301,7 +301,7 @@ def test_segments_that_are_finished_are_kept(folder: Path) -> None:
     work = folder / ".out.mkv.vsrrin"
     status, said = interrupt(arguments, signal.SIGINT, lambda: any(work.glob("*.nut")))
     assert status == 130, said
-    assert "with --resume continues" in said
+    assert "--resume continues" in said
     assert said.splitlines()[-1] == "vsrrin: interrupted: out.mkv is not written"
     assert not (folder / "out.mkv").exists()
     status, _, said = run(*arguments, "--resume")
@@ -340,7 +340,7 @@ def test_a_damaged_image(folder: Path, capsys: pytest.CaptureFixture[str], numbe
         (["in.mp4", "out.mkv", "--end", "soon"], "--end must be seconds"),
         (["in.mp4", "out.mkv", "--input-fps", "24"], "--input-fps is for folders of images"),
         (["in.mp4", "out.mkv", "--log", "in.mp4"], "--log in.mp4 is the input or the output"),
-        (["in.mp4", "in.mp4", "--overwrite"], "input and output are the same file"),
+        (["in.mp4", "in.mp4", "--overwrite"], "source and target are the same file"),
         (["in.mp4", "out.mkv", "--sf", "3", "--fps", "24"], "so its sound cannot be kept"),
         (["in.mp4", "out.mkv", "--fps", "10"], "fps must be at least the clip's rate"),
     ],
@@ -370,9 +370,9 @@ def test_what_cannot_be_done(folder: Path, capsys: pytest.CaptureFixture[str]) -
         assert message in mistake(capsys, *arguments, status=1)
     assert sorted(folder.rglob("*")) == before
     (folder / "link").symlink_to("nothing_yet")
-    assert "link is a link, whose place a folder cannot take: give " in mistake(capsys, "in.mp4", "link/", status=1)
+    assert "link is a link, which a folder cannot replace: give " in mistake(capsys, "in.mp4", "link/", status=1)
     write_sequence(folder / "frames", 2)
-    assert "input and output are the same folder" in mistake(capsys, "frames", "frames/", "--overwrite")
+    assert "source and target are the same folder" in mistake(capsys, "frames", "frames/", "--overwrite")
 
 
 def test_overwriting(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

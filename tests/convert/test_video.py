@@ -343,7 +343,7 @@ def test_progress_and_cuts_are_told(bunny: vs.VideoNode, tmp_path: Path) -> None
         ({"preset": "quick"}, ArgumentError, "preset of libx264 must be one of ultrafast"),
         ({"pix_fmt": "yuv9"}, ArgumentError, "no pixel format 'yuv9'"),
         ({"codec": "ffv1", "crf": 3}, ArgumentError, "ffv1 has no crf"),
-        ({"segment_frames": 0}, ArgumentError, "at least one frame"),
+        ({"segment_frames": 0}, ArgumentError, "segment_frames must be at least 1"),
         ({"model": "nothing"}, Exception, "no model is called 'nothing'"),
         ({"tile": 3}, ArgumentError, "tile must be"),
     ],
@@ -373,7 +373,7 @@ def test_targets_that_cannot_be(source: Callable[[str], Path], tmp_path: Path) -
         (tmp_path / "out.gif", "must be one of .mkv, .mp4"),
         (tmp_path / "no" / "out.mkv", "does not exist"),
         (tmp_path / "folder.mkv", "is a folder"),
-        (tmp_path / "there.mkv", "exists: --overwrite"),
+        (tmp_path / "there.mkv", "exists: overwrite=True"),
         (path, "same file"),
     ):
         with pytest.raises((ConvertError, ArgumentError), match=text):

@@ -66,8 +66,8 @@ def encode_segments(job: Job, work: WorkFolder, report: Callable[[int, Sequence[
 def _check_headers(segments: Sequence[Segment], encoder: EncoderSettings) -> None:
     if any(a.headers != b.headers for a, b in pairwise(segments)):
         raise ConvertError(
-            f"{encoder.codec} began its segments in different ways, so that they cannot be joined: has it been "
-            "updated since the first run? Begin again with --overwrite"
+            f"{encoder.codec} began its segments in different ways, so they cannot be joined; it may have been "
+            "updated since the first run: begin again with overwrite=True"
         )
 
 

@@ -209,9 +209,9 @@ def _notes(settings: Settings, source: Source, first: vs.VideoFrame) -> Iterator
     if abs(source.info.sample_aspect - 1) > Fraction(1, 100):
         yield f"pixels of the source are {source.info.sample_aspect} times as wide as high; PNGs do not say so"
     if settings.speed.rate_out is not None:
-        yield "images have no times: a rate beside the number of new frames changes nothing"
+        yield "images have no times: the rate at which new frames are to be shown changes nothing"
     if source.rate is None:
-        yield "the frame rate varies, and images have no times: --fps RATE makes it constant"
+        yield "the frame rate varies, and images have no times: fps=RATE makes it constant"
     if first.props.get("_Transfer") in (16, 18):
         yield "HDR: samples stay as they are, in 16 bits; PNGs do not say that they are PQ or HLG"
 
@@ -219,9 +219,9 @@ def _notes(settings: Settings, source: Source, first: vs.VideoFrame) -> Iterator
 def _check_target(settings: Settings) -> None:
     target, source = settings.target, settings.source
     if not target.parent.is_dir():
-        raise ConvertError(f"the folder {target.parent}, which is to hold the output, does not exist: make it first")
+        raise ConvertError(f"the folder {target.parent} of the target does not exist: make it first")
     if target.exists() and source.exists() and target.samefile(source):
-        raise ArgumentError(f"input and output are the same folder, {target}: choose another output")
+        raise ArgumentError(f"source and target are the same folder, {target}: choose another target")
     _check_replaceable(target, overwrite=settings.overwrite)
     if work_folder.recorded(target) and not settings.resume and not settings.overwrite:
         raise work_folder.unfinished(target)
@@ -232,15 +232,15 @@ def _check_replaceable(target: Path, *, overwrite: bool) -> None:
     if target.exists() and not target.is_dir():
         raise ConvertError(f"{target} is a file: give the name of a folder, or of a video file")
     if target.is_symlink():
-        raise ConvertError(f"{target} is a link, whose place a folder cannot take: give {target.resolve()}")
+        raise ConvertError(f"{target} is a link, which a folder cannot replace: give {target.resolve()}")
     if target.exists() and (entries := sorted(entry.name for entry in target.iterdir())):
         if not overwrite:
-            raise ConvertError(f"the folder {target} is not empty: --overwrite replaces the images in it")
+            raise ConvertError(f"the folder {target} is not empty: overwrite=True replaces the images in it")
         others = [name for name in entries if not _OURS.fullmatch(name)]
         if others:
             raise ConvertError(
-                f"the folder {target} holds more than numbered PNGs ({others[0]}), which are not to be lost: "
-                "choose another output"
+                f"the folder {target} holds more than numbered PNGs ({others[0]}), which would be lost: "
+                "choose another target"
             )
 
 

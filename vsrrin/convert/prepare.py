@@ -236,13 +236,13 @@ def _check_target(settings: Settings) -> None:
     target = settings.target
     container_for(target)
     if not target.parent.is_dir():
-        raise ConvertError(f"the folder {target.parent} of the output does not exist: make it first")
+        raise ConvertError(f"the folder {target.parent} of the target does not exist: make it first")
     if target.is_dir():
         raise ConvertError(f"{target} is a folder: give the name of a file")
     if target.exists() and settings.source.exists() and target.samefile(settings.source):
-        raise ArgumentError(f"input and output are the same file, {target}: choose another output")
+        raise ArgumentError(f"source and target are the same file, {target}: choose another target")
     if target.exists() and not settings.overwrite:
-        raise ConvertError(f"{target} exists: --overwrite replaces it")
+        raise ConvertError(f"{target} exists: overwrite=True replaces it")
     if work_folder.recorded(target) and not settings.resume and not settings.overwrite:
         raise work_folder.unfinished(target)
 
@@ -275,7 +275,7 @@ def _segment_frames(settings: Settings, times: VideoTimes) -> int:
     if settings.segment_frames is None:
         return max(ceil(times.rate * _SEGMENT_SECONDS), _SHORTEST_SEGMENT)
     if settings.segment_frames < 1:
-        raise ArgumentError(f"a segment must have at least one frame, not {settings.segment_frames}")
+        raise ArgumentError(f"segment_frames must be at least 1, not {settings.segment_frames}")
     return settings.segment_frames
 
 

@@ -123,10 +123,7 @@ def run(
             conversion.publish(work)
         except BaseException:
             if done := conversion.finished(work):
-                say(
-                    f"{done} of {total} {unit} are finished and kept in {work.path}: the same command with --resume "
-                    "continues from there"
-                )
+                say(f"{done} of {total} {unit} are finished and kept in {work.path}: resume=True continues from there")
             raise
     return Result(
         target=settings.target,

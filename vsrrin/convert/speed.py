@@ -38,16 +38,16 @@ def check(speed: Speed, source: Source) -> None:
         ArgumentError: It cannot: its rate varies, or factor and rate contradict each other.
     """
     if speed.factor is not None and speed.fps is not None:
-        raise ArgumentError("give a factor or a rate, not both: a rate beside a factor is rate_out, for slow motion")
+        raise ArgumentError("give factor or fps, not both: for slow motion, the rate beside a factor is rate_out")
     if speed.rate_out is not None and speed.factor is None:
-        raise ArgumentError("slow motion needs a factor beside the rate at which its frames are shown")
+        raise ArgumentError("rate_out needs a factor: it is the rate at which the frames made by factor are shown")
     if source.rate is not None:
         return
     varies = f"the frame rate of {source.info.path} varies"
     if speed.rate_out is not None:
-        raise ArgumentError(f"{varies}: make it constant first (--fps RATE), then slow motion of the result")
+        raise ArgumentError(f"{varies}: make it constant first (fps=RATE), then slow the result down")
     if speed.factor is not None and speed.factor.denominator != 1:
-        raise ArgumentError(f"{varies}, so the factor must be whole, not {speed.factor}; or give a rate, such as 60")
+        raise ArgumentError(f"{varies}, so factor must be whole, not {speed.factor}; or give fps=RATE")
 
 
 def timing(speed: Speed, source: Source) -> Timing:

@@ -95,7 +95,7 @@ class VideoConversion:
             verify(joined, self._expected())
             _sync(joined)
             if target.exists() and not self.settings.overwrite:
-                raise ConvertError(f"{target} has come into being meanwhile: --overwrite replaces it")
+                raise ConvertError(f"{target} was written by another program meanwhile: overwrite=True replaces it")
             os.replace(joined, target)
         except OSError as error:
             raise ConvertError(f"{target} cannot be written: {error.strerror or error}") from error
