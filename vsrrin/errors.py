@@ -1,12 +1,12 @@
-"""The errors of vsrrin.
+"""Errors of vsrrin.
 
 ::
 
     VsrrinError
-    ├── ArgumentError (also ValueError)    an argument is of the wrong type or out of range
+    ├── ArgumentError (also ValueError)    an argument is of a wrong type or out of range
     │   └── FrameSizeError                 a frame or tensor has a size that cannot be processed
     ├── CheckpointError                    a weights file is missing, damaged, or of another network
-    │   └── UnknownNetError                no network of that name, or none that has these weights
+    │   └── UnknownNetError                no network has that name, or these weights
     ├── BackendError                       a device, precision or backend is not available here
     └── ConvertError                       a file cannot be read, converted or written as asked
 
@@ -19,24 +19,24 @@ class VsrrinError(Exception):
 
 
 class ArgumentError(VsrrinError, ValueError):
-    """An argument is of the wrong type or out of range; the text names it, what was given and what is allowed."""
+    """Argument of a wrong type or out of range; the message names it, what was given and what is allowed."""
 
 
 class FrameSizeError(ArgumentError):
-    """A frame or tensor has a size that cannot be processed."""
+    """Frame or tensor of a size that cannot be processed."""
 
 
 class CheckpointError(VsrrinError):
-    """A weights file is missing, damaged, or does not fit the network."""
+    """Weights file that is missing, damaged, or does not fit the network."""
 
 
 class UnknownNetError(CheckpointError):
-    """No network of that name is known, or none that has these weights."""
+    """Unknown name of a network, or weights of no known network."""
 
 
 class BackendError(VsrrinError):
-    """A device, precision or backend is not available on this machine."""
+    """Device, precision or backend that is not available on this machine."""
 
 
 class ConvertError(VsrrinError):
-    """A file cannot be read, converted or written as asked; the text names it, what is wrong and what to do."""
+    """File that cannot be read, converted or written; the message names it, what is wrong and what to do."""

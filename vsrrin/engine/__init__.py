@@ -1,1 +1,1 @@
-"""Frame pairs in, new frames out, within a device's memory; knows nothing of VapourSynth."""
+"""Interpolation of frame pairs within a device's memory, without VapourSynth."""

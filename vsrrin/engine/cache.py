@@ -1,4 +1,4 @@
-"""A cache bounded in bytes that makes each value once, whatever threads ask for it."""
+"""Cache bounded in bytes, for values that several threads ask for."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -7,14 +7,14 @@ from threading import Lock
 
 
 class BoundedCache[V]:
-    """Values by key, the least recently used dropped first.
+    """Values by key; the least recently used go first.
 
-    A value that is being made is made once: others who ask meanwhile wait for it. Making a value must therefore not
-    wait for anything that waits for the cache. A failure is raised to all who wait and is not remembered.
+    Each value is made once: threads that ask for it meanwhile wait. Making a value must therefore not wait for
+    anything that waits for the cache. A failure is raised in all waiting threads and is not remembered.
 
     Args:
-        limit: Bytes that the kept values may add up to. A value larger than this is handed out but not kept.
-        size: Bytes of a value.
+        limit: Total bytes of the values kept. A larger value is returned but not kept.
+        size: Returns the bytes of a value.
     """
 
     def __init__(self, limit: int, size: Callable[[V], int]) -> None:
@@ -35,7 +35,7 @@ class BoundedCache[V]:
         return len(self._kept)
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
-        """The value of ``key``, made by ``make()`` if it is not here."""
+        """Return the value of ``key``, made by ``make()`` if it is not kept."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -73,7 +73,7 @@ class BoundedCache[V]:
             self._bytes += size
 
     def clear(self) -> None:
-        """Drops everything; what is being made now is handed out but not kept."""
+        """Drop all values; those being made now are returned but not kept."""
         with self._lock:
             self._kept.clear()
             self._making.clear()

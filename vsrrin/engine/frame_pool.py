@@ -1,8 +1,8 @@
-"""Memory for frames on the CPU, used again instead of being given back and asked for anew.
+"""Reusable memory for frames on the CPU.
 
-A 1080p frame in float32 takes 25 MB. Fresh memory of that size costs more than what is done with it: every page is
-cleared and mapped at the first touch, which takes 5 to 30 ms per frame, and the C library returns it as soon as the
-tensor is gone.
+A 1080p frame in float32 takes 25 MB. Fresh memory of that size costs more than the work on it: every page is cleared
+and mapped at the first touch, which takes 5 to 30 ms per frame, and the C library returns it to the system as soon as
+the tensor is gone.
 """
 
 import math
@@ -14,16 +14,15 @@ import torch
 from torch import Tensor
 
 _SMALLEST = 2**20
-"""Bytes below which the C library does as well."""
+"""Bytes below which the C library is as fast."""
 
 
 class FramePool:
-    """Gives tensors whose memory comes back to the pool when the last view of it is gone. Thread safe.
+    """Tensors whose memory returns to the pool with the last view of it; thread safe.
 
     Args:
         limit: Bytes that may lie idle.
-        pinned: Whether CUDA may copy from and to the memory beside other work. All of it is then pinned, also what is
-            small.
+        pinned: Pin all memory, small tensors too, so that CUDA copies from and to it while it does other work.
     """
 
     def __init__(self, limit: int, *, pinned: bool = False) -> None:
@@ -32,23 +31,23 @@ class FramePool:
         self._idle: deque[np.ndarray[Any, np.dtype[np.float32]]] = deque()
 
     def empty(self, *shape: int) -> Tensor:
-        """A float32 tensor of this shape on the CPU, contiguous, with any contents."""
+        """Return an uninitialised, contiguous float32 tensor of this shape on the CPU."""
         count = math.prod(shape)
         if 4 * count < _SMALLEST:
             return torch.empty(shape, pin_memory=self._pinned)
         return torch.from_numpy(np.asarray(_Lease(self, self._block(count), shape)))
 
     def clear(self) -> None:
-        """Gives the idle memory back: to the system, or to PyTorch's store of pinned memory."""
+        """Release the idle memory to the system, or to PyTorch's store of pinned memory."""
         self._idle.clear()
 
     @property
     def idle_bytes(self) -> int:
-        """Bytes that wait for use."""
+        """Bytes of idle memory."""
         return sum(block.nbytes for block in tuple(self._idle))
 
     def _block(self, count: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Memory for exactly ``count`` floats: clips have few frame sizes, so that sizes need not be mixed."""
+        """Return memory for exactly ``count`` floats; clips have few frame sizes, so sizes are not mixed."""
         for _ in range(len(self._idle)):
             try:
                 block = self._idle.popleft()
@@ -72,7 +71,7 @@ class FramePool:
 
 
 class _Lease:
-    """Owner of a block while arrays on it live: numpy keeps the object whose interface it has read."""
+    """Owner of a block while arrays on it live; numpy keeps the object whose interface it reads."""
 
     def __init__(self, pool: FramePool, block: np.ndarray[Any, np.dtype[np.float32]], shape: tuple[int, ...]) -> None:
         self._pool, self._block = pool, block

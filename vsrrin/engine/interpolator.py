@@ -1,8 +1,8 @@
-"""The engine: frame pairs in, new frames out. Plain tensors, no VapourSynth.
+"""Interpolation of frame pairs given as tensors.
 
-For each pair it estimates motion once and reuses it for every time step, and so it does with a network's residues where
-there are several and the network can. Large frames go through the network in tiles, by choice or because memory demands
-it; motion from optical flow is estimated on the whole frame before tiling, so that tiles see long motion.
+Motion is estimated once for each pair and reused for every time step; so are a network's residues, where a pair has
+several new frames and the network can share them. Large frames go through the network in tiles, by choice or because
+memory demands it. Optical flow is estimated on the whole frame before tiling, so that tiles see long motion.
 """
 
 import logging
@@ -44,30 +44,30 @@ IDLE_BYTES = 2**28
 """Bytes of memory for frames that an engine keeps for the next ones."""
 
 _SHARING = 2.5
-"""How many times the memory a network takes while it finds residues for all times: they are kept beside their parts,
-and beside those of the pairs that are kept."""
+"""Factor on a network's memory while it finds residues for all times: they are kept beside their parts, and beside
+those of the pairs that are kept."""
 
 _SHARED_BYTES = 120
-"""Bytes per pixel of a pair with residues, at most: of 3840x2160, in tiles, some 115 with what tiles share."""
+"""Bytes per pixel of a pair with residues, at most; about 115 for 3840x2160 in overlapping tiles."""
 
 FINEST_BISECTION = 8
-"""Networks that know only the middle of a pair reach times of this denominator, by taking middles of middles."""
+"""Denominator of the times that networks reach by middles of middles if they only know the middle of a pair."""
 
 
 class Interpolator:
-    """Interpolation of frame pairs with one network on one device.
+    """New frames of frame pairs, made by one network on one device.
 
-    Thread safe; the device does one thing at a time.
+    Thread safe; calls take turns on the device.
 
     Args:
-        model: A loaded checkpoint, or what names one (a bundled name or a path).
+        model: A checkpoint from :func:`vsrrin.load`, a bundled name or a path.
         options: Options of the engine: device, precision, backend, scale, tile, overlap and batch.
-        preset: DIS settings for networks that take their flow from outside; ``None`` for those of the network.
+        preset: Settings of DIS, for networks with external flow; ``None`` for those of the network.
         cache_bytes: Bytes of prepared pairs kept for further time steps.
-        several: Whether pairs have several new frames; networks that can then find their residues once a pair.
-        log: Is told in words what was chosen; the default logs to "vsrrin".
-        backend: Replaces the backend that the options name.
-        mover: Replaces the device's own copies.
+        several: Say that pairs have several new frames, so that networks that can find their residues once a pair.
+        log: Called with messages about what was chosen; the default logs to "vsrrin".
+        backend: Backend to use in place of the one that the options name.
+        mover: Copies to use in place of the device's own.
 
     Raises:
         ArgumentError: An argument is of the wrong type or out of range, or the network has no motion to scale.
@@ -96,7 +96,7 @@ class Interpolator:
             raise ArgumentError(
                 f"scale must be 1 or None for {self.spec.name}, not {options.scale}: it has no flow to scale"
             )
-        # Published weights do what is published; what they call flow, they may have learned to use in another way.
+        # Published weights run as published: they may have learned to use their flow in another way.
         self._seeks = options.scale is None and self.spec.estimates_flow and model.arithmetic == "exact"
         self._batch = options.batch
         self._shares, self._cache_bytes = several and self.spec.shares, cache_bytes
@@ -127,7 +127,7 @@ class Interpolator:
         self._memory = FramePool(IDLE_BYTES, pinned=mover.pinned)
 
     def interpolate(self, img0: Tensor, img1: Tensor, t: Sequence[float | Fraction]) -> list[Tensor]:
-        """New frames between two frames.
+        """Make new frames between two frames.
 
         Args:
             img0: Frame 0, (1, 3, H, W) float32 RGB, nominally [0, 1], on any device.
@@ -135,7 +135,7 @@ class Interpolator:
             t: Time steps in (0, 1).
 
         Returns:
-            One (1, 3, H, W) float32 tensor on the CPU per time step, in any order in memory.
+            One (1, 3, H, W) float32 RGB tensor on the CPU per time step, of any strides.
 
         Raises:
             ArgumentError: A time step outside (0, 1), or one that the network does not know.
@@ -145,17 +145,17 @@ class Interpolator:
         return self.synthesize(self.prepare(self.ready(img0), self.ready(img1)), t)
 
     def picture(self, key: Hashable, size: tuple[int, int], fill: Callable[[Tensor], object]) -> Picture:
-        """The source frame of ``key``, from the cache or made ready.
+        """Return the prepared source frame of ``key``, from the cache if it is there.
 
         Args:
-            key: Any name of the frame, always the same.
+            key: Any name of the frame, the same at every call.
             size: (height, width).
             fill: Writes the frame into a (1, 3, height, width) float32 tensor on the CPU, RGB, nominally [0, 1].
         """
         return self._pictures.get(key, lambda: self._ready(size, fill))
 
     def ready(self, image: Tensor) -> Picture:
-        """Uploads and pads a frame (1, 3, H, W) float32 RGB, nominally [0, 1], on any device.
+        """Pad and upload a frame (1, 3, H, W) float32 RGB, nominally [0, 1], on any device.
 
         Raises:
             FrameSizeError: Another shape.
@@ -181,18 +181,18 @@ class Interpolator:
         return Picture(image, size, low, high, seen, there)
 
     def _empty(self, height: int, width: int) -> Tensor:
-        """Memory for a source frame on the CPU, (1, 3, height, width)."""
+        """Return memory for a source frame on the CPU, (1, 3, height, width)."""
         if self.spec.external_flow and self.device.type == "cpu":
-            # As OpenCV takes pictures, which warps them.
+            # The layout of OpenCV, which warps them.
             return self._memory.empty(1, height, width, 3).permute(0, 3, 1, 2)
         return self._memory.empty(1, 3, height, width)
 
     def pair(self, key: Hashable, load: Callable[[], tuple[Picture, Picture]]) -> Pair:
-        """The prepared pair of ``key``, from the cache or from the frames that ``load()`` returns."""
+        """Return the prepared pair of ``key``, from the cache or from the frames that ``load()`` returns."""
         return self._pairs.get(key, lambda: self.prepare(*load()))
 
     def prepare(self, left: Picture, right: Picture) -> Pair:
-        """Does all that does not depend on the time step: optical flow and the network's ``estimate``.
+        """Do the work that all time steps share: optical flow and the network's ``estimate``.
 
         Raises:
             FrameSizeError: The frames differ in size.
@@ -223,7 +223,7 @@ class Interpolator:
         return pair
 
     def synthesize(self, pair: Pair, t: Sequence[float | Fraction]) -> list[Tensor]:
-        """New frames of a prepared pair. See `interpolate`."""
+        """Make new frames of a prepared pair, see `interpolate`."""
         steps = [self._check_time(step) for step in t]
         if self.spec.arbitrary_t:
             frames = self._run(pair, [float(step) for step in steps])
@@ -233,7 +233,7 @@ class Interpolator:
         return [self._finished(pair, frame) for frame in frames]
 
     def _finished(self, pair: Pair, frame: Tensor) -> Tensor:
-        """Without padding and gain, in the range of its source frames, on the CPU."""
+        """Return a new frame on the CPU, without padding and gain, clamped to the range of its source frames."""
         with torch.inference_mode():
             frame = pair.plan.padder.crop(frame)
             if pair.gain != 1:
@@ -247,7 +247,7 @@ class Interpolator:
             return self._spare_memory(pair.plan, lambda plan: self._synthesize(pair, steps, plan))
 
     def _middle(self, pair: Pair, t: Fraction) -> Tensor:
-        """The frame at t = odd / 2**k by bisection: the middle of its neighbours at t - 1 / 2**k and t + 1 / 2**k."""
+        """Return the frame at t = odd / 2**k: the middle of its neighbours at t - 1 / 2**k and t + 1 / 2**k."""
         step = Fraction(1, t.denominator)
         ends = {Fraction(0): pair.img0, Fraction(1): pair.img1}
 
@@ -262,12 +262,12 @@ class Interpolator:
         return self._middles.get((pair.serial, t), compute)
 
     def plan(self, height: int, width: int) -> Plan:
-        """How frames of this size are processed; decided once, then kept, so that results do not change midway."""
+        """Return the plan for frames of this size; made once, so that results do not change midway."""
         plan = self._plans.get((height, width))
         return plan or self._plans.setdefault((height, width), self._planner.plan(height, width))
 
     def close(self) -> None:
-        """Drops all pairs and gives the device's spare memory back. The engine can still be used."""
+        """Drop all pairs and release the device's spare memory; the engine can still be used."""
         for kept in (self._transfer, self._pairs, self._pictures, self._middles, self._memory):
             kept.clear()
         memory.release(self.device)
@@ -276,7 +276,7 @@ class Interpolator:
         return self._after_clearing(lambda: self._transfer.upload(x))
 
     def _after_clearing[R](self, run: Callable[[], R]) -> R:
-        """Runs; if memory runs out, once more with nothing kept of other pairs."""
+        """Run; if memory runs out, run once more with nothing kept of other pairs."""
         with torch.inference_mode():
             try:
                 return run()
@@ -287,7 +287,7 @@ class Interpolator:
             return run()
 
     def _spare_memory[R](self, plan: Plan, run: Callable[[Plan], R]) -> R:
-        """Runs with the current plan for this frame size; whenever memory runs out, with smaller tiles from then on."""
+        """Run with the current plan for this frame size, and with smaller tiles each time memory runs out."""
         size = (plan.padder.height, plan.padder.width)
         while True:
             current = self._plans.get(size, plan)
@@ -315,7 +315,7 @@ class Interpolator:
         pair.plan = plan
 
     def _estimates(self, pair: Pair, plan: Plan, scale: float) -> list[Tensor]:
-        """The network's ``estimate`` of each tile; flow that it finds itself, found at a scale."""
+        """Return the network's ``estimate`` of each tile, with flow that it finds itself found at a scale."""
         tiles = plan.grid.tiles
         if self.spec.estimates_flow and scale < 1:
             area = plan.padder.padded[0] * plan.padder.padded[1] * scale**2
@@ -334,12 +334,12 @@ class Interpolator:
         return found
 
     def _fits(self, plan: Plan) -> bool:
-        """Whether a pair with its residues can be kept: if not, they would be found anew for every frame."""
+        """Return whether the cache holds a pair with its residues; else they would be found anew for every frame."""
         height, width = plan.padder.padded
         return height * width * _SHARED_BYTES <= self._cache_bytes
 
     def _estimate_small(self, img0: Tensor, img1: Tensor, scale: float) -> Tensor:
-        """Flow (1, 4, H, W), pixels, of a network that finds it itself, estimated on pictures shrunk by ``scale``."""
+        """Return flow (1, 4, H, W) in pixels, estimated by the network on pictures shrunk by ``scale``."""
         multiple = self.spec.size_multiple
         return shrunk_flow(
             lambda small0, small1: self._backend.estimate(small0, small1, None), img0, img1, scale, multiple
@@ -355,7 +355,7 @@ class Interpolator:
             estimate = (
                 pair.estimates[group[0][0]] if len(group) == 1 else torch.cat([pair.estimates[i] for i, _ in group])
             )
-            # Made on the device: what is copied there from ordinary memory waits for all that the device has to do.
+            # Made on the device: a copy from ordinary memory would wait for all work of the device.
             t = torch.cat([torch.full((1, 1, 1, 1), step, device=self.device) for _, step in group])
             img0, img1 = _cut(pair.img0, chosen), _cut(pair.img1, chosen)
             parts += self._backend.synthesize(img0, img1, estimate, t).chunk(len(group))
@@ -380,5 +380,5 @@ def _cut(x: Tensor, tiles: Sequence[Tile], *, factor: int = 1) -> Tensor:
 
 @cache
 def _lock_of(device: str) -> Lock:
-    """Two networks at once on one device only slow each other down, on CPUs up to tenfold."""
+    """Return the lock of a device: two networks at once only slow each other down, on CPUs up to tenfold."""
     return Lock()

@@ -1,4 +1,4 @@
-"""How much memory a device has left, and how to tell that it ran out."""
+"""Free memory of devices, errors that mean it ran out, and the C library's heap."""
 
 import ctypes
 from collections.abc import Callable
@@ -12,20 +12,20 @@ _CPU_LIMIT = 5 * 2**29  # a filter is a guest: source filter, encoder and Vapour
 _SHARE = 0.5
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Numbers of options in glibc's malloc.h,"""
+"""Numbers of options in glibc's malloc.h."""
 _KEPT_ON_TOP, _LARGEST_IN_HEAP = 2**29, 2**25
-"""and what they are set to: bytes free on top of the heap, and the greatest size that glibc allows in it."""
+"""Values for them: bytes free on top of the heap, and the largest size that glibc allows in it."""
 _HEAP_SLACK = 2**27
 """Bytes by which the process may grow before the C library's heap is tidied."""
 
 _SOON = 32
-"""Frames within which memory that was given back is needed again if it is needed at all."""
+"""Frames within which released memory is needed again, if at all."""
 
 _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "failed to allocate")
 
 
 def budget(device: torch.device) -> int:
-    """Bytes that one run of a network may use on ``device``: half of what is free now (on the CPU 2.5 GiB at most)."""
+    """Return the bytes that one run of a network may use: half of the free memory, on the CPU at most 2.5 GiB."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         # What torch has reserved but does not use is free as well.
@@ -39,14 +39,14 @@ def budget(device: torch.device) -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether ``error`` means that an allocation failed; each device and library words it differently."""
+    """Return whether an error means that an allocation failed; each device and library words it differently."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _OUT_OF_MEMORY)
 
 
 def release(device: torch.device) -> None:
-    """Gives memory that torch keeps for reuse back to the device."""
+    """Release memory that torch keeps for reuse to the device."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "xpu":
@@ -56,17 +56,17 @@ def release(device: torch.device) -> None:
 
 
 class HeapTidier:
-    """Keeps the C library's heap from growing by fragmentation alone.
+    """Guard against growth of the C library's heap by fragmentation alone.
 
-    What networks put into glibc's heap, from several threads, stays with the process when it is freed: over hundreds of
-    1080p frames that grows by a gigabyte and more although nothing leaks. Giving the free pages back costs as much as a
-    frame, and what is needed again at once has to be asked for anew. So it is done only when the process has grown by
-    ``slack``, and growth that is back within a few frames counts as needed.
+    Memory that networks free in glibc's heap, from several threads, stays with the process: over hundreds of 1080p
+    frames it grows by a gigabyte and more although nothing leaks. Returning the free pages takes as long as a frame,
+    and pages needed again at once must be mapped anew. So it is done only when the process has grown by ``slack``, and
+    growth that is back within a few frames counts as needed.
 
     Args:
-        slack: Bytes.
-        resident: Tells the bytes resident now.
-        trim: Gives free pages back; ``None`` where the C library has no way to (then nothing is ever done).
+        slack: Growth in bytes that is left alone.
+        resident: Returns the bytes resident now.
+        trim: Returns free pages to the system; ``None`` where the C library cannot, so that nothing is ever done.
     """
 
     def __init__(self, slack: int, resident: Callable[[], int], trim: Callable[[], object] | None) -> None:
@@ -76,7 +76,7 @@ class HeapTidier:
         self._lock = Lock()
 
     def tidy(self) -> None:
-        """To be called after every frame, by any thread."""
+        """Trim the heap if it has grown; call this after every frame, from any thread."""
         if self._trim is None or not self._lock.acquire(blocking=False):
             return
         try:
@@ -95,7 +95,7 @@ class HeapTidier:
 
 @cache
 def heap() -> HeapTidier:
-    """The tidier of this process, which gives memory back instead of glibc's own rules from then on."""
+    """Return the tidier of this process, and turn glibc's own rules off at the first call."""
     process = psutil.Process()
     try:
         library = ctypes.CDLL(None)

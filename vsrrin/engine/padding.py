@@ -1,4 +1,4 @@
-"""Padding to a network's size multiple, and its inverse."""
+"""Padding of pictures to a network's size multiple."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Padder:
-    """Pads pictures right and bottom by edge replication up to a multiple, and crops them back.
+    """Padding of pictures by edge replication, right and bottom, up to a multiple; and its inverse.
 
     Attributes:
         height: Height of the pictures, pixels.
@@ -28,19 +28,19 @@ class Padder:
         return (self._round_up(self.height), self._round_up(self.width))
 
     def pad(self, x: Tensor) -> Tensor:
-        """(N, C, height, width) -> (N, C, *padded); the very same tensor when nothing is missing."""
+        """Pad (N, C, height, width) to (N, C, *padded); return the very same tensor if nothing is missing."""
         height, width = self.padded
         if (height, width) == (self.height, self.width):
             return x
         return F.pad(x, (0, width - self.width, 0, height - self.height), mode="replicate")
 
     def fill_border(self, x: Tensor) -> None:
-        """Repeats the edges of the picture in (N, C, *padded), in place; what `pad` adds, without a copy."""
+        """Fill the border of (N, C, *padded) in place with what `pad` adds, without a copy."""
         x[..., : self.height, self.width :] = x[..., : self.height, self.width - 1 : self.width]
         x[..., self.height :, :] = x[..., self.height - 1 : self.height, :]
 
     def crop(self, x: Tensor) -> Tensor:
-        """(N, C, *padded) -> (N, C, height, width), a view."""
+        """Return the picture (N, C, height, width) in (N, C, *padded), a view."""
         return x[..., : self.height, : self.width]
 
     def _round_up(self, side: int) -> int:

@@ -1,4 +1,4 @@
-"""What the engine keeps: source frames made ready, and frame pairs with all that does not depend on the time step."""
+"""Prepared source frames and frame pairs, cached by the engine."""
 
 from dataclasses import dataclass, field
 from itertools import count
@@ -13,16 +13,16 @@ from .transfer import DONE, Mark
 
 @dataclass(frozen=True)
 class Picture:
-    """A source frame made ready for the pairs it belongs to, once on each device.
+    """Source frame prepared for the pairs it belongs to, once on each device.
 
     Attributes:
         image: Padded, on the device, (1, 3, H, W) float32, finite.
         size: (height, width) before padding.
-        low: Its least value.
-        high: Its greatest value.
-        brightness: What optical flow is estimated on, without padding and at the scale of the plan; ``None`` for
-            networks that find it themselves.
-        there: Is waited for before the image is used.
+        low: Least value of the image.
+        high: Greatest value of the image.
+        brightness: Pictures to estimate optical flow on, without padding and at the scale of the plan; ``None`` for
+            networks that find flow themselves.
+        there: Mark to wait for before the image is used.
     """
 
     image: Tensor
@@ -40,7 +40,7 @@ class Picture:
 
 @dataclass
 class Pair:
-    """A prepared frame pair: everything that does not depend on the time step.
+    """Prepared frame pair: all that its time steps share.
 
     Attributes:
         img0: Frame 0, padded, on the device, times the gain, (1, 3, H, W) float32.
@@ -48,11 +48,11 @@ class Pair:
         flow: Flow from outside the network, padded, on the device, (1, 4, H/2, W/2) in pixels of that size; ``None``
             for other networks.
         plan: The plan that ``estimates`` were made with.
-        estimates: What the network's ``estimate`` returned for each tile.
-        gain: What brings frames of another range than video's to the one that networks know.
+        estimates: Result of the network's ``estimate`` for each tile.
+        gain: Factor that brings frames of another range than video's to the one that networks know.
         low: Least value of a new frame, before the gain.
         high: Greatest value of a new frame.
-        serial: Tells pairs apart.
+        serial: Number of the pair, unique in the process.
     """
 
     img0: Tensor

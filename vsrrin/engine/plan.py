@@ -1,4 +1,4 @@
-"""How frames of one size are cut up: padding, tiles that fit into memory, the scale of motion."""
+"""Plans for frames of one size: padding, tiles that fit into memory, the scale of motion."""
 
 import math
 from collections.abc import Callable
@@ -21,10 +21,10 @@ _SMALLEST_TILE = 128
 
 @dataclass(frozen=True)
 class Plan:
-    """How frames of one size are processed.
+    """Plan for frames of one size.
 
     Attributes:
-        padder: Pads frames to the network's multiple.
+        padder: Padding to the network's multiple.
         grid: The tiles of the padded frame; one tile if it is not tiled.
         scale: Size of the picture on which motion is estimated, relative to the frame, in [0.25, 1].
     """
@@ -49,15 +49,15 @@ def automatic_scale(height: int, width: int) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Planner:
-    """Makes plans.
+    """Maker of plans for one network on one device.
 
     Attributes:
         name: The network's name, for messages.
-        size_multiple: What sides must be multiples of.
+        size_multiple: Number that sides must be multiples of.
         bytes_per_pixel: Peak working memory per pixel of a tile.
-        device: Whose memory counts.
+        device: Device whose memory counts.
         options: Options with scale, tile and overlap.
-        log: Is told what was chosen.
+        log: Called with messages about what was chosen.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Planner:
     log: Callable[[str], None]
 
     def plan(self, height: int, width: int) -> Plan:
-        """A plan for frames of this size.
+        """Return a plan for frames of this size.
 
         Raises:
             ArgumentError: Tile and overlap asked for do not go together.
@@ -96,7 +96,7 @@ class Planner:
         return Plan(padder, grid, scale)
 
     def smaller(self, plan: Plan, error: Exception) -> Plan:
-        """The plan with tiles of half the sides, after memory ran out.
+        """Return a plan with tiles of half the sides, for use after memory ran out.
 
         Raises:
             BackendError: They cannot be smaller.
@@ -118,7 +118,7 @@ class Planner:
         return replace(plan, grid=grid)
 
     def _largest_tile(self, pixels: int, height: int, width: int) -> tuple[int, int]:
-        """Height and width of a tile of at most ``pixels``: as square as the frame allows."""
+        """Return height and width of a tile of at most ``pixels``, as square as the frame allows."""
         side = max(math.isqrt(pixels), _SMALLEST_TILE)
         tile_height = min(side, height)
         return tile_height, min(max(pixels // tile_height, _SMALLEST_TILE), width)

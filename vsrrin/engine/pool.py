@@ -18,7 +18,7 @@ _LIMIT = 4
 
 @dataclass(frozen=True)
 class Shared:
-    """A checkpoint and the backend that runs it; it holds no VapourSynth object and no frame."""
+    """Checkpoint and the backend that runs it; holds no VapourSynth object and no frame."""
 
     model: Model
     backend: Backend

@@ -1,8 +1,8 @@
-"""Cutting a picture into equal overlapping tiles and joining them again without a seam.
+"""Equal, overlapping tiles of a picture, joined again without a seam.
 
 All tiles of a picture have the same size, so that several can go through the network in one call. Neighbours share at
-least ``overlap`` pixels. Three eighths of that strip on each side are context only: a pixel there cannot see what moves
-in from beyond the tile's edge, so it is thrown away. The two results are cross-faded over the quarter in the middle.
+least ``overlap`` pixels. Three eighths of that strip on each side are context only and thrown away, as a pixel there
+cannot see what moves in from beyond the tile's edge. The two results are cross-faded over the quarter in the middle.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from vsrrin.errors import ArgumentError
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One tile's place in the picture, pixels."""
+    """Place of one tile in the picture, pixels."""
 
     top: int
     left: int
@@ -25,7 +25,7 @@ class Tile:
     width: int
 
     def cut(self, x: Tensor, *, factor: int = 1) -> Tensor:
-        """The tile's part of (N, C, H, W), a view; ``factor`` 2 for a map of half the picture's size."""
+        """Return the tile's part of (N, C, H, W), a view; with ``factor`` 2, of a map of half the picture's size."""
         top, left = self.top // factor, self.left // factor
         return x[..., top : top + self.height // factor, left : left + self.width // factor]
 
@@ -38,8 +38,8 @@ class TileGrid:
         height: Height of the picture, a multiple of ``multiple``.
         width: Width of the picture, a multiple of ``multiple``.
         tile: Largest (height, width) of a tile; rounded down to the multiple.
-        overlap: Pixels that neighbours share at least; rounded up to the multiple.
-        multiple: Tiles start at and are as large as multiples of this.
+        overlap: Least number of pixels that neighbours share; rounded up to the multiple.
+        multiple: Number that places and sides of tiles are multiples of.
 
     Raises:
         ArgumentError: The tile is not larger than twice the overlap, or smaller than the multiple.
@@ -64,7 +64,7 @@ class TileGrid:
         return -(-self.overlap // self.multiple) * self.multiple
 
     def _axis(self, length: int, side: int) -> tuple[int, list[int]]:
-        """(tile side, starts) along one axis."""
+        """Return the side of a tile and the starts of all, along one axis."""
         side = min(side // self.multiple * self.multiple, length)
         if side == length:
             return length, [0]
@@ -74,7 +74,7 @@ class TileGrid:
 
     @cached_property
     def tiles(self) -> list[Tile]:
-        """Row by row."""
+        """All tiles, row by row."""
         tile_height, tops = self._axis(self.height, self.tile[0])
         tile_width, lefts = self._axis(self.width, self.tile[1])
         return [Tile(top, left, tile_height, tile_width) for top in tops for left in lefts]
@@ -91,14 +91,14 @@ class TileGrid:
         return {torch.device("cpu"): self._fades}
 
     def _fades_on(self, device: torch.device) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
-        """`_fades` on a device, copied there once."""
+        """Return `_fades` on a device, copied there once."""
         if device not in self._copies:
             rows, columns = ({start: fade.to(device) for start, fade in fades.items()} for fades in self._fades)
             self._copies[device] = rows, columns
         return self._copies[device]
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
-        """Cross-fades tiles (N, C, height, width), in the order of ``tiles``, into (N, C, H, W)."""
+        """Cross-fade tiles (N, C, height, width), in the order of ``tiles``, into (N, C, H, W)."""
         if len(parts) == 1:
             return parts[0]
         first = parts[0]
@@ -111,8 +111,11 @@ class TileGrid:
 
 
 def _fades(starts: Sequence[int], side: int, length: int) -> dict[int, Tensor]:
-    """Weights (side,) along one axis for each start: 1 where a tile is alone, linear over the middle quarter of a
-    strip shared with a neighbour, 0 over the rest of it, normalised to add up to 1 (three tiles can meet)."""
+    """Return weights (side,) along one axis for each start.
+
+    They are 1 where a tile is alone, linear over the middle quarter of a strip shared with a neighbour and 0 over the
+    rest of it; where tiles meet, up to three, they are normalised to add up to 1.
+    """
     position = torch.arange(side, dtype=torch.float32) + 0.5
     fades = {}
     total = torch.zeros(length)

@@ -1,13 +1,12 @@
-"""Copies between the host and a device, beside the device's work.
+"""Copies between the host and a device while the device does other work.
 
-Source frames are written into pinned memory and copied to the device on a stream of their own; the network waits for
+Source frames are written into pinned memory and copied to the device on a stream of their own. The network waits for
 them on the device, not on the host, so that the frames of the next pair arrive while this one is synthesised. At most
-two such copies of an engine are on their way (double buffering): the host waits for the older one before a third
-begins, and keeps what is being copied alive until then. New frames come back on another stream, and only the thread
-that asked waits.
+two such copies of an engine are on their way (double buffering): before a third begins, the host waits for the older
+one, and keeps its source alive until then. New frames come back on another stream, and only the thread that asked for
+them waits.
 
-What is device-specific is a :class:`Mover` of few lines; who waits for what is written once, here and in the engine,
-and runs with every device.
+A :class:`Mover` holds the few lines that differ between devices; the order of waiting is the same for all.
 """
 
 from collections import deque
@@ -19,20 +18,20 @@ import torch
 from torch import Tensor
 
 type Empty = Callable[..., Tensor]
-"""Makes a float32 tensor on the host from its sides."""
+"""Function that makes a float32 tensor on the host, of the given sides."""
 
 _ON_THEIR_WAY = 2
 
 
 class Mark(Protocol):
-    """A point in the work of a device."""
+    """Point in the work of a device."""
 
     def wait(self) -> None:
-        """Lets what the device is given from now on begin after this point; the host does not wait."""
+        """Make later device work wait for this point without blocking the host."""
         ...
 
     def synchronize(self) -> None:
-        """Lets the host wait until the device is there."""
+        """Block the host until the device has reached this point."""
         ...
 
 
@@ -40,32 +39,32 @@ class Mover(Protocol):
     """Copies of one device."""
 
     pinned: bool
-    """Whether copies go beside other work only from and to pinned memory."""
+    """True if only copies from and to pinned memory go on beside other work."""
 
     def upload(self, x: Tensor) -> tuple[Tensor, Mark]:
-        """Begins to copy from the host; what comes back may be used after its mark."""
+        """Begin to copy from the host; the copy may be used after its mark."""
         ...
 
     def download(self, x: Tensor, empty: Empty) -> tuple[Tensor, Mark]:
-        """Begins to copy to the host, after all that the device was given so far; ``empty`` makes the memory for it."""
+        """Begin to copy to the host, into memory made by ``empty``, after all work given to the device so far."""
         ...
 
 
 class _Done:
-    """The mark of what needs no waiting."""
+    """Mark that needs no waiting."""
 
     def wait(self) -> None:
-        """Nothing."""
+        """See `Mark`."""
 
     def synchronize(self) -> None:
-        """Nothing."""
+        """See `Mark`."""
 
 
 DONE: Mark = _Done()
 
 
 class Direct:
-    """Copies at once, or nothing at all on the CPU."""
+    """Copies made at once, or none at all on the CPU."""
 
     pinned = False
 
@@ -135,7 +134,7 @@ class Transfer:
     """Copies of one engine; thread safe.
 
     Args:
-        mover: Those of its device.
+        mover: Copies of its device.
     """
 
     def __init__(self, mover: Mover) -> None:
@@ -144,10 +143,10 @@ class Transfer:
         self._uploads: deque[tuple[Mark, Tensor]] = deque()
 
     def upload(self, x: Tensor) -> tuple[Tensor, Mark]:
-        """Begins to copy a tensor from the host, which must not be written to any more.
+        """Begin to copy a tensor from the host, which must not be written to any more.
 
         Returns:
-            It on the device, and the mark to wait for before it is used.
+            The tensor on the device, and the mark to wait for before it is used.
         """
         with self._lock:
             while len(self._uploads) >= _ON_THEIR_WAY:
@@ -158,18 +157,18 @@ class Transfer:
         return there, mark
 
     def download(self, x: Tensor, empty: Empty) -> Tensor:
-        """A tensor of the device, on the host; waits until it is there.
+        """Return a copy of a device's tensor on the host, complete.
 
         Args:
             x: The tensor.
-            empty: Makes the memory for it, pinned if the mover wants that.
+            empty: Makes the memory for the copy, pinned if the mover wants that.
         """
         here, mark = self._mover.download(x, empty)
         mark.synchronize()
         return here
 
     def clear(self) -> None:
-        """Waits for what is on its way."""
+        """Wait for all copies on their way."""
         with self._lock:
             while self._uploads:
                 self._end_oldest()
@@ -181,5 +180,5 @@ class Transfer:
 
 
 def mover_of(device: torch.device) -> Mover:
-    """The copies of a device."""
+    """Return the copies of a device."""
     return CudaMover(device) if device.type == "cuda" else Direct(device)

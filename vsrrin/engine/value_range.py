@@ -1,4 +1,4 @@
-"""The range of a picture: what is not finite is replaced, what is far from video's range is brought to it."""
+"""Range of the values in a picture."""
 
 import math
 
@@ -10,7 +10,10 @@ _LEAST_PEAK = 1e-6
 
 
 def finite_range(image: Tensor) -> tuple[float, float]:
-    """Least and greatest value, on the CPU; what is not finite is replaced, in place, or a network would spread it."""
+    """Return the least and greatest value of a picture on the CPU, and replace values that are not finite, in place.
+
+    A network would spread them.
+    """
     values = image.numpy()  # whose reductions take no threads beside those that ask for frames
     low, high = float(values.min()), float(values.max())
     if math.isfinite(low) and math.isfinite(high):
@@ -22,6 +25,6 @@ def finite_range(image: Tensor) -> tuple[float, float]:
 
 
 def usual_gain(low: float, high: float) -> float:
-    """1 but for frames far beyond white (linear HDR), or far below it throughout, whose peak becomes 1."""
+    """Return the gain for a range: 1, unless its peak is far above white (linear HDR) or far below, which becomes 1."""
     peak = max(high, -low)
     return 1 / max(peak, _LEAST_PEAK) if peak > _OVERBRIGHT or 0 < peak < _DIM else 1.0
