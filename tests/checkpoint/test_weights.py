@@ -2,17 +2,15 @@
 
 import hashlib
 import json
-import runpy
 import sys
-from pathlib import Path
 
 import pytest
 
 import vsrrin
+from scripts.models import draft_weights
 from vsrrin.checkpoint import loader
 from vsrrin.nets import identify
 
-ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(loader.bundled())
 
 
@@ -55,8 +53,8 @@ def test_draft_is_plain_flow_and_says_so():
 
 def test_the_script_writes_the_very_same_bytes(tmp_path, monkeypatch, capsys):
     path = tmp_path / "again.safetensors"
-    monkeypatch.setattr(sys, "argv", ["make_draft_weights.py", str(path)])
-    runpy.run_path(str(ROOT / "scripts" / "make_draft_weights.py"), run_name="__main__")
+    monkeypatch.setattr(sys, "argv", ["draft_weights.py", str(path)])
+    draft_weights.main()
     original = loader.bundled()["draft"]
     assert path.read_bytes() == original.read_bytes()
     again, first = (json.loads(p.with_suffix(".json").read_text("utf-8")) for p in (path, original))

@@ -9,7 +9,7 @@ the calmer side (the other side may hold the next cut); where a frame is brighte
 flash, the pictures before and after it must differ, too.
 
 The numbers of the decision (`_RATIO`, `_POWER`, `_WILD`, `_LUMA_PER_LOST`) were fitted on spliced sequences;
-`scripts/evaluate_scenes.py` makes such sequences and measures the detector on them.
+`python -m scripts.benchmarks.scenes` makes such sequences and measures the detector on them.
 
 A dissolve or a fade is no cut: it changes each pair by little more than its neighbours, and its pictures do blend.
 Not found: a jump to nearly the same picture; a shot of one or two frames that is brighter than an equal picture on

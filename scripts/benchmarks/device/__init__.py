@@ -1,0 +1,1 @@
+"""Speed of the filter and of the networks on a device."""

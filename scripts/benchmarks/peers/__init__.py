@@ -1,0 +1,1 @@
+"""Quality and speed of vsrrin beside other interpolators, in one run."""
