@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import vapoursynth as vs
 
+ROOT = Path(__file__).resolve().parents[2]
+CLIP = ROOT / "media" / "bunny_stretch.mp4"
+"""The bundled clip."""
 SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
 """(width, height) by name."""
 RATE = 25
@@ -27,14 +31,17 @@ class Source:
 
 
 def size_of(text: str) -> tuple[int, int]:
-    """(width, height) of a name in `SIZES` or of a text like 640x360.
+    """Return the (width, height) of a name in `SIZES` or of a text like 640x360.
 
     Raises:
-        ValueError: Neither, or sides that 4:2:0 cannot have.
+        argparse.ArgumentTypeError: It is neither, or 4:2:0 cannot have such sides.
     """
-    width, height = SIZES[text] if text in SIZES else map(int, text.split("x"))
+    try:
+        width, height = SIZES[text] if text in SIZES else map(int, text.split("x"))
+    except ValueError:
+        width = height = 0
     if min(width, height) < 2 or width % 2 or height % 2:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: give {', '.join(SIZES)} or even numbers like 640x360")
     return width, height
 
 

@@ -19,25 +19,24 @@ import av
 import torch
 import vapoursynth as vs
 
+from scripts.benchmarks.clips import CLIP, size_of
 from scripts.benchmarks.overhead import bare_runner
 from vsrrin.checkpoint import loader
 from vsrrin.convert.video import Settings, convert
 from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 
-_DEFAULT_CLIP = Path(__file__).parents[2] / "media" / "bunny_stretch.mp4"
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clip", type=Path, default=_DEFAULT_CLIP)
+    parser.add_argument("--clip", type=Path, default=CLIP)
     parser.add_argument("--models", nargs="+", default=["draft", "rrin_lite"], help="bundled names or checkpoints")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=24, help="source frames per round")
-    parser.add_argument("--size", default="854x480")
+    parser.add_argument("--size", type=size_of, default=(854, 480))
     parser.add_argument("--codec", default="libx264")
     options = parser.parse_args(arguments)
-    width, height = map(int, options.size.split("x"))
+    width, height = options.size
     print(f"{options.rounds} rounds of {options.frames - 1} new frames, {torch.get_num_threads()} threads\n")
     print("| weights | size | codec | bare network s/frame | convert s/frame | ratio |")
     print("|---|---|---|---|---|---|")
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         source = Path(folder) / "in.mp4"
         _cut(options.clip, source, width, height, options.frames)
         for model in options.models:
-            print(f"| {model} | {options.size} | {options.codec} | {_compare(source, model, options)} |", flush=True)
+            print(f"| {model} | {width}x{height} | {options.codec} | {_compare(source, model, options)} |", flush=True)
 
 
 def _cut(clip: Path, target: Path, width: int, height: int, frames: int) -> None:

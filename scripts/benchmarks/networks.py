@@ -17,14 +17,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from scripts.benchmarks.clips import ROOT, size_of
 from scripts.benchmarks.memory import own_peak
-from vsrrin.checkpoint.loader import Model
+from scripts.models.random_weights import random_model
 from vsrrin.engine.interpolator import Interpolator
 from vsrrin.engine.options import Options
 from vsrrin.nets import NETS, NetSpec
@@ -33,17 +33,6 @@ from vsrrin.nets.registry import by_name
 PRECISIONS = ("fp32", "auto")
 FLOP_SIDE = 256
 SEED = 0
-_ROOT = Path(__file__).parents[2]
-
-
-def random_model(spec: NetSpec) -> Model:
-    """A network of the usual sizes with random weights; none is all zero, so that no layer could be left out."""
-    torch.manual_seed(SEED)
-    net = spec.default().eval().requires_grad_(False)
-    for layer in net.modules():
-        if isinstance(layer, nn.Conv2d) and not torch.any(layer.weight):
-            nn.init.normal_(layer.weight, std=1e-4)
-    return Model(net=net, spec=spec, arithmetic=spec.arithmetics[0], name=f"{spec.name}, random", path=Path())
 
 
 def parameters(spec: NetSpec) -> int:
@@ -95,7 +84,7 @@ def seconds(specs: Sequence[NetSpec], size: tuple[int, int], rounds: int) -> dic
 def peak_memory(spec: NetSpec, size: tuple[int, int]) -> int:
     """Peak bytes of a fresh process that interpolates one pair."""
     command = [sys.executable, "-m", "scripts.benchmarks.networks", "--child", spec.name, "{}x{}".format(*size)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=_ROOT)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
     return int(done.stdout.splitlines()[-1])
 
 
@@ -127,20 +116,13 @@ def table(
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
-def _size(text: str) -> tuple[int, int]:
-    width, height = map(int, text.split("x"))
-    if min(width, height) < 1:
-        raise ValueError(text)
-    return width, height
-
-
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     names = [spec.name for spec in NETS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nets", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
-    parser.add_argument("--size", type=_size, default=(854, 480), help="size of the frames that are timed")
+    parser.add_argument("--size", type=size_of, default=(854, 480), help="size of the frames that are timed")
     parser.add_argument("--rounds", type=int, default=3, help="0 times nothing")
-    parser.add_argument("--memory", type=_size, nargs="*", default=[(1920, 1080), (3840, 2160)], metavar="SIZE")
+    parser.add_argument("--memory", type=size_of, nargs="*", default=[(1920, 1080), (3840, 2160)], metavar="SIZE")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.rounds < 0:
@@ -152,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, measure, print."""
     options = parse(arguments)
     if options.child:
-        print(child(by_name(options.child[0]), _size(options.child[1])))
+        print(child(by_name(options.child[0]), size_of(options.child[1])))
         return
     print(f"Random weights, {torch.get_num_threads()} threads, median of {options.rounds} rounds\n")
     specs = [by_name(name) for name in options.nets]

@@ -20,24 +20,22 @@ import vapoursynth as vs
 from torch import Tensor
 
 import vsrrin
-from scripts.benchmarks.clips import in_memory
+from scripts.benchmarks.clips import CLIP, in_memory, size_of
 from vsrrin.checkpoint import loader
 from vsrrin.clip import frames
 from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 from vsrrin.engine.options import automatic_scale
 from vsrrin.flow.dis import DisFlow, brightness, half_flow
 
-_DEFAULT_CLIP = Path(__file__).parents[2] / "media" / "bunny_stretch.mp4"
-
 
 def main() -> None:
     """Parse arguments, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clip", type=Path, default=_DEFAULT_CLIP)
+    parser.add_argument("--clip", type=Path, default=CLIP)
     parser.add_argument("--models", nargs="+", default=["draft", "rrin_lite"], help="bundled names or checkpoints")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=12, help="source frames per round")
-    parser.add_argument("--sizes", nargs="+", default=["854x480", "1920x1080"])
+    parser.add_argument("--sizes", nargs="+", type=size_of, default=[(854, 480), (1920, 1080)], metavar="SIZE")
     options = parser.parse_args()
     source = vs.core.bs.VideoSource(str(options.clip), cachemode=0)
     print(f"{options.rounds} rounds of {options.frames - 1} new frames, {torch.get_num_threads()} threads\n")
@@ -45,9 +43,9 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for model in options.models:
         for size in options.sizes:
-            width, height = map(int, size.split("x"))
+            width, height = size
             clip = in_memory(source.resize.Bicubic(width, height, format=vs.YUV420P8)[: options.frames])
-            print(f"| {model} | {size} | {_compare(clip, model, options.rounds)} |", flush=True)
+            print(f"| {model} | {width}x{height} | {_compare(clip, model, options.rounds)} |", flush=True)
 
 
 def _compare(clip: vs.VideoNode, model: str, rounds: int) -> str:

@@ -25,8 +25,8 @@ import psutil
 import vapoursynth as vs
 
 import vsrrin
+from scripts.benchmarks.clips import CLIP, size_of
 
-_DEFAULT_CLIP = Path(__file__).parents[2] / "media" / "bunny_stretch.mp4"
 _SETTLED = 50
 """Seeks after which the peak may hardly grow any more."""
 _GROWTH = 1.10
@@ -37,8 +37,8 @@ _MIB = 2**20
 def main() -> int:
     """Parse arguments, measure, print; 1 if memory grew."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clip", type=Path, default=_DEFAULT_CLIP)
-    parser.add_argument("--size", default="1920x1080")
+    parser.add_argument("--clip", type=Path, default=CLIP)
+    parser.add_argument("--size", type=size_of, default=(1920, 1080))
     parser.add_argument("--seeks", type=int, default=1000, help=f"more than {_SETTLED}")
     parser.add_argument("--factor", type=int, nargs="+", default=[2, 4])
     parser.add_argument("--model", default="rrin_lite")
@@ -67,7 +67,7 @@ def _measure(options: argparse.Namespace, factor: int) -> None:
     output = vsrrin.interpolate(clip, factor, options.model)
     chooser = random.Random(options.seed)
     print(
-        f"\n{options.clip.name} at {options.size}, {clip.format.name}, factor {factor}, {options.model}, "
+        f"\n{options.clip.name} at {clip.width}x{clip.height}, {clip.format.name}, factor {factor}, {options.model}, "
         f"{options.seeks} seeks, VapourSynth's cache limited to {vs.core.max_cache_size} MiB\n"
     )
     print("| seeks | resident MiB | peak MiB | VapourSynth's cache MiB | s per seek |")
@@ -87,12 +87,11 @@ def _measure(options: argparse.Namespace, factor: int) -> None:
     sys.exit(verdict != "flat")
 
 
-def _source(path: Path, size: str) -> vs.VideoNode:
+def _source(path: Path, size: tuple[int, int]) -> vs.VideoNode:
     """The clip at that size, of many frames, all of them different ones to every cache."""
     clip = vs.core.bs.VideoSource(str(path), cachemode=0, showprogress=0)
     clip = clip.std.Loop(-(-_LEAST_FRAMES // clip.num_frames))
-    width, height = map(int, size.split("x"))
-    return clip.resize.Bicubic(width, height)
+    return clip.resize.Bicubic(*size)
 
 
 def _row() -> str:

@@ -19,8 +19,8 @@ import av
 import numpy as np
 import torch
 from av.video.reformatter import Colorspace
-from torch import nn
 
+from scripts.benchmarks.clips import CLIP
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
 from vsrrin.engine.interpolator import Interpolator
@@ -30,9 +30,9 @@ from vsrrin.nets import NETS, NetSpec
 from vsrrin.nets.registry import by_name
 from vsrrin.preview.sheet import Cell, Picture, png, sheet
 
-CLIP = Path(__file__).resolve().parents[2] / "media" / "bunny_stretch.mp4"
+from .random_weights import random_model
+
 COLUMNS = 3
-SEED = 0
 OUTPUT_SCALE = 0.02
 """What random output layers are multiplied with."""
 
@@ -85,19 +85,7 @@ def model_of(spec: NetSpec, given: Path | None) -> tuple[Model, str]:
         if model.spec is spec:
             untrained = str(model.metadata["training_data"]).lower().startswith("none")
             return model, "bundled weights, untrained" if untrained else "bundled weights"
-    return random_model(spec), "random weights"
-
-
-def random_model(spec: NetSpec) -> Model:
-    """A network of the usual sizes with random weights, the same in every run, its output layers scaled down."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        net = spec.default().eval().requires_grad_(False)
-    for layer in net.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and getattr(layer, "keep_fp32", False):
-            for parameter in layer.parameters(recurse=False):
-                parameter.mul_(OUTPUT_SCALE)
-    return Model(net=net, spec=spec, arithmetic=spec.arithmetics[0], name=f"{spec.name}, random", path=Path())
+    return random_model(spec, output_scale=OUTPUT_SCALE), "random weights"
 
 
 def middle(model: Model, left: Picture, right: Picture, precision: str) -> Picture:

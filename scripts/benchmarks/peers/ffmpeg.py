@@ -13,7 +13,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from scripts.benchmarks.clips import RATE, Source
-from scripts.benchmarks.peers.methods import Options, Sample, UnavailableError
+
+from .method import Options, Sample, UnavailableError
 
 if TYPE_CHECKING:
     from training.triplets import Picture

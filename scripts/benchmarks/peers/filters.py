@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import vapoursynth as vs
 
 from scripts.benchmarks.clips import Source, load_clip
-from scripts.benchmarks.peers.methods import Options, Sample, UnavailableError
+
+from .method import Options, Sample, UnavailableError
 
 if TYPE_CHECKING:
     from training.triplets import Picture
@@ -67,7 +68,7 @@ class FilterMethod:
         """See `scripts.benchmarks.peers.methods.Method`."""
         if self._counted_graph is None:
             return None
-        from scripts.benchmarks.peers.limits import convolution_flop
+        from .limits import convolution_flop
 
         new = [0]
 
@@ -113,8 +114,10 @@ def own(name: str, options: Options, folder: Path) -> FilterMethod:
         UnavailableError: It has no such argument.
     """
     import vsrrin
+    from scripts.models.random_weights import random_model, save_model
     from vsrrin.checkpoint import loader
     from vsrrin.nets import NETS
+    from vsrrin.nets.registry import by_name
 
     known = inspect.signature(vsrrin.interpolate).parameters
     arguments: dict[str, Any] = {key: value_of(value) for key, value in options.items()}
@@ -125,7 +128,7 @@ def own(name: str, options: Options, folder: Path) -> FilterMethod:
             raise UnavailableError(f"vsrrin.interpolate has no argument {key}")
     random = name in {spec.name for spec in NETS} - set(loader.bundled())
     if name != "vsrrin":
-        arguments["model"] = str(random_weights(name, folder)) if random else name
+        arguments["model"] = str(save_model(random_model(by_name(name)), folder)) if random else name
     counted = arguments | ({"backend": "torch"} if "backend" in known else {})
 
     def graph(**more: Any) -> Graph:
@@ -147,20 +150,6 @@ def value_of(text: str) -> int | float | str:
         except ValueError:
             continue
     return text
-
-
-def random_weights(name: str, folder: Path) -> Path:
-    """A checkpoint of a network's usual size with random weights, the same in every process."""
-    from scripts.benchmarks.networks import random_model
-    from vsrrin.checkpoint import loader
-    from vsrrin.nets.registry import by_name
-
-    path = folder / f"{name}_random.safetensors"
-    if not path.exists():
-        model = random_model(by_name(name))
-        sidecar = {key: "random weights to measure time with" for key in loader.SIDECAR_GIVEN}
-        loader.save(model.net, model.spec, path, arithmetic=model.arithmetic, sidecar=sidecar)
-    return path
 
 
 # --- others --------------------------------------------------------------------------------------------------------

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
-LIBRARIES = ("torch", "openvino")
+from .results import CHANNELS, HEIGHT, WIDTH
+
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
-CHANNELS, HEIGHT, WIDTH, LAYERS = 64, 240, 432, 4
-"""Of the 3x3 convolutions that are timed, one after the other, so that what goes in and comes out hardly counts."""
+_LAYERS = 4
+"""Convolutions timed one after the other, so that what goes in and comes out hardly counts."""
 _REPEATS = 10
 
 
@@ -20,7 +21,7 @@ class ConvolutionRate:
     """Operations a second of 3x3 convolutions in one library; multiplication and addition are two.
 
     Args:
-        library: One of `LIBRARIES`.
+        library: One of `.results.LIBRARIES`.
 
     Raises:
         ImportError: It is not installed.
@@ -28,13 +29,13 @@ class ConvolutionRate:
 
     def __init__(self, library: str) -> None:
         torch.manual_seed(0)
-        layers = nn.Sequential(*(nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1) for _ in range(LAYERS)))
+        layers = nn.Sequential(*(nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1) for _ in range(_LAYERS)))
         prepare = {"torch": _in_torch, "openvino": _in_openvino}[library]
         self._runs = {name: prepare(layers, name) for name in PRECISIONS}
 
     def measure(self) -> dict[str, float]:
         """Operations a second by precision, of the fastest of a few runs: it is a limit that is looked for."""
-        total = 2 * 9 * CHANNELS**2 * HEIGHT * WIDTH * LAYERS
+        total = 2 * 9 * CHANNELS**2 * HEIGHT * WIDTH * _LAYERS
         return {name: total / _seconds(run) for name, run in self._runs.items()}
 
 
@@ -62,7 +63,7 @@ def _in_torch(layers: nn.Module, precision: str) -> Callable[[], object]:
 
 
 def _in_openvino(layers: nn.Module, precision: str) -> Callable[[], object]:
-    from scripts.benchmarks.peers.networks import Compiled
+    from .openvino_model import Compiled
 
     net, x = Compiled(layers, precision), torch.rand(1, CHANNELS, HEIGHT, WIDTH)
     return lambda: net(x)

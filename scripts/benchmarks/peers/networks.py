@@ -15,7 +15,6 @@ least as fast as the plugin. Backends and precisions:
 """
 
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from itertools import pairwise
@@ -29,12 +28,14 @@ import vapoursynth as vs
 from torch import Tensor, nn
 
 from scripts.benchmarks.clips import Source, load_clip
-from scripts.benchmarks.networks import random_model
-from scripts.benchmarks.peers.filters import FilterMethod, Graph
-from scripts.benchmarks.peers.methods import EAGER, Options, UnavailableError
+from scripts.models.random_weights import random_model
 from training import peers
 from training.errors import TrainingError
 from vsrrin.nets.registry import by_name
+
+from .filters import FilterMethod, Graph
+from .method import EAGER, Options, UnavailableError
+from .openvino_model import Compiled
 
 type Network = Callable[[Tensor, Tensor, float], Tensor]
 """Two frames (1, 3, H, W) float32 RGB in [0, 1] and t to the frame at t, likewise."""
@@ -209,37 +210,3 @@ def compile_block(block: nn.Module, *, adds_input: bool) -> None:
     block.conv0 = Compiled(_Stack(block, adds_input), "bf16")
     block.convblock = _Nothing() if adds_input else nn.Identity()
     block.lastconv = nn.Identity()
-
-
-class Compiled(nn.Module):
-    """A module in OpenVINO; compiled for every shape it meets."""
-
-    def __init__(self, module: nn.Module, precision: str) -> None:
-        super().__init__()
-        self._module = [module.eval()]  # in a list, so that it is no part of this one
-        self._hints = {
-            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
-            "PERFORMANCE_HINT": "LATENCY",
-        }
-        self._requests: dict[tuple[torch.Size, ...], Any] = {}
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """The module's result, valid until the next call."""
-        shapes = tuple(x.shape for x in inputs)
-        if shapes not in self._requests:
-            self._requests[shapes] = self._request(shapes)
-        arrays = [x.contiguous().numpy() for x in inputs]
-        result = self._requests[shapes].infer(arrays, share_inputs=True, share_outputs=True)
-        return torch.from_numpy(result[0])
-
-    def _request(self, shapes: tuple[torch.Size, ...]) -> Any:
-        from vsrrin.engine.backends.openvino_package import ov
-
-        # Black frames do not move, so that no choice by the amount of motion is met with "yes".
-        example = tuple(torch.zeros(shape) for shape in shapes)
-        with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the converter about itself
-            # RIFE keeps grids of coordinates from its first run on, and tracing wants two equal runs.
-            self._module[0](*example)
-            model = ov.convert_model(self._module[0], example_input=example, input=[list(shape) for shape in shapes])
-        return ov.Core().compile_model(model, "CPU", self._hints).create_infer_request()

@@ -4,9 +4,8 @@ import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.benchmarks.peers.methods import parse
-from scripts.benchmarks.peers.report import is_own
-from scripts.benchmarks.peers.results import Results
+from .method import is_own, parse
+from .results import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,4 +1,4 @@
-"""The benchmark's handle on a worker (:mod:`scripts.benchmarks.peers.worker`)."""
+"""The benchmark's handle on a worker (:mod:`.worker`)."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_ROOT = Path(__file__).resolve().parents[3]
+from scripts.benchmarks.clips import ROOT
 
 
 class WorkerError(Exception):
@@ -51,7 +51,7 @@ class Process:
 
     def _running(self) -> "subprocess.Popen[str]":
         if self._process is None:
-            paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+            paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "scripts.benchmarks.peers.worker", self.name, str(self._folder)],
                 stdin=subprocess.PIPE,

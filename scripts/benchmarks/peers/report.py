@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Iterable
 
-from scripts.benchmarks.peers.limits import CHANNELS, HEIGHT, WIDTH
-from scripts.benchmarks.peers.methods import PEERS, parse
-from scripts.benchmarks.peers.results import Cell, Results
+from .method import EAGER, is_own, parse
+from .results import CHANNELS, HEIGHT, WIDTH, Cell, Results
 
 RIFE = "rife-4.0"
 ACCURATE = 0.1
 """dB that a variant of a peer may lose against its best one and still count as the same network."""
 FEWEST_TIMES, MOST_AT_4, MOST_BYTES = 4.0, 2.2, 6e9
 """Set goals: rrin against float32 eager; factor 4 against factor 2 per source frame; memory at 4K."""
-_OTHERS = (*PEERS, "mvtools", "svpflow", "minterpolate")
 _NONE = "-"
 
 NOTES = """\
@@ -110,12 +108,6 @@ def conclusions(results: Results) -> list[str]:
     return [text for text in found if text]
 
 
-def is_own(method: str) -> bool:
-    """Whether a method is vsrrin's filter."""
-    name, _ = parse(method)
-    return name not in _OTHERS and not name.endswith("-eager")
-
-
 def _at(results: Results, size: str, factor: int, choose: Callable[[str], bool]) -> list[Cell]:
     """Cells with times, fastest first."""
     found = [results.cell(method, size, factor) for method in results.methods if choose(method)]
@@ -154,8 +146,8 @@ def _db(results: Results, method: str) -> str:
 def _against_eager(results: Results) -> str:
     lines = []
     for size in results.sizes:
-        for eager in _at(results, size, 2, lambda method: parse(method)[0].endswith("-eager")):
-            net = parse(eager.method)[0].removesuffix("-eager")
+        for eager in _at(results, size, 2, lambda method: parse(method)[0].endswith(EAGER)):
+            net = parse(eager.method)[0].removesuffix(EAGER)
             for cell in _at(results, size, 2, lambda method, net=net: parse(method)[0] == net):
                 times = _seconds(eager) / _seconds(cell)
                 goal = _goal(times >= FEWEST_TIMES, f"at least {FEWEST_TIMES:.0f}")

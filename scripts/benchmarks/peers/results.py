@@ -7,6 +7,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+LIBRARIES = ("torch", "openvino")
+"""Libraries whose rate of convolutions is measured."""
+CHANNELS, HEIGHT, WIDTH = 64, 240, 432
+"""Size of the 3x3 convolutions whose rate is the limit."""
+
 
 @dataclass
 class Cell:

@@ -3,7 +3,7 @@
     python -m scripts.benchmarks.peers.worker METHOD FOLDER
 
 Reads one request a line from stdin, JSON with "command" and its arguments, and answers each with a line of JSON on
-stdout: the result, or {"error": text}. Ends when stdin does. Started by :mod:`scripts.benchmarks.peers.process`.
+stdout: the result, or {"error": text}. Ends when stdin does. Started by :mod:`.process`.
 """
 
 import json
@@ -20,10 +20,12 @@ import psutil
 
 from scripts.benchmarks.clips import Source
 from scripts.benchmarks.memory import own_peak, reset_peak
-from scripts.benchmarks.peers.methods import Method, UnavailableError, make
 
-RATE = "rate:"
-"""METHOD for measuring how fast a library convolves: its name follows."""
+from .method import Method, UnavailableError
+from .methods import make
+
+_RATE = "rate:"
+"""Beginning of a METHOD that measures how fast a library convolves; the library's name follows."""
 
 
 class Worker:
@@ -83,9 +85,9 @@ class Worker:
     def rate(self) -> dict[str, Any]:
         """Operations a second of convolutions, by precision."""
         if self._rate is None:
-            from scripts.benchmarks.peers.limits import ConvolutionRate
+            from .limits import ConvolutionRate
 
-            self._rate = ConvolutionRate(self._name.removeprefix(RATE))
+            self._rate = ConvolutionRate(self._name.removeprefix(_RATE))
         return self._rate.measure()
 
     @property

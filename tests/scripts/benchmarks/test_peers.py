@@ -14,7 +14,8 @@ from torch import nn, rand
 from scripts.benchmarks.clips import load_clip, size_of, write_source
 from scripts.benchmarks.peers import __main__ as benchmark
 from scripts.benchmarks.peers.limits import convolution_flop
-from scripts.benchmarks.peers.methods import DEFAULT, UnavailableError, make, parse
+from scripts.benchmarks.peers.method import UnavailableError, parse
+from scripts.benchmarks.peers.methods import DEFAULT, make
 from scripts.benchmarks.peers.process import Process, WorkerError
 from scripts.benchmarks.peers.report import conclusions, report
 from scripts.benchmarks.peers.results import Cell, Quality, Results
