@@ -24,6 +24,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--device",
+        help="device, such as cuda:0, that tests marked 'device' run on, with every network and backend; without it "
+        "they run on the CPU with few",
+    )
+
+
 @pytest.fixture
 def bunny() -> vs.VideoNode:
     """The bundled clip: 50 frames of real animation, 854x480, YUV420P8, 25 fps."""

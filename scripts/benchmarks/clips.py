@@ -88,6 +88,39 @@ def load_clip(source: Source) -> vs.VideoNode:
     return in_memory(clip.std.SetFrameProps(_Matrix=vs.MATRIX_BT709, _Range=0))
 
 
+def opencv_clip(frames: int, size: tuple[int, int], kind: int | None = None) -> vs.VideoNode:
+    """Return the first frames of the bundled clip, read by OpenCV alone and held in memory, 25 fps, BT.709.
+
+    Args:
+        frames: How many.
+        size: (width, height).
+        kind: A format of VapourSynth; ``None`` for 8-bit 4:2:0.
+    """
+    import cv2
+    import numpy as np
+    import vapoursynth as vs
+
+    video, planes = cv2.VideoCapture(str(CLIP)), []
+    for _ in range(frames):
+        read, picture = video.read()
+        assert read, f"OpenCV cannot read {frames} frames of {CLIP}"
+        planes.append(cv2.resize(picture, size, interpolation=cv2.INTER_AREA)[..., ::-1].transpose(2, 0, 1).copy())
+    video.release()
+    blank = vs.core.std.BlankClip(
+        format=vs.RGB24, width=size[0], height=size[1], length=frames, fpsnum=RATE, fpsden=1, keep=True
+    )
+
+    def write(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        frame = f.copy()
+        for plane in range(3):
+            np.copyto(np.asarray(frame[plane]), planes[n][plane])
+        return frame
+
+    form = vs.core.get_video_format(vs.YUV420P8 if kind is None else kind)
+    matrix = {} if form.color_family == vs.RGB else {"matrix": vs.MATRIX_BT709}
+    return in_memory(blank.std.ModifyFrame(blank, write).resize.Bicubic(format=form.id, **matrix))
+
+
 def in_memory(clip: vs.VideoNode) -> vs.VideoNode:
     """The clip with all its frames decoded and held, so that decoding is not timed."""
     clip = clip.std.Trim()  # a node of its own, whose cache is ours to set

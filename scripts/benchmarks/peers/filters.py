@@ -121,15 +121,12 @@ def own(name: str, options: Options, folder: Path) -> FilterMethod:
 
     known = inspect.signature(vsrrin.interpolate).parameters
     arguments: dict[str, Any] = {key: value_of(value) for key, value in options.items()}
-    if "backend" not in known and arguments.get("backend") == "torch":
-        del arguments["backend"]  # what it was before there was a choice
     for key in arguments:
         if key not in known:
             raise UnavailableError(f"vsrrin.interpolate has no argument {key}")
     random = name in {spec.name for spec in NETS} - set(loader.bundled())
     if name != "vsrrin":
         arguments["model"] = str(save_model(random_model(by_name(name)), folder)) if random else name
-    counted = arguments | ({"backend": "torch"} if "backend" in known else {})
 
     def graph(**more: Any) -> Graph:
         return lambda clip, factor: vsrrin.interpolate(clip, factor, **more)
@@ -137,7 +134,7 @@ def own(name: str, options: Options, folder: Path) -> FilterMethod:
     return FilterMethod(
         graph(**arguments),
         scored_graph=graph(**{"scene": "off"} | arguments),
-        counted_graph=graph(**counted),
+        counted_graph=graph(**arguments | {"backend": "torch"}),
         scored=not random,
     )
 

@@ -1,1 +1,0 @@
-"""Speed of the filter and of the networks on a device."""

@@ -1,0 +1,1 @@
+"""Tests of a device: through the filter, every network makes the frames there that it makes on the CPU."""
