@@ -1,5 +1,6 @@
 """Clips and pictures that the tests share."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import vapoursynth as vs
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tests.machine import MACHINES, imitate
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
 from vsrrin.nets.cain import CAIN
@@ -30,6 +32,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="device, such as cuda:0, that tests marked 'device' run on, with every network and backend; without it "
         "they run on the CPU with few",
     )
+    parser.addoption("--machine", choices=MACHINES, default="plain", help="machine that the tests believe to run on")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Before test modules are imported: some ask for the cores then. Not where other processes run the tests, which
+    # would all inherit one core.
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker or not config.getoption("numprocesses", None):
+        patch = pytest.MonkeyPatch()
+        config.add_cleanup(patch.undo)
+        imitate(config.getoption("machine"), int(worker.removeprefix("gw") or 0), patch)
 
 
 @pytest.fixture

@@ -75,7 +75,8 @@ def test_colours_and_alpha_have_the_same_tiles(used: Tiles, tmp_path: Path) -> N
 
 def test_the_least_of_several_devices_decides_the_tiles(used: Tiles, tmp_path: Path) -> None:
     source, device = ClipSource(lambda: blank(vs.YUV420P8), {}), ("cpu", "cpu", "cpu")
-    signature = prepare(Settings(Path("clip"), tmp_path / "out.mkv", device=device), source).signature
+    settings = Settings(Path("clip"), tmp_path / "out.mkv", device=device, precision="fp32")
+    signature = prepare(settings, source).signature
     (tile, _), found = used[0], signature["tiles"]
     assert isinstance(found, dict) and isinstance(tile, tuple) and found["tile"] == tile
     assert tile[0] * tile[1] * 400 <= (32 - 4 * 2) << 20  # what was left when the third was asked

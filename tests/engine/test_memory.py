@@ -1,15 +1,26 @@
 """vsrrin.engine.memory"""
 
+from types import SimpleNamespace
+
 import psutil
 import pytest
 import torch
 
+from tests.machine import real_virtual_memory
 from vsrrin.engine import memory
 
 
-def test_the_cpu_budget_is_half_of_what_is_free_and_two_and_a_half_gib_at_most() -> None:
-    budget = memory.budget(torch.device("cpu"))
-    assert 0 < budget <= min(5 * 2**29, psutil.virtual_memory().total)
+@pytest.mark.parametrize(("free", "expected"), [(1000, 500), (4 * 2**30, 2 * 2**30), (100 * 2**30, 5 * 2**29)])
+def test_the_cpu_budget_is_half_of_what_is_free_and_two_and_a_half_gib_at_most(
+    monkeypatch: pytest.MonkeyPatch, free: int, expected: int
+) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
+    assert memory.budget(torch.device("cpu")) == expected
+
+
+def test_some_memory_is_free_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", real_virtual_memory)
+    assert 0 < memory.budget(torch.device("cpu")) <= psutil.virtual_memory().total
 
 
 def test_a_real_failed_allocation_is_recognised() -> None:

@@ -2,27 +2,29 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from tests.nets.conftest import GAINS, SMALL, Pair, _keyed_state
-from vsrrin.engine.backends import Backend
+from vsrrin.engine.backends import Backend, openvino_backend
 from vsrrin.engine.backends.openvino_backend import OpenVinoBackend
-from vsrrin.engine.backends.torch_backend import TorchBackend, cpu_multiplies_bf16
+from vsrrin.engine.backends.torch_backend import TorchBackend
 from vsrrin.nets import NETS, NetSpec
 
 CPU = torch.device("cpu")
 BACKENDS = {
     "torch": TorchBackend,
-    **({"openvino": OpenVinoBackend} if find_spec("openvino") else {}),
+    **({"openvino": OpenVinoBackend} if openvino_backend.installed() else {}),
 }
 # Difference from float32 in plain PyTorch of nearly all values, and the mean one. For bf16 as in
 # tests/nets/test_contract.py: the weights are made up to amplify.
 TOLERANCE = {torch.float32: (1e-4, 1e-6), torch.bfloat16: (0.05, 0.005)}
-DTYPES = [torch.float32, torch.bfloat16] if cpu_multiplies_bf16() else [torch.float32]
+CASES = [(name, torch.float32) for name in BACKENDS] + [("torch", torch.bfloat16)]
+# PyTorch computes in bf16 on any processor, OpenVINO only where the hardware does.
+if openvino_backend.installed() and "bf16" in openvino_backend.precisions():
+    CASES.append(("openvino", torch.bfloat16))
 
 Make = Callable[[NetSpec, torch.dtype], Backend]
 
@@ -68,7 +70,7 @@ def picture(backend: Backend, frames: tuple[Tensor, Tensor, Tensor | None], t: T
     return backend.synthesize(img0, img1, backend.estimate(img0, img1, flow), t)
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("make", "dtype"), CASES, ids=str, indirect=["make"])
 @pytest.mark.parametrize("spec", NETS, ids=lambda spec: spec.name)
 def test_pictures_of_any_size_are_those_of_the_net(
     make: Make, nets: dict[str, nn.Module], spec: NetSpec, dtype: torch.dtype
@@ -88,7 +90,7 @@ def test_pictures_of_any_size_are_those_of_the_net(
         assert difference.mean() < mean
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("make", "dtype"), CASES, ids=str, indirect=["make"])
 @pytest.mark.parametrize("spec", NETS, ids=lambda spec: spec.name)
 def test_equal_arguments_give_equal_bits_whoever_asks(make: Make, spec: NetSpec, dtype: torch.dtype) -> None:
     backend, frames = make(spec, dtype), [inputs(spec), inputs(spec, 80, 64)]

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from tests.conftest import texture
 from tests.engines import DEVICES
+from tests.machine import real_cpu_multiplies_bf16
 from vsrrin.engine.backends import torch_backend
-from vsrrin.engine.backends.torch_backend import TorchBackend, cpu_multiplies_bf16, resolve_device, resolve_precision
+from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 from vsrrin.errors import ArgumentError, BackendError
 from vsrrin.nets import NetSpec, rrin, rrin_lite
 
@@ -152,7 +153,7 @@ def test_what_is_no_precision_is_refused(name: object) -> None:
 )
 def test_bf16_is_fast_where_the_cpu_says_so(monkeypatch: pytest.MonkeyPatch, flags: str, expected: bool) -> None:
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"processor : 0\n{flags}\n")
-    assert cpu_multiplies_bf16() is expected
+    assert real_cpu_multiplies_bf16() is expected
 
 
 def test_bf16_is_not_fast_where_nobody_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +161,7 @@ def test_bf16_is_not_fast_where_nobody_says_so(monkeypatch: pytest.MonkeyPatch) 
         raise FileNotFoundError("/proc/cpuinfo")
 
     monkeypatch.setattr(Path, "read_text", absent)
-    assert cpu_multiplies_bf16() is False
+    assert real_cpu_multiplies_bf16() is False
 
 
 # The backend
