@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-TOOLS = "sh cat chmod cksum dirname flock mkdir rm sed sleep sort tail tr"
+TOOLS = "sh cat chmod cksum dirname flock head mkdir rm sed sleep sort tr"
 
 TOO_OLD = "sys.version_info = (3, 11, 7, 'final', 0)"
 NO_VENV = "sys.modules['ensurepip'] = None"
@@ -19,7 +19,7 @@ NO_SHARED_LIBRARY = (
     "sysconfig.get_config_vars = lambda *names: [None] * len(names) if names else keep()"
 )
 FREE_THREADED = "import sysconfig; sysconfig.get_config_var = lambda name: 1"
-SHIM = "echo 'pyenv: python3: command not found' >&2; exit 127"
+SHIM = "echo 'pyenv: python3: command not found\n\nNote: see others' >&2; exit 127"
 
 PYTHON = """
 case "$1 $2" in
