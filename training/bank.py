@@ -28,15 +28,15 @@ import torch
 from numpy.typing import NDArray
 
 from training.arguments import whole
-from training.augment import Window, augmented, cropped, pseudo_label, to_sample
-from training.bank_files import FORMAT, BankReader, BankWriter, Entry, from_steps, read_manifest
-from training.bank_making import BankMaker, BankSettings
-from training.batch import Sample, generator
-from training.dis import Picture
+from training.data.augment import Window, augmented, cropped, pseudo_label, to_sample
+from training.data.banks.files import FORMAT, BankReader, BankWriter, Entry, from_steps, read_manifest
+from training.data.banks.maker import BankMaker, BankSettings
+from training.data.batch import Sample, generator
+from training.data.pair_flow import Picture
+from training.data.shots import Shot, open_photos, open_shots
+from training.data.synthetic_samples import truth
+from training.data.triplet_choice import Times
 from training.errors import DatasetError, TrainingError
-from training.pairs import Times
-from training.shots import Shot, open_photos, open_shots
-from training.synthetic import truth
 from vsrrin.errors import VsrrinError
 from vsrrin.flow.dis import PRESETS
 
@@ -111,7 +111,7 @@ class BankSource:
         return len(self._bank)
 
     def sample(self, index: int) -> Sample:
-        """The sample of a number; see :class:`training.batch.Source`."""
+        """The sample of a number; see :class:`training.data.batch.Source`."""
         rng = generator(self.seed, _DRAWN, index)
         entry = self._bank.entry(self._number(index))
         return to_sample(augmented(entry_window(entry, self.crop, rng), self.crop, rng))
@@ -166,7 +166,7 @@ class Data:
     """Where the pictures of a bank come from."""
 
     shots: tuple[Path, ...] = ()
-    """Datasets, see :func:`training.shots.open_shots`."""
+    """Datasets, see :func:`training.data.shots.open_shots`."""
     photos: Path | None = None
     """Folder of textures."""
 

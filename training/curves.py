@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import TrainingError
-from training.logs import read_log
+from training.run.logs import read_log
 from vsrrin.errors import VsrrinError
 
 _SMOOTHED = 20

@@ -4,9 +4,9 @@
                                 [--all] [--limit N] [--through filter|net] [--csv FILE] [--sheet FILE.png] ...
 
 DIR holds video files without cuts. A triplet is two source frames and a true frame between them, at 1/2 or 1/4 of the
-way; which triplets there are is told in :mod:`training.triplets`, the methods in :mod:`training.methods` and the
-measures in :mod:`training.metrics`. The methods take turns, in another order for each triplet. The tables go to stdout,
-progress to stderr.
+way; which triplets there are is told in :mod:`training.measure.triplets`, the methods in
+:mod:`training.measure.methods` and the measures in :mod:`training.measure.metrics`. The methods take turns, in another
+order for each triplet. The tables go to stdout, progress to stderr.
 """
 
 import argparse
@@ -17,14 +17,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.errors import TrainingError
-from training.table import MEASURES, Score, check_comparable, details, merged, read_csv, rendered, summary, write_csv
+from training.measure.score_tables import (
+    MEASURES,
+    Score,
+    check_comparable,
+    details,
+    merged,
+    read_csv,
+    rendered,
+    summary,
+    write_csv,
+)
 from vsrrin.errors import VsrrinError
 
 if TYPE_CHECKING:
-    from training.methods import Method
-    from training.metrics import Flow
-    from training.sheet import Worst
-    from training.triplets import Picture, Triplet
+    from training.measure.methods import Method
+    from training.measure.metrics import Flow
+    from training.measure.triplets import Picture, Triplet
+    from training.measure.worst_cases import Worst
 
 DEFAULT_METHODS = "blend,dis,mvtools"
 NOTE = """\
@@ -48,8 +58,8 @@ def measure(
         worst: Is given every triplet with the pictures made for it.
         keep: Is given the scores of a triplet as soon as all methods have theirs.
     """
-    from training.metrics import flows
-    from training.sheet import Case
+    from training.measure.metrics import flows
+    from training.measure.worst_cases import Case
 
     scores: list[Score] = []
     for number, triplet in enumerate(sources):
@@ -77,7 +87,7 @@ def measure(
 
 
 def _score(name: str, triplet: "Triplet", picture: "Picture", true_motion: "Sequence[Flow]", seconds: float) -> Score:
-    from . import metrics
+    from training.measure import metrics
 
     new_motion = metrics.flows((triplet.left, picture, triplet.right))
     return Score(
@@ -100,7 +110,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="training.evaluate",
         description=(__doc__ or "").partition("\n")[0],
         epilog="The methods: blend (frame blend), dis (plain DIS flow and blend), mvtools (FlowInter), rife-4.0 and "
-        "rife-4.2x (from packages that are installed by hand, see training/peers.py).",
+        "rife-4.2x (from packages that are installed by hand, see training/measure/peers.py).",
     )
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder of video files without cuts")
@@ -141,7 +151,7 @@ def chosen(options: argparse.Namespace) -> tuple[dict[str, "Method"], list[str]]
     """
     import vapoursynth as vs
 
-    from training.methods import bare, filtered, make
+    from training.measure.methods import bare, filtered, make
     from vsrrin.checkpoint import loader
 
     found = {name: make(name, options.device) for name in options.methods.split(",") if name}
@@ -162,7 +172,7 @@ def chosen(options: argparse.Namespace) -> tuple[dict[str, "Method"], list[str]]
 def _worst(options: argparse.Namespace, names: Sequence[str], own: Sequence[str]) -> "Worst | None":
     if not options.sheet:
         return None
-    from training.sheet import Worst
+    from training.measure.worst_cases import Worst
 
     subject = own[0] if own else names[-1]
     others = [name for name in names if name != subject]
@@ -181,7 +191,7 @@ def run(options: argparse.Namespace) -> str:
         VsrrinError: Something that is asked for is missing or wrong.
         OSError: A file cannot be written.
     """
-    from training.triplets import read_triplets
+    from training.measure.triplets import read_triplets
 
     old = [score for path in options.merge for score in read_csv(path)]
     methods, own = chosen(options)

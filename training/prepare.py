@@ -4,9 +4,9 @@
                                [--max-long-edge PX] [--min-frames N]
 
 Videos are cut where the filter's own detector sees a cut; repeated frames and stretches at rest are left out, and
-shots are divided where frames are not evenly spaced in time, see :mod:`training.splitting`. DATASET/manifest.json says
-of each shot where it is from, its licence, size, rate and motion; the frames lie in DATASET/shots. Licences are read
-from a manifest.json beside the videos, else they are --licence.
+shots are divided where frames are not evenly spaced in time, see :mod:`training.data.videos.shot_splitter`.
+DATASET/manifest.json says of each shot where it is from, its licence, size, rate and motion; the frames lie in
+DATASET/shots. Licences are read from a manifest.json beside the videos, else they are --licence.
 
 The same command continues what was interrupted and adds videos that are new: what is finished is not made again. A
 video that cannot be read to its end is used as far as it can, it is said, and the exit status is 1. The summary goes to
@@ -26,9 +26,9 @@ from training.arguments import whole
 from vsrrin.errors import VsrrinError
 
 if TYPE_CHECKING:
-    from training.decoding import Frame, Video
-    from training.manifest import Manifest, VideoState
-    from training.preparation import Preparation
+    from training.data.videos.dataset_builder import Preparation
+    from training.data.videos.decoding import Frame, Video
+    from training.data.videos.manifest import Manifest, VideoState
 
 LEAST_FRAMES = 8
 """Frames of the shortest shot: what a pair seven frames apart needs."""
@@ -40,7 +40,7 @@ MOTION = (0.0, 0.25, 1.0, 3.0, 10.0, inf)
 
 def prepare(preparation: "Preparation", videos: Sequence[Path], *, source: str | None, licence: str | None) -> int:
     """Adds videos to a dataset; returns how many of them have problems that are new."""
-    from training.origins import UNKNOWN, origin
+    from training.data.videos.origins import UNKNOWN, origin
 
     failed = 0
     for number, path in enumerate(videos, 1):
@@ -98,9 +98,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; the exit status is 0, 1 if a video could not be read, or 2 for what was asked wrongly."""
     options = parse(arguments)
-    from training.manifest import Settings
-    from training.origins import find_videos
-    from training.preparation import Preparation
+    from training.data.videos.dataset_builder import Preparation
+    from training.data.videos.manifest import Settings
+    from training.data.videos.origins import find_videos
 
     try:
         videos = find_videos(options.videos)

@@ -2,7 +2,7 @@
 
 Paths in a recipe are relative to the working directory. Every key, what it may hold and what it holds where it is left
 out stands in the tables below; ``training/recipes/`` has recipes with comments. Which loss names there are is known to
-:mod:`training.losses`, which settings a network has to its constructor.
+:mod:`training.losses.losses`, which settings a network has to its constructor.
 """
 
 import tomllib
@@ -44,10 +44,10 @@ class ModelTable:
     """Keyword arguments of the network's class."""
     widen: bool = key(FLAG, False)
     """Whether the start weights are of a narrower network, made wider without changing what it computes, see
-    :mod:`training.widening`."""
+    :mod:`training.model.widening`."""
     splatting: bool = key(FLAG, False)
-    """Whether the refinement of ``srrin`` starts by turning the flow to frame 0 round, see :mod:`training.splatting`;
-    for start weights of ``rrin``."""
+    """Whether the refinement of ``srrin`` starts by turning the flow to frame 0 round, see
+    :mod:`training.model.splatting_start`; for start weights of ``rrin``."""
     zeroed: tuple[str, ...] = key(TEXTS, ())
     """Parts that start at zero, named like frozen ones: with the last layer of a residue, there is none at first."""
     frozen: tuple[str, ...] = key(TEXTS, ())
@@ -57,7 +57,7 @@ class ModelTable:
     trained; in the weights that are written that is folded into them."""
     matching: bool = key(FLAG, False)
     """Whether the U-Net that finds the flow starts with layers that compare the frames, see
-    :mod:`training.matching`; needs ``normalise``."""
+    :mod:`training.model.matching_start`; needs ``normalise``."""
     arithmetic: str | None = key(TEXT, None)
     """As for `vsrrin.checkpoint.loader.load`; left out, that of the start weights, else the network's first."""
     licence: str = key(TEXT, "not stated")
@@ -71,7 +71,7 @@ class DataTable:
     """What it learns from."""
 
     shots: tuple[str, ...] = key(TEXTS, ())
-    """Datasets of shots, see :mod:`training.shots`."""
+    """Datasets of shots, see :mod:`training.data.shots`."""
     photos: str | None = key(TEXT, None)
     """Folder of pictures, textures of synthetic motion."""
     bank: str | None = key(TEXT, None)
@@ -113,7 +113,8 @@ class OptimTable:
     """Batches whose gradients make one step."""
     learning_rate: float = key(number(0, above=True), 4e-4)
     muon: float = key(number(0), 0.0)
-    """By how much faster hidden convolutions are moved, by Muon, see :mod:`training.muon`; 0 moves them by AdamW."""
+    """By how much faster hidden convolutions are moved, by Muon, see :mod:`training.optim.muon`; 0 moves them by
+    AdamW."""
     warmup: int = key(whole(0), 0)
     """Steps in which the learning rate rises to its full height."""
     schedule: str = key(choice("cosine", "multistep", "constant"), "cosine")
@@ -151,7 +152,7 @@ class ValidateTable:
     """What it is measured on while it learns."""
 
     data: str | None = key(TEXT, None)
-    """Folder of video files, see :mod:`training.triplets`."""
+    """Folder of video files, see :mod:`training.measure.triplets`."""
     every: int = key(whole(1), 1000)
     limit: int | None = key(whole(1), None)
     """At most so many triplets."""
@@ -189,7 +190,7 @@ class Recipe:
     model: ModelTable
     data: DataTable
     loss: Mapping[str, float]
-    """Weight by name of the loss, see :mod:`training.losses`."""
+    """Weight by name of the loss, see :mod:`training.losses.losses`."""
     optim: OptimTable
     distil: DistilTable
     validate: ValidateTable

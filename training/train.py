@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from vsrrin.errors import VsrrinError
 
 if TYPE_CHECKING:
-    from training.state import RunFolder
+    from training.run.folder import RunFolder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,11 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace, given: Sequence[str]) -> int:
-    from training.memory import keep_freed_memory
-    from training.parallel import Stop, join
     from training.recipe import load
-    from training.state import RunFolder
-    from training.trainer import Trainer, deadline
+    from training.run.allocator import keep_freed_memory
+    from training.run.folder import RunFolder
+    from training.run.processes import Stop, join
+    from training.run.trainer import Trainer, deadline
 
     late = deadline(options.minutes)
     keep_freed_memory()

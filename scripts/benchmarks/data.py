@@ -29,11 +29,11 @@ import torch.nn.functional as F  # noqa: N812  (the name the field uses)
 from torch import Tensor
 
 from training.bank import BankSource, Data, make_bank
-from training.bank_making import BankSettings
-from training.batch import Sample
-from training.sampling import RealSource, Sampling
-from training.shots import open_photos, open_shots
-from training.synthetic import SyntheticSource
+from training.data.banks.maker import BankSettings
+from training.data.batch import Sample
+from training.data.real_samples import RealSource, Sampling
+from training.data.shots import open_photos, open_shots
+from training.data.synthetic_samples import SyntheticSource
 
 BEFORE = "layers by grid_sample"
 BANK_SAMPLES = 64

@@ -1,4 +1,4 @@
-"""training.bank, training.bank_making, training.bank_files"""
+"""training.bank, training.data.banks.maker, training.data.banks.files"""
 
 import json
 import pickle
@@ -15,12 +15,12 @@ import torch
 
 from tests.training.pictures import ArrayShot, moving, photos
 from training.bank import BankSource, Data, GrowingMotion, main, make_bank
-from training.bank_files import BankReader, from_steps, to_steps
-from training.bank_making import BankMaker, BankSettings, window_worth
-from training.dis import PairFlow
+from training.data.banks.files import BankReader, from_steps, to_steps
+from training.data.banks.maker import BankMaker, BankSettings, window_worth
+from training.data.pair_flow import PairFlow
+from training.data.shots import open_shots
+from training.data.videos.manifest import Manifest, Settings, ShotInfo
 from training.errors import DatasetError
-from training.manifest import Manifest, Settings, ShotInfo
-from training.shots import open_shots
 from vsrrin.nets.parts.warp import backward_warp
 
 SETTINGS = BankSettings(window=80, crop=64, synthetic=0.4, candidates=2, flow_preset="fast", largest_gap=3)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from training.curves import Curve, curve, main
-from training.logs import CsvLog, read_log
+from training.run.logs import CsvLog, read_log
 
 COLUMNS = ("step", "samples", "loss", "samples_per_s", "psnr")
 

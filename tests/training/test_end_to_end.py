@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 import vsrrin
 from tests.conftest import BUNNY, psnr
 from training import prepare, train
-from training.logs import read_log
+from training.model.start import start
 from training.recipe import load
-from training.start import start
+from training.run.logs import read_log
 from vsrrin.checkpoint import loader
 
 ROOT = Path(train.__file__).parents[1]

@@ -8,9 +8,10 @@ import cv2
 import pytest
 
 from tests.training.moving import write_video
-from training import evaluate, methods
-from training.table import read_csv
-from training.triplets import Picture
+from training import evaluate
+from training.measure import methods
+from training.measure.score_tables import read_csv
+from training.measure.triplets import Picture
 from vsrrin.checkpoint.loader import bundled
 
 

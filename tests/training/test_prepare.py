@@ -13,12 +13,12 @@ import pytest
 from tests.conftest import BUNNY
 from tests.training.video_files import pan, write_video
 from training import prepare
-from training.decoding import Frame, Video
+from training.data.shots import open_shots
+from training.data.videos.dataset_builder import Preparation, Watch, rate_of
+from training.data.videos.decoding import Frame, Video
+from training.data.videos.manifest import Manifest, Settings
+from training.data.videos.origins import Origin, find_videos, fingerprint, origin
 from training.errors import DatasetError
-from training.manifest import Manifest, Settings
-from training.origins import Origin, find_videos, fingerprint, origin
-from training.preparation import Preparation, Watch, rate_of
-from training.shots import open_shots
 
 SETTINGS = Settings(long_edge=None, least_frames=8)
 SOMEWHERE = Origin("somewhere", "CC0")
@@ -240,7 +240,7 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     with Preparation(tmp_path / "dataset", SETTINGS) as preparation:
         with monkeypatch.context() as patch, pytest.raises(DatasetError, match="No space left on device; the same"):
-            patch.setattr("training.writing.ShotWriter.append", full)
+            patch.setattr("training.data.videos.shot_writer.ShotWriter.append", full)
             preparation.add(path, SOMEWHERE)
         assert not list((tmp_path / "dataset").rglob("*.part"))
         assert preparation.add(path, SOMEWHERE).finished

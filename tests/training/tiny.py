@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from tests.conftest import texture
-from training.batch import Sample
-from training.parallel import Team
+from training.data.batch import Sample
 from training.recipe import Recipe, from_tables
+from training.run.processes import Team
 
 SETTINGS = {
     "refine_width": 8,

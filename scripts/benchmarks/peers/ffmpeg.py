@@ -17,7 +17,7 @@ from scripts.benchmarks.clips import RATE, Source
 from .method import Options, Sample, UnavailableError
 
 if TYPE_CHECKING:
-    from training.triplets import Picture
+    from training.measure.triplets import Picture
 
 _TO_YUV = "scale=out_color_matrix=bt709,format=yuv444p"
 _TO_RGB = "scale=in_color_matrix=bt709,format=rgb24"

@@ -3,7 +3,7 @@
 All get the same clip, 8-bit 4:2:0, give such a clip back, and are asked for all frames up to the last source frame,
 several at a time as vspipe asks.
 
-- mvtools: FlowFPS with the settings of :mod:`training.methods`.
+- mvtools: FlowFPS with the settings of :mod:`training.measure.methods`.
 - open-svpflow (Apache-2.0), a free implementation of SVPflow's interface, with its default settings. It takes 4:2:0
   only, so for its quality colours are halved first, which the others are spared.
 """
@@ -22,7 +22,7 @@ from scripts.benchmarks.clips import Source, load_clip
 from .method import Options, Sample, UnavailableError
 
 if TYPE_CHECKING:
-    from training.triplets import Picture
+    from training.measure.triplets import Picture
 
 type Graph = Callable[[vs.VideoNode, int], vs.VideoNode]
 """A clip and a factor to the clip with that many times the frames."""
@@ -80,7 +80,7 @@ class FilterMethod:
 
     def picture(self, left: "Picture", right: "Picture", t: Fraction) -> "Picture":
         """See `scripts.benchmarks.peers.methods.Method`."""
-        from training.clips import to_clip, to_picture
+        from training.measure.vs_clips import to_clip, to_picture
 
         clip = to_clip((left, right))
         if self._scored_format != vs.RGB24:

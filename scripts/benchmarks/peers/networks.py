@@ -1,9 +1,9 @@
 """Networks run as others run them, as methods of the benchmark.
 
-RIFE (:mod:`training.peers`) goes through VapourSynth as its plugin vs-rife does it: the clip becomes 32-bit RGB, each
-new frame is the network's, and becomes 8-bit 4:2:0 again; the conversions are VapourSynth's resizer. Nothing is done
-twice, source frames pass by untouched, and one frame at a time is in the network, since two only hinder each other: at
-least as fast as the plugin. Backends and precisions:
+RIFE (:mod:`training.measure.peers`) goes through VapourSynth as its plugin vs-rife does it: the clip becomes 32-bit
+RGB, each new frame is the network's, and becomes 8-bit 4:2:0 again; the conversions are VapourSynth's resizer. Nothing
+is done twice, source frames pass by untouched, and one frame at a time is in the network, since two only hinder each
+other: at least as fast as the plugin. Backends and precisions:
 
 - ``torch``, ``fp32`` or ``bf16`` (autocast);
 - ``openvino``, ``fp32`` or ``bf16``: the whole network converted. Coordinates become bf16 too, which costs accuracy.
@@ -29,8 +29,8 @@ from torch import Tensor, nn
 
 from scripts.benchmarks.clips import Source, load_clip
 from scripts.models.random_weights import random_model
-from training import peers
 from training.errors import TrainingError
+from training.measure import peers
 from vsrrin.nets.registry import by_name
 
 from .filters import FilterMethod, Graph
@@ -160,7 +160,7 @@ def _within(context: AbstractContextManager[Any], network: Network) -> Network:
 
 
 def _framed(network: Callable[[Tensor, float], Tensor]) -> Network:
-    """Pads and crops as `training.peers.load` does."""
+    """Pads and crops as `training.measure.peers.load` does."""
 
     def run(img0: Tensor, img1: Tensor, t: float) -> Tensor:
         both = torch.cat((peers.pad(img0), peers.pad(img1)), 1)

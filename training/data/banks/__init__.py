@@ -1,0 +1,1 @@
+"""Banks: samples made beforehand, in files that are read in any order."""

@@ -1,0 +1,144 @@
+"""Samples of real video, and mixtures of sources."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.errors import RecipeError
+from vsrrin.flow.dis import Preset
+
+from .augment import Window, augmented, cropped, pseudo_label, to_sample
+from .batch import Sample, Source, generator
+from .pair_flow import PairFlow, difficulty
+from .shots import Shot
+from .triplet_choice import Place, Places, Times
+
+_REAL = 1
+"""Tells the random numbers of this source from those of others with the same seed."""
+_GOLDEN = (5**0.5 - 1) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How samples are drawn."""
+
+    crop: int = 192
+    """Side of a sample, pixels, even."""
+    largest_gap: int = 7
+    """Frames from the left to the right frame, at most."""
+    candidates: int = 4
+    """Windows looked at for a sample."""
+    hard: float = 0.75
+    """How often the hardest of them is taken, rather than the first."""
+    times: Times = "any"
+    """Whether the true frame is any between the two, or the middle one."""
+    flow_preset: Preset = "fine"
+    """Of the DIS flow in the samples."""
+    flow_scale: float = 1.0
+    """Size of the pictures that it is found on, relative to the frames."""
+    margin: int = 48
+    """Pixels around the crop, where there are so many, on which flow is estimated too, even: what comes into the crop
+    is seen there, as it is in whole frames."""
+
+
+class RealSource:
+    """Samples of real video, with DIS flow as input and, where it is consistent, as pseudo label.
+
+    Args:
+        shots: What to draw from.
+        sampling: How.
+        seed: Sources of different seeds give different samples.
+
+    Raises:
+        DatasetError: No shot is long and large enough.
+    """
+
+    def __init__(self, shots: Sequence[Shot], sampling: Sampling, seed: int) -> None:
+        self.shots = shots
+        self.sampling = sampling
+        self.seed = seed
+        self._places = Places(shots, largest_gap=sampling.largest_gap, times=sampling.times, side=sampling.crop)
+        self._flow = PairFlow(sampling.flow_preset, sampling.flow_scale)
+        self._quick = PairFlow("fast")
+
+    def sample(self, index: int) -> Sample:
+        """The sample of a number; see :class:`training.data.batch.Source`."""
+        rng = generator(self.seed, _REAL, index)
+        place, top, left = self._choose(rng)
+        return to_sample(augmented(self._window(place, top, left), self.sampling.crop, rng))
+
+    def _choose(self, rng: np.random.Generator) -> tuple[Place, int, int]:
+        """A place, and the top and left of the crop: often the hardest of several of one shot."""
+        side = self.sampling.crop
+        number = self._places.shot(rng)
+        shot = self.shots[number]
+        found = []
+        for _ in range(self.sampling.candidates):
+            place = self._places.draw(number, rng)
+            top, left = (2 * int(rng.integers((size - side) // 2 + 1)) for size in (shot.height, shot.width))
+            found.append((place, top, left))
+        if rng.random() >= self.sampling.hard or len(found) == 1:
+            return found[0]
+        scores = [difficulty(self._frames(*each, side, side), each[0].t, self._quick) for each in found]
+        return found[int(np.argmax(scores))]
+
+    def _frames(self, place: Place, top: int, left: int, height: int, width: int) -> NDArray[np.uint8]:
+        """(3, height, width, 3) at the times 0, t and 1."""
+        shot = self.shots[place.shot]
+        return np.stack([shot.crop(number, top, left, height, width) for number in place.numbers])
+
+    def _window(self, place: Place, top: int, left: int) -> Window:
+        """The crop, its flow found on more than it."""
+        shot, side, margin = self.shots[place.shot], self.sampling.crop, self.sampling.margin
+        # Of one size for all places of a shot: DIS keeps buffers for each.
+        height, width = (min(side + 2 * margin, size // 2 * 2) for size in (shot.height, shot.width))
+        above = min(max(top - margin, 0), shot.height // 2 * 2 - height)
+        before = min(max(left - margin, 0), shot.width // 2 * 2 - width)
+        frames = self._frames(place, above, before, height, width)
+        flow = self._flow(frames[0], frames[2])
+        window = Window(frames, place.t, flow, *pseudo_label(flow))
+        return cropped(window, top - above, left - before, side, side)
+
+
+class MixedSource:
+    """Samples of several sources by turns, in given shares; which one depends on the number of the sample alone.
+
+    Args:
+        parts: Sources and their shares; shares are relative to their sum.
+
+    Raises:
+        RecipeError: There is no source, a share is negative, or all are 0.
+    """
+
+    def __init__(self, parts: Sequence[tuple[Source, float]]) -> None:
+        self._sources = [source for source, share in parts if share > 0]
+        self._turns = Turns([share for _, share in parts if share != 0])
+
+    def sample(self, index: int) -> Sample:
+        """The sample of a number; see :class:`training.data.batch.Source`."""
+        return self._sources[self._turns.of(index)].sample(index)
+
+
+class Turns:
+    """Whose turn it is, of several with given shares.
+
+    Turns are spread evenly (multiples of the golden ratio), so that every few of them have about the shares of all.
+
+    Args:
+        shares: Relative to their sum.
+
+    Raises:
+        RecipeError: There are none, one is negative or not finite, or all are 0.
+    """
+
+    def __init__(self, shares: Sequence[float]) -> None:
+        given = np.array(shares, np.float64)
+        if not np.all(np.isfinite(given)) or np.any(given < 0) or given.sum() <= 0:
+            raise RecipeError(f"shares of sources: got {list(shares)}; give numbers from 0 on, at least one above 0")
+        self._upto = np.cumsum(given / given.sum())
+
+    def of(self, index: int) -> int:
+        """Number of the share whose turn it is."""
+        return min(int(np.searchsorted(self._upto, index * _GOLDEN % 1, side="right")), len(self._upto) - 1)

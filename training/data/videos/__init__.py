@@ -1,0 +1,1 @@
+"""Video files, cut into the shots of a dataset."""

@@ -1,0 +1,253 @@
+"""A dataset while it is made: which videos are done, and what of them is on the disk.
+
+::
+
+    DATASET/manifest.json                     see the module manifest; written after each video, and every now and then
+    DATASET/shots/NAME-0123abcd_000120.npy    the shot that begins with frame 120 of video NAME
+    DATASET/shots/*.part                      is being written, or was when a run was stopped: removed by the next
+    DATASET/.lock                             held while a run works in it
+
+A scene is the unit that is done or not: a run that was stopped is continued from the last scene written down, which
+gives the same shots as one run, as neither the detector's view nor any other rule reaches beyond the beginning of a
+scene.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+from training.errors import DatasetError
+from vsrrin.clip.scene_score import RADIUS
+from vsrrin.files import PART
+
+from .decoding import Frame, Video, VideoError
+from .manifest import NAME, SHOTS, Manifest, Settings, ShotInfo, VideoState
+from .origins import Origin, fingerprint
+from .shot_splitter import Run, Splitter, mark_repeated, mark_scenes
+from .shot_writer import ShotWriter
+
+if sys.platform != "win32":
+    import fcntl
+
+type Watch = Callable[[Iterable[Frame], Video], Iterable[Frame]]
+"""Passes frames on, and shows how far it is."""
+
+_SAVED_EVERY = 20.0
+"""Seconds after which the manifest is written in the middle of a video."""
+_SUMS = 8
+"""Digits of a video's sum in the names of its shots."""
+_LONGEST_NAME = 80
+_MOST_REPETITIONS = 12
+_RATE_TOLERANCE = 0.01
+
+
+class Preparation:
+    """Makes or continues a dataset; a context manager that keeps others from doing the same.
+
+    Args:
+        folder: Of the dataset; made if it is not there.
+        settings: What shots depend on besides the videos.
+        watch: Is shown the frames of each video.
+
+    Raises:
+        DatasetError: The folder holds something else or a dataset made with other settings, another run works in it,
+            or it cannot be written.
+    """
+
+    def __init__(self, folder: Path, settings: Settings, watch: Watch = lambda frames, video: frames) -> None:
+        self.folder, self._watch = folder, watch
+        self._lock: int | None = None
+        try:
+            self.manifest = self._begin(settings)
+        except OSError as error:
+            self._release()
+            raise _cannot_write(folder, error) from error
+        except BaseException:
+            self._release()
+            raise
+        self._saved = time.monotonic()
+
+    def __enter__(self) -> "Preparation":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._release()
+
+    def add(self, path: Path, origin: Origin) -> VideoState:
+        """Cuts a video, or what is left of it; does nothing where it, or one of the same content, is finished.
+
+        A video that cannot be read to its end keeps the shots made before, and says so in `VideoState.problem`.
+
+        Raises:
+            DatasetError: The dataset cannot be written.
+        """
+        state = self._state(path)
+        if state.finished:
+            return state
+        splitter = Splitter(lambda first: ShotWriter(self.folder / _file(state, first)), self._least)
+        splitter.dropped.update(state.dropped)
+        try:
+            self._cut(path, state, origin, splitter)
+        except OSError as error:
+            raise _cannot_write(self.folder, error) from error
+        finally:
+            splitter.close()
+            self._save()
+        return state
+
+    def _cut(self, path: Path, state: VideoState, origin: Origin, splitter: Splitter) -> None:
+        rate = None
+        try:
+            video = Video(path, self.manifest.settings.long_edge)
+            rate = video.rate
+            # The detector looks at so many frames before the pair whose second begins the scene.
+            frames = video.frames(max(state.next_frame - RADIUS - 1, 0))
+            for seen, repeated in mark_repeated(mark_scenes(self._watch(frames, video))):
+                if seen.frame.number < state.next_frame:
+                    continue
+                for run in splitter.add(seen, repeated):
+                    self._keep(run, state, origin, rate)
+                if seen.begins:
+                    state.next_frame, state.dropped = seen.frame.number, {**splitter.dropped}
+                    self._save_sometimes()
+        except VideoError as error:
+            state.problem = str(error)
+        for run in splitter.end():
+            self._keep(run, state, origin, rate)
+        state.dropped, state.finished = {**splitter.dropped}, True
+
+    def _keep(self, run: Run, state: VideoState, origin: Origin, rate: Fraction | None) -> None:
+        length = run.writer.finish()
+        height, width = run.writer.size
+        mean, high = (sum(values) / len(values) for values in zip(*run.motion, strict=True))
+        assert run.step is not None
+        info = ShotInfo(
+            file=_file(state, run.numbers[0]),
+            video=state.file,
+            source=origin.source,
+            source_frames=(run.numbers[0], run.numbers[-1] + 1),
+            licence=origin.licence,
+            width=width,
+            height=height,
+            fps=rate_of(run.step, rate),
+            frames=len(run),
+            bytes=length,
+            motion=mean,
+            motion_p95=high,
+            repeated=run.repeated[-1],
+        )
+        # A scene that was not finished when a run was stopped may have given it already.
+        self.manifest.shots = [shot for shot in self.manifest.shots if shot.file != info.file] + [info]
+
+    def _state(self, path: Path) -> VideoState:
+        """How far a video is; one whose shots are not all there is begun again."""
+        known = fingerprint(path)
+        state = next((video for video in self.manifest.videos if video.sha256 == known), None)
+        if state is None:
+            state = VideoState(path.name, known)
+            self.manifest.videos.append(state)
+        shots = self.shots(state)
+        if not all(_is_whole(self.folder, shot) for shot in shots):
+            self.manifest.shots = [shot for shot in self.manifest.shots if shot not in shots]
+            state.next_frame, state.finished, state.dropped, state.problem = 0, False, {}, ""
+        return state
+
+    def shots(self, state: VideoState) -> list[ShotInfo]:
+        """Those made of a video."""
+        return [shot for shot in self.manifest.shots if shot.file.startswith(_prefix(state))]
+
+    def _begin(self, settings: Settings) -> Manifest:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        begun = (self.folder / NAME).exists()
+        strange = [entry.name for entry in self.folder.iterdir() if entry.name not in (NAME, SHOTS, ".lock")]
+        if strange and not begun:
+            raise DatasetError(f"{self.folder} is no dataset, but holds {strange[0]}: choose an empty or new folder")
+        self._take_lock()
+        manifest = Manifest.load(self.folder) if begun else Manifest(settings)
+        was, wanted = asdict(manifest.settings), asdict(settings)
+        differ = [f"{key} was {was[key]}, is {wanted[key]}" for key in was if was[key] != wanted[key]]
+        if differ:
+            raise DatasetError(
+                f"{self.folder} was made with other settings ({'; '.join(differ)}): use the same, or another folder"
+            )
+        (self.folder / SHOTS).mkdir(exist_ok=True)
+        for left in (self.folder / SHOTS).glob(f"*{PART}"):
+            left.unlink()
+        manifest.save(self.folder)
+        return manifest
+
+    @property
+    def _least(self) -> int:
+        return self.manifest.settings.least_frames
+
+    def _save_sometimes(self) -> None:
+        if time.monotonic() - self._saved > _SAVED_EVERY:
+            self._save()
+
+    def _save(self) -> None:
+        order = {_prefix(video): number for number, video in enumerate(self.manifest.videos)}
+        self.manifest.shots.sort(key=lambda shot: (order[_prefix_of(shot)], shot.source_frames))
+        self.manifest.save(self.folder)
+        self._saved = time.monotonic()
+
+    def _take_lock(self) -> None:
+        self._lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT)
+        if sys.platform == "win32":
+            return
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DatasetError(f"another run is making {self.folder}: wait for it, or choose another folder") from None
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def rate_of(step: Fraction, claimed: Fraction | None) -> Fraction:
+    """Frames per second of a shot: what the video claims, divided by a whole number, if that is about right.
+
+    Args:
+        step: Mean seconds from frame to frame; containers may have rounded them.
+        claimed: The video's rate.
+    """
+    found = 1 / step
+    for repetitions in range(1, _MOST_REPETITIONS + 1) if claimed else ():
+        assert claimed is not None
+        if abs(claimed / repetitions / found - 1) < _RATE_TOLERANCE:
+            return claimed / repetitions
+    return found.limit_denominator(1001)
+
+
+def _prefix(state: VideoState) -> str:
+    """What the files of a video's shots begin with; unlike those of all other videos."""
+    return f"{SHOTS}/{Path(state.file).stem[:_LONGEST_NAME]}-{state.sha256[:_SUMS]}_"
+
+
+def _prefix_of(shot: ShotInfo) -> str:
+    return shot.file[: shot.file.rindex("_") + 1]
+
+
+def _file(state: VideoState, first: int) -> str:
+    return f"{_prefix(state)}{first:06d}.npy"
+
+
+def _is_whole(folder: Path, shot: ShotInfo) -> bool:
+    try:
+        return (folder / shot.file).stat().st_size == shot.bytes
+    except OSError:
+        return False
+
+
+def _cannot_write(folder: Path, error: OSError) -> DatasetError:
+    return DatasetError(
+        f"{folder} cannot be written: {error.strerror or error}; the same command continues from what is finished"
+    )

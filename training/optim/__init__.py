@@ -1,0 +1,1 @@
+"""Optimiser, learning rate, running mean of the weights, and guard against steps that fail."""

@@ -1,0 +1,1 @@
+"""A training run: its steps, processes, folder, states and logs."""
