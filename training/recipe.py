@@ -2,7 +2,7 @@
 
 Paths in a recipe are relative to the working directory. Every key, what it may hold and what it holds where it is left
 out stands in the tables below; ``training/recipes/`` has recipes with comments. Which loss names there are is known to
-:mod:`training.losses.losses`, which settings a network has to its constructor.
+:mod:`training.losses.weighted`, which settings a network has to its constructor.
 """
 
 import tomllib
@@ -190,7 +190,7 @@ class Recipe:
     model: ModelTable
     data: DataTable
     loss: Mapping[str, float]
-    """Weight by name of the loss, see :mod:`training.losses.losses`."""
+    """Weight by name of the loss, see :mod:`training.losses.weighted`."""
     optim: OptimTable
     distil: DistilTable
     validate: ValidateTable

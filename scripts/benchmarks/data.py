@@ -28,8 +28,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the name the field uses)
 from torch import Tensor
 
-from training.bank import BankSource, Data, make_bank
+from training.data.banks.building import Data, make_bank
 from training.data.banks.maker import BankSettings
+from training.data.banks.samples import BankSource
 from training.data.batch import Sample
 from training.data.real_samples import RealSource, Sampling
 from training.data.shots import open_photos, open_shots

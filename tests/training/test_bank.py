@@ -14,9 +14,11 @@ import pytest
 import torch
 
 from tests.training.pictures import ArrayShot, moving, photos
-from training.bank import BankSource, Data, GrowingMotion, main, make_bank
+from training.bank import main
+from training.data.banks.building import Data, make_bank
 from training.data.banks.files import BankReader, from_steps, to_steps
 from training.data.banks.maker import BankMaker, BankSettings, window_worth
+from training.data.banks.samples import BankSource, GrowingMotion
 from training.data.pair_flow import PairFlow
 from training.data.shots import open_shots
 from training.data.videos.manifest import Manifest, Settings, ShotInfo

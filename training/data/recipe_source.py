@@ -23,9 +23,10 @@ def open_source(data: DataTable, seed: int) -> Source:
         DatasetError: A folder or file is missing, damaged, or of an unknown form.
     """
     # Here and not above: who only wants to know what a recipe says needs no decoder.
-    from training.bank import BankSource, GrowingMotion
+    from training.data.banks.samples import BankSource, GrowingMotion
 
-    from .real_samples import MixedSource, RealSource, Sampling
+    from .mixed_samples import MixedSource
+    from .real_samples import RealSource, Sampling
     from .shots import open_photos, open_shots
     from .synthetic_samples import SyntheticSource
 

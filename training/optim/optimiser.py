@@ -1,18 +1,11 @@
-"""The optimiser and what surrounds it: learning rate by step, running mean of the weights, guard against NaN.
+"""The optimiser: AdamW, for some layers Muon.
 
-Sources: AdamW: Loshchilov, Hutter: "Decoupled weight decay regularization", ICLR 2019. Cosine: the same authors:
-"SGDR: Stochastic gradient descent with warm restarts", ICLR 2017, equation 5, without restarts.
+Source: Loshchilov, Hutter: "Decoupled weight decay regularization", ICLR 2019.
 """
 
-import copy
-import math
-from collections.abc import Iterable
-
-import torch
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from training.errors import TrainingError
 from training.recipe import OptimTable
 
 from .muon import MuonAdamW
@@ -49,62 +42,6 @@ def _hidden_weights(net: nn.Module) -> list[Tensor]:
     return [conv.weight for conv in convs if not hasattr(conv, "keep_fp32")]
 
 
-def learning_rate(step: int, table: OptimTable) -> float:
-    """The learning rate of a step, counted from 0: a pure function, so that nothing of it needs to be stored.
-
-    Rises linearly over ``warmup`` steps, then follows the schedule: ``constant``; ``multistep``, times ``gamma`` after
-    each milestone; ``cosine``, down to ``floor`` times the full rate at the end.
-    """
-    rate = table.learning_rate
-    if step < table.warmup:
-        return rate * (step + 1) / table.warmup
-    if table.schedule == "multistep":
-        return rate * table.gamma ** sum(step >= milestone for milestone in table.milestones)
-    if table.schedule == "constant":
-        return rate
-    done = (step - table.warmup) / (table.steps - table.warmup)
-    return rate * (table.floor + (1 - table.floor) * 0.5 * (1 + math.cos(math.pi * done)))
-
-
-def set_learning_rate(optimiser: AdamW, rate: float) -> None:
-    """Set it for all parameters."""
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-
-
-def decay_at(step: int, largest: float) -> float:
-    """Decay of the running mean at a step, counted from 0.
-
-    With a fixed decay of 0.999 the first thousands of steps would be a mean of mostly the initial weights.
-    """
-    return min(largest, (1 + step) / (10 + step))
-
-
-class RunningMean:
-    """An exponential mean of a net's weights, in a net of its own that can be run.
-
-    Args:
-        net: The net; copied.
-        largest: Decay after the first steps, see :func:`decay_at`.
-    """
-
-    def __init__(self, net: nn.Module, largest: float) -> None:
-        self.net = copy.deepcopy(net).eval().requires_grad_(False)
-        self._largest = largest
-        # Means and variances of normalised layers belong to the weights they were found with: they are averaged too.
-        self._kept: list[Tensor] = [*self.net.parameters(), *_numbers(self.net)]
-
-    @torch.no_grad()
-    def update(self, net: nn.Module, step: int) -> None:
-        """Take in the weights after a step, counted from 0."""
-        torch._foreach_lerp_(self._kept, [*net.parameters(), *_numbers(net)], 1 - decay_at(step, self._largest))
-
-
-def _numbers(net: nn.Module) -> list[Tensor]:
-    """Buffers that can be averaged: not those that count."""
-    return [buffer for buffer in net.buffers() if buffer.is_floating_point()]
-
-
 def clip_gradient(optimiser: AdamW, largest: float) -> Tensor:
     """Shrink the gradient of all that is optimised to a norm of at most ``largest``, 0 for any.
 
@@ -116,37 +53,3 @@ def clip_gradient(optimiser: AdamW, largest: float) -> Tensor:
     if largest > 0:
         nn.utils.clip_grads_with_norm_(parameters, largest, norm)
     return norm
-
-
-class Guard:
-    """Counts steps that failed, and stops a run that does nothing else.
-
-    Args:
-        patience: How many in a row may fail.
-    """
-
-    def __init__(self, patience: int) -> None:
-        self.skipped = 0
-        """Steps that failed so far."""
-        self.in_a_row = 0
-        """Steps that failed since the last one that did not."""
-        self._patience = patience
-
-    def passes(self, values: Iterable[float], step: int) -> bool:
-        """Whether all values are finite, and the step can be taken.
-
-        Raises:
-            TrainingError: Too many in a row were not.
-        """
-        if all(map(math.isfinite, values)):
-            self.in_a_row = 0
-            return True
-        self.skipped += 1
-        self.in_a_row += 1
-        if self.in_a_row >= self._patience:
-            raise TrainingError(
-                f"loss or gradient were not finite in {self.in_a_row} steps in a row, up to step {step}. The last "
-                "state is kept. Try a lower optim.learning_rate, a longer optim.warmup, a smaller optim.clip, or "
-                'optim.precision = "fp32"'
-            )
-        return False

@@ -11,77 +11,27 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from training.data.batch import Batch, Source
 from training.data.recipe_source import describe, open_source
 from training.errors import RecipeError, TrainingError
-from training.losses.losses import OF_FLOW, make_loss
-from training.losses.teacher import Teacher
+from training.losses.objective import Objective
 from training.model import aids
 from training.model.matching_start import start_matching
+from training.model.precision import Weights, check_precision
 from training.model.start import naming, start, zero
-from training.model.stepper import UNUSED, Stepper, Weights, check_precision
-from training.optim import optimiser
+from training.model.stepper import UNUSED, Stepper
+from training.optim.guard import Guard
+from training.optim.optimiser import clip_gradient, make_optimiser
+from training.optim.running_mean import RunningMean
+from training.optim.schedule import learning_rate, set_learning_rate
 from training.recipe import Recipe, differing, from_tables
 
 from .folder import RunFolder
 from .loader import feed, samples_per_step
 from .processes import Team
 from .report import Laps, Meter, Report
-
-type Losses = tuple[Tensor, dict[str, float]]
-
-
-class Objective:
-    """What a step makes smaller: the losses of a recipe, against the truth and against a teacher.
-
-    Args:
-        recipe: Of the run.
-        device: Where the teacher is run.
-
-    Raises:
-        RecipeError: There is no such loss, or the teacher does not know what is to be learned from it.
-        VsrrinError: The teacher's weights cannot be loaded.
-    """
-
-    def __init__(self, recipe: Recipe, device: torch.device) -> None:
-        weights = {name: weight for name, weight in recipe.loss.items() if weight > 0}
-        distil = recipe.distil
-        self._loss = make_loss(weights) if weights else None
-        self._frame = make_loss({"laplacian": distil.frame}) if distil.frame else None
-        self._flow = make_loss({"flow": distil.flow}) if distil.flow else None
-        self._teacher = Teacher(recipe, device) if self._frame or self._flow else None
-        self.needs_picture = any(name not in OF_FLOW for name in weights) or self._frame is not None
-        taught = {"distil_frame": self._frame, "distil_flow": self._flow}
-        self.names = [*weights, *(name for name, loss in taught.items() if loss)]
-        """Of the losses, in order."""
-
-    def __call__(self, picture: Tensor | None, flow: Tensor | None, shown: list[Tensor], batch: Batch) -> Losses:
-        """The sum to make smaller, and the single losses by name, without their weights.
-
-        Args:
-            picture: The network's picture, (N, 3, H, W), if `needs_picture`.
-            flow: The network's flow, as :class:`Stepper` returns it.
-            shown: That of its coarser levels, likewise.
-            batch: What it was made from.
-        """
-        made = batch.target if picture is None else picture
-        total = made.new_zeros(())
-        values: dict[str, Tensor] = {}
-        if self._loss is not None:
-            total, values = self._loss(made, batch, flow=flow, shown=shown)
-        if self._teacher is not None:
-            lesson = self._teacher(batch)
-            for name, loss, taught in (
-                ("distil_frame", self._frame, lesson.frame),
-                ("distil_flow", self._flow, lesson.flow),
-            ):
-                if loss is not None and taught is not None:
-                    part, single = loss(made, taught, flow=flow)
-                    total = total + part
-                    values[name] = next(iter(single.values()))
-        return total, {name: float(value) for name, value in values.items()}
 
 
 class Trainer:
@@ -131,10 +81,10 @@ class Trainer:
             aids.teach_levels(begun.net)
         net = begun.net.to(team.device)
         self.weights = Weights(net, self.table.precision, channels_last=self.table.channels_last)
-        self.mean = optimiser.RunningMean(net, self.table.ema) if self.table.ema else None
-        self.optimiser = optimiser.make_optimiser(net, self.table)
+        self.mean = RunningMean(net, self.table.ema) if self.table.ema else None
+        self.optimiser = make_optimiser(net, self.table)
         self._scaler = torch.amp.GradScaler(team.device.type, enabled=self.table.precision == "fp16")
-        self._guard = optimiser.Guard(self.table.patience)
+        self._guard = Guard(self.table.patience)
         self._objective = Objective(recipe, team.device)
         self._meter = Meter()
         self.step = 0
@@ -228,7 +178,7 @@ class Trainer:
     def _take_step(self, batches: Iterator[Batch], wants_stop: Callable[[], bool]) -> bool:
         """One step of the optimiser; whether any process wants to stop."""
         laps = Laps(self.team.device)
-        optimiser.set_learning_rate(self.optimiser, optimiser.learning_rate(self.step, self.table))
+        set_learning_rate(self.optimiser, learning_rate(self.step, self.table))
         self.weights.begin()
         sums = dict.fromkeys(("loss", *self._objective.names), 0.0)
         stopping = False
@@ -284,7 +234,7 @@ class Trainer:
             self._guard.passes((loss,), self.step)
             return math.nan
         self._scaler.unscale_(self.optimiser)
-        gradient = optimiser.clip_gradient(self.optimiser, self.table.clip).item()
+        gradient = clip_gradient(self.optimiser, self.table.clip).item()
         if self._guard.passes((gradient,), self.step):
             self._scaler.step(self.optimiser)
             self.weights.spread()
@@ -303,7 +253,7 @@ class Trainer:
         if (self.step % log.every == 0 or self.finished) and self._meter.count:
             means = self._meter.read()
             if self.report is not None:
-                rate = optimiser.learning_rate(self.step - 1, self.table)
+                rate = learning_rate(self.step - 1, self.table)
                 self.report.numbers(self.step, rate, self._guard.skipped, means)
         if self.report is None:
             return

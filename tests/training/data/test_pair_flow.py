@@ -7,16 +7,8 @@ import pytest
 import torch
 
 from tests.training.pictures import picture
-from training.data.pair_flow import (
-    PairFlow,
-    brightness,
-    changes_light,
-    difficulty,
-    half_brightness,
-    lengths,
-    plain_error,
-    worth,
-)
+from training.data.difficulty import changes_light, difficulty, half_brightness, lengths, plain_error, worth
+from training.data.pair_flow import PairFlow, brightness
 from vsrrin.flow.dis import DisFlow, greys, half_flow
 from vsrrin.flow.dis import brightness as engine_brightness
 

@@ -10,7 +10,8 @@ import torch
 
 from tests.training.pictures import ArrayShot, moving, picture
 from training.data.batch import Sample
-from training.data.real_samples import MixedSource, RealSource, Sampling, Turns
+from training.data.mixed_samples import MixedSource, Turns
+from training.data.real_samples import RealSource, Sampling
 from training.errors import DatasetError, RecipeError
 from vsrrin.nets.parts.warp import backward_warp
 

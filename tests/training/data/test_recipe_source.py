@@ -9,9 +9,11 @@ import pytest
 
 from tests.training.moving import picture
 from tests.training.tiny import SIDE, recipe
-from training.bank import BankSource, Data, make_bank
+from training.data.banks.building import Data, make_bank
 from training.data.banks.maker import BankSettings
-from training.data.real_samples import MixedSource, RealSource
+from training.data.banks.samples import BankSource
+from training.data.mixed_samples import MixedSource
+from training.data.real_samples import RealSource
 from training.data.recipe_source import describe, open_source
 from training.data.synthetic_samples import SyntheticSource
 from training.errors import DatasetError

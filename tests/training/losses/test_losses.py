@@ -1,4 +1,4 @@
-"""training.losses.losses, training.losses.fused, training.losses.vgg"""
+"""training.losses.weighted, training.losses.fused, training.losses.vgg"""
 
 import math
 from collections.abc import Callable
@@ -13,20 +13,10 @@ from tests.conftest import texture
 from training.data.batch import Batch
 from training.errors import RecipeError
 from training.losses import vgg
+from training.losses.flow import flow, flow_relative
 from training.losses.fused import census_distance, enlarge, pyramid_l1, shrink, window_means
-from training.losses.losses import (
-    PICTURE_LOSSES,
-    census,
-    charbonnier,
-    flow,
-    flow_relative,
-    gradient,
-    l1,
-    laplacian,
-    log_mse,
-    make_loss,
-    ssim,
-)
+from training.losses.pictures import census, charbonnier, gradient, l1, laplacian, log_mse, ssim
+from training.losses.weighted import PICTURE_LOSSES, make_loss
 
 type PictureLoss = Callable[[Tensor, Tensor], Tensor]
 

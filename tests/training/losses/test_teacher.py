@@ -10,9 +10,9 @@ import torch
 from tests.training.tiny import SETTINGS, MovingTexture, recipe
 from training.data.batch import collate
 from training.errors import RecipeError
+from training.losses.objective import Objective
 from training.losses.teacher import Teacher
 from training.recipe import Recipe
-from training.run.trainer import Objective
 from vsrrin.checkpoint import loader
 from vsrrin.errors import CheckpointError
 from vsrrin.nets import cain, rrin, rrin_lite

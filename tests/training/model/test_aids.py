@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from training.errors import RecipeError
-from training.losses.losses import flow_levels
+from training.losses.flow import flow_levels
 from training.model.aids import NormalisedConv, TaughtUNet, normalise, plain, shown_by, teach_levels
 from vsrrin.nets.parts.unet import UNet
 from vsrrin.nets.rrin import RRIN

@@ -7,7 +7,8 @@ from torch import nn
 from tests.training.tiny import SMALL, MovingTexture
 from training.data.batch import Batch, collate
 from training.errors import RecipeError
-from training.model.stepper import UNUSED, Stepper, Weights, check_precision
+from training.model.precision import Weights, check_precision
+from training.model.stepper import UNUSED, Stepper
 from vsrrin.nets import NETS
 from vsrrin.nets.registry import by_name
 

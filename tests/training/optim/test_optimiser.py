@@ -9,15 +9,18 @@ from torch.optim import AdamW
 
 from tests.training.tiny import SETTINGS, recipe
 from training.errors import TrainingError
-from training.optim import optimiser as optim
+from training.optim.guard import Guard
 from training.optim.muon import MuonAdamW
+from training.optim.optimiser import clip_gradient, make_optimiser
+from training.optim.running_mean import RunningMean, decay_at
+from training.optim.schedule import learning_rate, set_learning_rate
 from vsrrin.nets.registry import by_name
 from vsrrin.nets.rrin import RRIN
 
 
 def rates(**table: object) -> list[float]:
     found = recipe(optim={"learning_rate": 1.0, **table}).optim
-    return [optim.learning_rate(step, found) for step in range(found.steps)]
+    return [learning_rate(step, found) for step in range(found.steps)]
 
 
 def test_warm_up_rises_to_the_full_rate_and_cosine_falls_from_it_to_the_floor() -> None:
@@ -42,7 +45,7 @@ def test_a_run_of_one_step_has_the_full_rate() -> None:
 def test_gains_and_biases_do_not_decay() -> None:
     net = by_name("rrin_lite").default(**SETTINGS)  # type: ignore[call-arg]
     net.get_submodule("refine").requires_grad_(False)
-    optimiser = optim.make_optimiser(net, recipe().optim)
+    optimiser = make_optimiser(net, recipe().optim)
     decaying, others = (set(map(id, group["params"])) for group in optimiser.param_groups)
     names = {id(value): name for name, value in net.named_parameters()}
     assert {names[i].rpartition(".")[2] for i in decaying} == {"weight"}
@@ -54,7 +57,7 @@ def test_gains_and_biases_do_not_decay() -> None:
 def test_muon_moves_hidden_convolutions_and_nothing_else() -> None:
     net = RRIN(width=4)
     net.Mask.requires_grad_(False)
-    optimiser = optim.make_optimiser(net, recipe(optim={"muon": 8.0}).optim)
+    optimiser = make_optimiser(net, recipe(optim={"muon": 8.0}).optim)
     assert isinstance(optimiser, MuonAdamW)
     names = {id(value): name for name, value in net.named_parameters()}
     moved = {names[id(value)] for group in optimiser.param_groups if "muon" in group for value in group["params"]}
@@ -63,18 +66,18 @@ def test_muon_moves_hidden_convolutions_and_nothing_else() -> None:
     others = {names[id(value)] for group in optimiser.param_groups if "muon" not in group for value in group["params"]}
     trained = {name for name, value in net.named_parameters() if value.requires_grad}
     assert others == trained - moved and {"Flow_L.last.weight", "final.midconv.bias"} < others
-    optim.set_learning_rate(optimiser, 0.5)
+    set_learning_rate(optimiser, 0.5)
     assert {group["lr"] for group in optimiser.param_groups} == {0.5}
-    assert type(optim.make_optimiser(net, recipe().optim)) is AdamW
+    assert type(make_optimiser(net, recipe().optim)) is AdamW
 
 
 def test_the_running_mean_forgets_the_start_soon_and_keeps_long_later() -> None:
-    assert optim.decay_at(0, 0.999) == pytest.approx(0.1)
-    assert optim.decay_at(90, 0.999) == pytest.approx(0.91)
-    assert optim.decay_at(10**6, 0.999) == 0.999
+    assert decay_at(0, 0.999) == pytest.approx(0.1)
+    assert decay_at(90, 0.999) == pytest.approx(0.91)
+    assert decay_at(10**6, 0.999) == 0.999
     net = nn.Linear(1, 1)
     nn.init.zeros_(net.weight)
-    mean = optim.RunningMean(net, 0.999)
+    mean = RunningMean(net, 0.999)
     nn.init.ones_(net.weight)
     mean.update(net, 0)
     assert mean.net.weight.item() == pytest.approx(0.9)
@@ -86,16 +89,16 @@ def test_the_running_mean_forgets_the_start_soon_and_keeps_long_later() -> None:
 
 def test_a_gradient_is_shrunk_to_its_largest_norm_and_measured_before() -> None:
     net = nn.Linear(2, 1)
-    optimiser = optim.make_optimiser(net, recipe().optim)
+    optimiser = make_optimiser(net, recipe().optim)
     for largest, expected in ((0.0, 5.0), (10.0, 5.0), (1.0, 1.0)):
         net.weight.grad, net.bias.grad = torch.tensor([[3.0, 0.0]]), torch.tensor([4.0])
-        assert optim.clip_gradient(optimiser, largest).item() == 5.0
+        assert clip_gradient(optimiser, largest).item() == 5.0
         left = math.hypot(net.weight.grad.norm().item(), net.bias.grad.item())
         assert left == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_guard_lets_some_steps_fail_and_stops_when_all_do() -> None:
-    guard = optim.Guard(patience=3)
+    guard = Guard(patience=3)
     assert guard.passes((1.0, 2.0), 0)
     assert not guard.passes((1.0, math.inf), 1)
     assert not guard.passes((math.nan, 1.0), 2)

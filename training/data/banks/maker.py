@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.batch import generator
-from training.data.pair_flow import PairFlow, Picture, changes_light, half_brightness, lengths, plain_error, worth
-from training.data.real_samples import Sampling, Turns
+from training.data.difficulty import changes_light, half_brightness, lengths, plain_error, worth
+from training.data.mixed_samples import Turns
+from training.data.pair_flow import PairFlow, Picture
+from training.data.real_samples import Sampling
 from training.data.shots import Shot
 from training.data.synthetic_samples import SyntheticSource
 from training.data.triplet_choice import Place, Places, Times
