@@ -61,7 +61,7 @@ def flow_relative(estimate: Tensor, truth: Tensor, trust: Tensor) -> Tensor:
 
 
 def flow_levels(shown: Sequence[Tensor], truth: Tensor, trust: Tensor) -> Tensor:
-    """Sum of `flow_relative` over the coarser levels of a U-Net, see :class:`training.model.aids.TaughtUNet`.
+    """Sum of `flow_relative` over the coarser levels of a U-Net, see :func:`training.model.aids.teach_levels`.
 
     Args:
         shown: (N, 4, H / k, W / k) each, for a whole k, in pixels of full size.

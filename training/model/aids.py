@@ -1,5 +1,4 @@
-"""What helps a network to learn and is gone from its weights afterwards: normalised activations, and levels that are
-asked for flow.
+"""Aids that help a network to learn and leave no trace in its weights: normalised activations, flow at every level.
 
 A U-Net that has to find motion does not begin to by itself: what it is told at full size says little to layers at a
 sixteenth of it, and the best flow that knows nothing, zero, is a place it hardly leaves. It begins when each level of
@@ -11,7 +10,8 @@ rectifiers", ICCV 2015, equation 15, for the weights at first.
 """
 
 import copy
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,42 +24,44 @@ _SMALL = 0.1
 """By which output layers begin smaller than other layers."""
 
 
-class NormalisedConv(nn.Conv2d):
-    """A convolution whose results are normalised, channel by channel; made of a plain one by `normalise`."""
+# --- normalised activations ----------------------------------------------------------------------------------------
 
-    norm: nn.BatchNorm2d
+
+class NormalisedConv(nn.Conv2d):
+    """A convolution whose results are normalised, channel by channel.
+
+    Its keys are those of the convolution that it takes the place of, and ``norm.*``.
+
+    Args:
+        conv: The convolution; its weights are shared.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__(**_form(conv), device="meta")  # nothing is drawn for weights that are replaced
+        self.weight, self.bias = conv.weight, conv.bias
+        self.norm = nn.BatchNorm2d(conv.out_channels)
+        keep_fp32(self.norm)
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (N, in_channels, H, W) to (N, out_channels, H, W)."""
         return cast(Tensor, self.norm(super().forward(input)))
 
-
-class TaughtUNet(UNet):
-    """A U-Net that shows the flow it has so far at each level of its way up; made of a plain one by `teach_levels`.
-
-    Attributes:
-        shown: Flow of the last run, the coarsest first, (N, 4, h, w) float32 in pixels of full size.
-    """
-
-    heads: nn.ModuleList
-    shown: list[Tensor]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """See `UNet.forward`."""
-        levels: list[Tensor] = []
-        rising = [cast(UpBlock, block).up for block in self.up_path]
-        hooks = [up.register_forward_pre_hook(lambda _, given: levels.append(given[0])) for up in rising]
-        try:
-            result = super().forward(x)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        self.shown = [output_layer(cast(nn.Conv2d, head), x) for head, x in zip(self.heads, levels, strict=True)]
-        return result
+    @torch.no_grad()
+    def folded(self) -> nn.Conv2d:
+        """Return a plain convolution that computes the same with the means and variances found so far."""
+        norm = self.norm
+        mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+        gain = norm.weight / (variance + norm.eps).sqrt()
+        before = torch.zeros_like(gain) if self.bias is None else self.bias
+        weight = self.weight * gain.view(-1, 1, 1, 1).to(self.weight.dtype)
+        bias = ((before - mean) * gain + norm.bias).to(weight.dtype)
+        made = nn.Conv2d(**_form(self) | {"bias": True}, device="meta").train(self.training)
+        made.weight, made.bias = (nn.Parameter(x, requires_grad=self.weight.requires_grad) for x in (weight, bias))
+        return made
 
 
 def normalise(net: nn.Module) -> None:
-    """Let all hidden convolutions that are trained normalise what they make, in place; their weights are drawn anew.
+    """Let all hidden convolutions that are trained normalise their results, in place; draw their weights anew.
 
     Raises:
         RecipeError: There are none.
@@ -73,66 +75,94 @@ def normalise(net: nn.Module) -> None:
         nn.init.kaiming_normal_(conv.weight, a=SLOPE)
         if conv.bias is not None:
             nn.init.zeros_(conv.bias)
-        norm = nn.BatchNorm2d(conv.out_channels)
-        keep_fp32(norm)
-        conv.__class__ = NormalisedConv
-        cast(NormalisedConv, conv).norm = norm
+    _replace(net, {conv: NormalisedConv(conv) for conv in found})
+
+
+def _form(conv: nn.Conv2d) -> dict[str, Any]:
+    """Arguments that make a convolution of the same form."""
+    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+    return {name: getattr(conv, name) for name in names} | {"bias": conv.bias is not None}
+
+
+def _replace(net: nn.Module, made: Mapping[nn.Module, nn.Module]) -> None:
+    """Put modules in the places of others within a net; names and their order stay."""
+    for parent in list(net.modules()):
+        for name, child in list(parent.named_children()):
+            if child in made:
+                setattr(parent, name, made[child])
+
+
+# --- flow at every level -------------------------------------------------------------------------------------------
+
+
+class KeptInput(nn.Sequential):
+    """Layers in a row that keep what they were given last."""
+
+    given: Tensor | None = None
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map what the first layer takes to what the last one returns."""
+        self.given = input
+        return cast(Tensor, super().forward(input))  # type: ignore[no-untyped-call]
 
 
 def teach_levels(net: nn.Module) -> None:
-    """Let the U-Net that finds the flow show it at each level, in place.
+    """Give the U-Net that finds the flow an output layer for each level of its way up (``heads``), in place.
 
     Raises:
-        RecipeError: The network has none.
+        RecipeError: The network has no such U-Net, or it is frozen.
     """
     unet = getattr(net, "Flow_L", None)
     if type(unet) is not UNet:
         raise RecipeError("loss.flow_levels: this network finds no flow by a U-Net; leave the weight out, or make it 0")
     if not any(value.requires_grad for value in unet.parameters()):
         raise RecipeError("loss.flow_levels: model.frozen holds the U-Net that finds the flow; leave one of both out")
-    heads = nn.ModuleList()
-    for block in unet.up_path:
-        wide = cast(nn.Conv2d, cast(UpBlock, block).up[1])
-        head = nn.Conv2d(wide.in_channels, 4, 3, padding=1)
-        keep_fp32(head)
-        with torch.no_grad():
-            head.weight.mul_(_SMALL)
-        heads.append(head)
-    unet.__class__ = TaughtUNet
-    taught = cast(TaughtUNet, unet)
-    taught.heads, taught.shown = heads, []
+    unet.heads = nn.ModuleList(_head(block.up) for block in _levels(unet))
+    for block in _levels(unet):
+        block.up = KeptInput(*block.up)
 
 
 def shown_by(net: nn.Module) -> list[Tensor]:
-    """What the U-Nets that are taught have shown in their last run; they forget it."""
-    shown: list[Tensor] = []
-    for unet in net.modules():
-        if isinstance(unet, TaughtUNet):
-            shown += unet.shown
-            unet.shown = []  # it has a gradient, and a net that is copied must not
+    """Return the flow that each taught level had in the last run, and forget it.
+
+    Returns:
+        The coarsest first, (N, 4, h, w) float32 in pixels of full size; empty for a net that is not taught.
+    """
+    unet = getattr(net, "Flow_L", None)
+    heads = getattr(unet, "heads", None)
+    if not isinstance(unet, UNet) or not isinstance(heads, nn.ModuleList):
+        return []
+    shown = []
+    for head, block in zip(heads, _levels(unet), strict=True):
+        kept = cast(KeptInput, block.up)
+        if kept.given is not None:
+            shown.append(output_layer(cast(nn.Conv2d, head), kept.given))
+        kept.given = None  # it has a gradient, and a net that is copied must not
     return shown
 
 
+def _levels(unet: UNet) -> list[UpBlock]:
+    return [cast(UpBlock, block) for block in unet.up_path]
+
+
+def _head(up: nn.Sequential) -> nn.Conv2d:
+    head = nn.Conv2d(cast(nn.Conv2d, up[1]).in_channels, 4, 3, padding=1)
+    keep_fp32(head)
+    with torch.no_grad():
+        head.weight.mul_(_SMALL)
+    return head
+
+
+# --- without them --------------------------------------------------------------------------------------------------
+
+
 def plain(net: nn.Module) -> nn.Module:
-    """The net as it is without aids, a copy: normalisation folded into weights and biases, nothing else changed."""
+    """Return a copy of a net without its aids: normalisation folded into weights and biases, nothing else changed."""
     made = copy.deepcopy(net)
-    for module in made.modules():
-        if isinstance(module, NormalisedConv):
-            _fold(module)
-        elif isinstance(module, TaughtUNet):
-            del module.heads, module.shown
-            module.__class__ = UNet  # type: ignore[assignment]  # back to what it was made of
+    for unet in [module for module in made.modules() if isinstance(module, UNet) and hasattr(module, "heads")]:
+        del unet.heads
+    kept = [module for module in made.modules() if isinstance(module, KeptInput)]
+    normalised = [module for module in made.modules() if isinstance(module, NormalisedConv)]
+    _replace(made, {module: nn.Sequential(*module).train(module.training) for module in kept})
+    _replace(made, {conv: conv.folded() for conv in normalised})
     return made
-
-
-@torch.no_grad()
-def _fold(conv: NormalisedConv) -> None:
-    norm = conv.norm
-    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
-    gain = norm.weight / (variance + norm.eps).sqrt()
-    bias = torch.zeros_like(gain) if conv.bias is None else conv.bias
-    conv.weight.mul_(gain.view(-1, 1, 1, 1).to(conv.weight.dtype))
-    folded = (bias - mean) * gain + norm.bias
-    del conv.norm
-    conv.__class__ = nn.Conv2d  # type: ignore[assignment]  # likewise
-    conv.bias = nn.Parameter(folded.to(conv.weight.dtype), requires_grad=conv.weight.requires_grad)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from training.errors import RecipeError
 from training.losses.flow import flow_levels
-from training.model.aids import NormalisedConv, TaughtUNet, normalise, plain, shown_by, teach_levels
+from training.model.aids import KeptInput, NormalisedConv, normalise, plain, shown_by, teach_levels
 from vsrrin.nets.parts.unet import UNet
 from vsrrin.nets.rrin import RRIN
 from vsrrin.nets.rrin_lite import RRINLite
@@ -85,7 +85,7 @@ def test_levels_show_flow_from_the_coarsest_on_and_the_result_is_as_before() -> 
         expected = net.estimate(*pair())
         teach_levels(net)
         assert torch.equal(net.estimate(*pair()), expected)
-    assert isinstance(net.Flow_L, TaughtUNet) and type(net.Mask) is UNet
+    assert isinstance(net.Flow_L.up_path[0].up, KeptInput) and type(net.Mask.up_path[0].up) is nn.Sequential
     assert [tuple(flow.shape) for flow in shown_by(net)] == [(2, 4, 2, 3), (2, 4, 4, 6), (2, 4, 8, 12), (2, 4, 16, 24)]
     assert shown_by(net) == []
     assert type(plain(net)) is RRIN and type(plain(net).Flow_L) is UNet
