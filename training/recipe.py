@@ -37,7 +37,7 @@ from vsrrin.nets.registry import by_name
 class ModelTable:
     """What is trained, and from where it starts."""
 
-    name: str = key(choice(*sorted(spec.name for spec in NETS if spec.name != "plain")))  # which has nothing to learn
+    name: str = key(choice(*sorted(spec.name for spec in NETS if spec.trainable)))
     start: str | None = key(TEXT, None, name="from")
     """Bundled name or path of weights to start from, of this network or of one that shares keys with it."""
     settings: Mapping[str, Any] = key(TABLE, {})
@@ -211,7 +211,6 @@ class Recipe:
 
 
 _TABLES = tuple(entry.name for entry in fields(Recipe) if entry.name not in ("where", "seed"))
-_FLOW_BY_UNET = ("rrin", "srrin")
 # These may differ between a run and its continuation: they do not change what is learned.
 _FREE = ("machine.", "log.", "data.workers", "model.licence", "model.description")
 
@@ -347,28 +346,29 @@ def _check_loss(recipe: Recipe) -> str | None:
         return "distil.frame and distil.flow need distil.teacher, a bundled name or the path of weights"
     if (recipe.loss.get("flow") or recipe.loss.get("flow_relative") or distil.flow) and not net.estimates_flow:
         return f"{net.name} finds no flow itself, so loss.flow, loss.flow_relative and distil.flow must be 0"
-    if recipe.loss.get("flow_levels") and net.name not in _FLOW_BY_UNET:
-        return f"loss.flow_levels is for {' and '.join(_FLOW_BY_UNET)}, whose flow a U-Net finds, not for {net.name}"
+    if recipe.loss.get("flow_levels") and net.flow_unet is None:
+        return f"loss.flow_levels is for {_those('flow_unet')}, whose flow a U-Net finds, not for {net.name}"
     return None
 
 
 def _check_model(recipe: Recipe) -> str | None:
+    net = by_name(recipe.model.name)
     if recipe.model.normalise and recipe.model.start is not None:
         return "model.normalise is for fresh weights, and model.from names others; leave one of them out"
     if recipe.model.widen and recipe.model.start is None:
         return "model.widen needs model.from, the narrower weights"
-    if recipe.model.widen and recipe.model.name not in _FLOW_BY_UNET:
-        return f"model.widen is for {' and '.join(_FLOW_BY_UNET)}, not {recipe.model.name}"
-    if recipe.model.splatting and recipe.model.name != "srrin":
-        return f"model.splatting is for srrin, which splats, not {recipe.model.name}"
+    if recipe.model.widen and not net.scales_with_width:
+        return f"model.widen is for {_those('scales_with_width')}, not {net.name}"
+    if recipe.model.splatting and not net.splats:
+        return f"model.splatting is for {_those('splats')}, which splats, not {net.name}"
     if recipe.model.splatting and recipe.model.normalise:
         return "model.normalise draws the layers anew that model.splatting sets; leave one of them out"
     if recipe.model.normalise and recipe.optim.batch == 1 and recipe.data.crop <= 16:
         return "model.normalise needs more than one value at the coarsest level: a larger optim.batch or data.crop"
     if recipe.model.matching and not recipe.model.normalise:
         return "model.matching needs model.normalise = true"
-    if recipe.model.matching and recipe.model.name not in _FLOW_BY_UNET:
-        return f"model.matching is for {' and '.join(_FLOW_BY_UNET)}, whose flow a U-Net finds, not {recipe.model.name}"
+    if recipe.model.matching and net.flow_unet is None:
+        return f"model.matching is for {_those('flow_unet')}, whose flow a U-Net finds, not {net.name}"
     return None
 
 
@@ -381,6 +381,11 @@ def _check_optim(recipe: Recipe) -> str | None:
     if optim.warmup > optim.steps:
         return f"optim.warmup must be at most optim.steps, {optim.steps}, not {optim.warmup}"
     return None
+
+
+def _those(fact: str) -> str:
+    """Return the names of the networks of which something is true, in words."""
+    return " and ".join(spec.name for spec in sorted(NETS, key=lambda spec: spec.name) if getattr(spec, fact))
 
 
 _CHECKS = (_check_model, _check_data, _check_loss, _check_optim)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from training.errors import RecipeError
 from vsrrin.nets.parts.precision import keep_fp32, output_layer
 from vsrrin.nets.parts.unet import SLOPE, UNet, UpBlock
+from vsrrin.nets.spec import NetSpec
 
 _SMALL = 0.1
 """By which output layers begin smaller than other layers."""
@@ -106,14 +107,19 @@ class KeptInput(nn.Sequential):
         return cast(Tensor, super().forward(input))  # type: ignore[no-untyped-call]
 
 
-def teach_levels(net: nn.Module) -> None:
+def flow_unet(net: nn.Module, spec: NetSpec) -> UNet | None:
+    """Return the U-Net of a network that finds the flow, if there is one."""
+    return None if spec.flow_unet is None else cast(UNet, net.get_submodule(spec.flow_unet))
+
+
+def teach_levels(net: nn.Module, spec: NetSpec) -> None:
     """Give the U-Net that finds the flow an output layer for each level of its way up (``heads``), in place.
 
     Raises:
         RecipeError: The network has no such U-Net, or it is frozen.
     """
-    unet = getattr(net, "Flow_L", None)
-    if type(unet) is not UNet:
+    unet = flow_unet(net, spec)
+    if unet is None:
         raise RecipeError("loss.flow_levels: this network finds no flow by a U-Net; leave the weight out, or make it 0")
     if not any(value.requires_grad for value in unet.parameters()):
         raise RecipeError("loss.flow_levels: model.frozen holds the U-Net that finds the flow; leave one of both out")
@@ -128,17 +134,18 @@ def shown_by(net: nn.Module) -> list[Tensor]:
     Returns:
         The coarsest first, (N, 4, h, w) float32 in pixels of full size; empty for a net that is not taught.
     """
-    unet = getattr(net, "Flow_L", None)
-    heads = getattr(unet, "heads", None)
-    if not isinstance(unet, UNet) or not isinstance(heads, nn.ModuleList):
-        return []
     shown = []
-    for head, block in zip(heads, _levels(unet), strict=True):
-        kept = cast(KeptInput, block.up)
-        if kept.given is not None:
-            shown.append(output_layer(cast(nn.Conv2d, head), kept.given))
-        kept.given = None  # it has a gradient, and a net that is copied must not
+    for unet in _taught(net):
+        for head, block in zip(cast(nn.ModuleList, unet.heads), _levels(unet), strict=True):
+            kept = cast(KeptInput, block.up)
+            if kept.given is not None:
+                shown.append(output_layer(cast(nn.Conv2d, head), kept.given))
+            kept.given = None  # it has a gradient, and a net that is copied must not
     return shown
+
+
+def _taught(net: nn.Module) -> list[UNet]:
+    return [module for module in net.modules() if isinstance(module, UNet) and hasattr(module, "heads")]
 
 
 def _levels(unet: UNet) -> list[UpBlock]:
@@ -159,7 +166,7 @@ def _head(up: nn.Sequential) -> nn.Conv2d:
 def plain(net: nn.Module) -> nn.Module:
     """Return a copy of a net without its aids: normalisation folded into weights and biases, nothing else changed."""
     made = copy.deepcopy(net)
-    for unet in [module for module in made.modules() if isinstance(module, UNet) and hasattr(module, "heads")]:
+    for unet in _taught(made):
         del unet.heads
     kept = [module for module in made.modules() if isinstance(module, KeptInput)]
     normalised = [module for module in made.modules() if isinstance(module, NormalisedConv)]

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from training.errors import RecipeError
-from vsrrin.nets.parts.unet import ConvBlock, UNet
+from vsrrin.nets.parts.unet import ConvBlock
+from vsrrin.nets.spec import NetSpec
 
-from .aids import NormalisedConv
+from .aids import NormalisedConv, flow_unet
 
 _STRAIGHT = ((-1, 0), (1, 0), (0, -1), (0, 1))
 _OBLIQUE = ((-1, -1), (1, 1), (-1, 1), (1, -1))
@@ -37,14 +38,14 @@ _OTHERS = 0.5
 """By which the random weights begin smaller than usual."""
 
 
-def start_matching(net: nn.Module) -> None:
+def start_matching(net: nn.Module, spec: NetSpec) -> None:
     """Set the first weights of the U-Net that finds the flow, in place, after `training.model.aids.normalise`.
 
     Raises:
         RecipeError: The network has no such U-Net, or it is too narrow, or not normalised.
     """
-    unet = getattr(net, "Flow_L", None)
-    if not isinstance(unet, UNet):
+    unet = flow_unet(net, spec)
+    if unet is None:
         raise RecipeError("model.matching: this network finds no flow by a U-Net; leave it out")
     for level, block in enumerate(unet.down_path):
         _start_level(cast(ConvBlock, block), colours=3 if level == 0 else 1)
@@ -54,7 +55,9 @@ def start_matching(net: nn.Module) -> None:
 def _start_level(block: ConvBlock, colours: int) -> None:
     first, second = block.block[0], block.block[2]
     if not (isinstance(first, NormalisedConv) and isinstance(second, NormalisedConv)):
-        raise RecipeError("model.matching needs model.normalise = true, and a Flow_L that is not frozen")
+        raise RecipeError(
+            "model.matching needs model.normalise = true, and the U-Net that finds the flow not in model.frozen"
+        )
     shifts = _shifts(first.out_channels)
     for conv in (first, second):
         conv.weight.mul_(_OTHERS)

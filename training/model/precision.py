@@ -1,9 +1,9 @@
 """Weights in float32, trained, and the network of another precision that is run with them.
 
 With half precision a copy is run whose hidden layers are of that type, as the filter runs networks: output layers,
-images, flow and warps stay float32 (:func:`vsrrin.nets.parts.precision.to_precision`). Autocast would run the output layers
-in half precision too, and multiply its results by float32 gains, which makes float32 maps of them: measured on one step
-of rrin_lite (batch 8 at 192x192, two threads), the copy takes 0.22 s, autocast 0.24 s, float32 0.53 s.
+images, flow and warps stay float32 (:func:`vsrrin.nets.parts.precision.to_precision`). Autocast would run the output
+layers in half precision too, and multiply its results by float32 gains, which makes float32 maps of them: measured on
+one step of rrin_lite (batch 8 at 192x192, two threads), the copy takes 0.22 s, autocast 0.24 s, float32 0.53 s.
 """
 
 import copy

@@ -1,6 +1,5 @@
 """A network of the registry as a training step runs it."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -25,19 +24,6 @@ def _synthesize(net: Any, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tenso
     return picture
 
 
-def _cain_middle(net: Any, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Tensor:
-    # Before it is clamped: where it leaves [0, 1], as fresh weights do, a clamp has no gradient.
-    picture: Tensor = net.middle(img0, img1)[0]
-    return picture
-
-
-type Picture = Callable[[Any, Tensor, Tensor, Tensor, Tensor], Tensor]
-_PICTURES: Mapping[str, Picture] = {"cain": _cain_middle}
-"""Networks whose picture a training step does not take from ``synthesize``."""
-UNUSED: Mapping[str, str] = {"bmbc": "BMNet.deconv2."}
-"""Layers that networks have, as published, but do not use: network to the beginning of their names."""
-
-
 class Stepper(nn.Module):
     """A network as a training step runs it: what DistributedDataParallel and torch.compile take as one module.
 
@@ -51,7 +37,7 @@ class Stepper(nn.Module):
         super().__init__()
         self.net = net
         self._estimate = _with_flow_from_outside if spec.external_flow else _with_own_flow
-        self._picture = _PICTURES.get(spec.name, _synthesize) if picture else None
+        self._picture = (spec.unclamped or _synthesize) if picture else None
         self._has_flow = spec.estimates_flow
 
     def forward(

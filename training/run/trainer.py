@@ -21,7 +21,7 @@ from training.model import aids
 from training.model.matching_start import start_matching
 from training.model.precision import Weights, check_precision
 from training.model.start import naming, start, zero
-from training.model.stepper import UNUSED, Stepper
+from training.model.stepper import Stepper
 from training.optim.guard import Guard
 from training.optim.optimiser import clip_gradient, make_optimiser
 from training.optim.running_mean import RunningMean
@@ -76,9 +76,9 @@ class Trainer:
             zero(begun.net, recipe.model.zeroed, recipe.where)  # its hidden layers were drawn anew
             if recipe.model.matching:
                 with naming(recipe.where):
-                    start_matching(begun.net)
+                    start_matching(begun.net, begun.spec)
         if recipe.loss.get("flow_levels"):
-            aids.teach_levels(begun.net)
+            aids.teach_levels(begun.net, begun.spec)
         net = begun.net.to(team.device)
         self.weights = Weights(net, self.table.precision, channels_last=self.table.channels_last)
         self.mean = RunningMean(net, self.table.ema) if self.table.ema else None
@@ -97,7 +97,7 @@ class Trainer:
         stepper: Any = Stepper(self.weights.running, begun.spec, picture=self._objective.needs_picture)
         if recipe.machine.compile:
             stepper = torch.compile(stepper)
-        self._stepper = team.wrap(stepper, all_used=self._objective.needs_picture and begun.spec.name not in UNUSED)
+        self._stepper = team.wrap(stepper, all_used=self._objective.needs_picture and not begun.spec.unused)
         self.report: Report | None = None
         if team.leads:
             self.report = Report(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from training.errors import RecipeError
 from training.losses.flow import flow_levels
 from training.model.aids import KeptInput, NormalisedConv, normalise, plain, shown_by, teach_levels
+from vsrrin.nets import rrin, rrin_lite
 from vsrrin.nets.parts.unet import UNet
 from vsrrin.nets.rrin import RRIN
 from vsrrin.nets.rrin_lite import RRINLite
@@ -83,7 +84,7 @@ def test_levels_show_flow_from_the_coarsest_on_and_the_result_is_as_before() -> 
     net = RRIN("exact", width=4).eval()
     with torch.no_grad():
         expected = net.estimate(*pair())
-        teach_levels(net)
+        teach_levels(net, rrin.SPEC)
         assert torch.equal(net.estimate(*pair()), expected)
     assert isinstance(net.Flow_L.up_path[0].up, KeptInput) and type(net.Mask.up_path[0].up) is nn.Sequential
     assert [tuple(flow.shape) for flow in shown_by(net)] == [(2, 4, 2, 3), (2, 4, 4, 6), (2, 4, 8, 12), (2, 4, 16, 24)]
@@ -94,7 +95,7 @@ def test_levels_show_flow_from_the_coarsest_on_and_the_result_is_as_before() -> 
 
 def test_what_levels_are_told_reaches_the_layers_before_them_and_no_others() -> None:
     net = RRIN("exact", width=4)
-    teach_levels(net)
+    teach_levels(net, rrin.SPEC)
     net.estimate(*pair())
     shown_by(net)[0].square().sum().backward()
     assert net.Flow_L.midconv.weight.grad is not None and net.Flow_L.heads[0].weight.grad is not None
@@ -105,12 +106,12 @@ def test_what_is_frozen_is_not_taught() -> None:
     net = RRIN("exact", width=4)
     net.Flow_L.requires_grad_(False)
     with pytest.raises(RecipeError, match=r"loss\.flow_levels: model\.frozen holds the U-Net"):
-        teach_levels(net)
+        teach_levels(net, rrin.SPEC)
 
 
 def test_networks_without_a_u_net_for_flow_have_no_levels() -> None:
     with pytest.raises(RecipeError, match=r"loss\.flow_levels: this network finds no flow by a U-Net"):
-        teach_levels(RRINLite())
+        teach_levels(RRINLite(), rrin_lite.SPEC)
 
 
 def test_the_error_of_levels_is_that_of_the_mean_of_what_counts() -> None:

@@ -10,6 +10,7 @@ from tests.conftest import texture
 from training.errors import RecipeError
 from training.model.aids import NormalisedConv, normalise, plain
 from training.model.matching_start import start_matching
+from vsrrin.nets import rrin, rrin_lite
 from vsrrin.nets.rrin import RRIN
 from vsrrin.nets.rrin_lite import RRINLite
 
@@ -21,7 +22,7 @@ def matching(width: int) -> RRIN:
     torch.manual_seed(2)
     net = RRIN("exact", width=width)
     normalise(net)
-    start_matching(net)
+    start_matching(net, rrin.SPEC)
     return net
 
 
@@ -96,11 +97,11 @@ def test_what_is_too_narrow_or_has_no_such_u_net_is_refused() -> None:
     narrow = RRIN("exact", width=8)
     normalise(narrow)
     with pytest.raises(RecipeError, match=r"model\.matching: .* begins with 8 channels, and matching needs 12"):
-        start_matching(narrow)
+        start_matching(narrow, rrin.SPEC)
     with pytest.raises(RecipeError, match=r"model\.matching needs model\.normalise"):
-        start_matching(RRIN("exact", width=16))
+        start_matching(RRIN("exact", width=16), rrin.SPEC)
     with pytest.raises(RecipeError, match=r"model\.matching: this network finds no flow by a U-Net"):
-        start_matching(RRINLite())
+        start_matching(RRINLite(), rrin_lite.SPEC)
 
 
 def test_its_weights_are_those_of_the_network() -> None:

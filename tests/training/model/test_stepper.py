@@ -8,7 +8,7 @@ from tests.training.tiny import SMALL, MovingTexture
 from training.data.batch import Batch, collate
 from training.errors import RecipeError
 from training.model.precision import Weights, check_precision
-from training.model.stepper import UNUSED, Stepper
+from training.model.stepper import Stepper
 from vsrrin.nets import NETS
 from vsrrin.nets.registry import by_name
 
@@ -48,8 +48,9 @@ def test_a_step_gives_a_picture_flow_and_gradients_to_all_weights(name: str, pre
     ((picture - batch.target).square().mean() + (0 if flow is None else flow.square().mean())).backward()
     weights.collect()
     found = {key: value.grad for key, value in weights.net.named_parameters()}
-    unused = UNUSED.get(name, "nothing")
-    assert {key for key, value in found.items() if value is None} == {key for key in found if key.startswith(unused)}
+    assert {key for key, value in found.items() if value is None} == {
+        key for key in found if key.startswith(spec.unused)
+    }
     gradients = [value for value in found.values() if value is not None]
     assert all(value.dtype == torch.float32 and torch.isfinite(value).all() for value in gradients)
     assert sum(value.abs().sum() > 0 for value in gradients) > 0.5 * len(gradients)
