@@ -91,16 +91,16 @@ def _score(name: str, triplet: "Triplet", picture: "Picture", true_motion: "Sequ
 
     new_motion = metrics.flows((triplet.left, picture, triplet.right))
     return Score(
-        name,
-        triplet.clip,
-        triplet.span,
-        triplet.motion,
-        triplet.bucket,
-        metrics.psnr(picture, triplet.truth),
-        metrics.ssim(picture, triplet.truth),
-        metrics.ssimulacra2(picture, triplet.truth),
-        metrics.motion_error(new_motion, true_motion),
-        seconds,
+        method=name,
+        clip=triplet.clip,
+        span=triplet.span,
+        motion=triplet.motion,
+        bucket=triplet.bucket,
+        psnr=metrics.psnr(picture, triplet.truth),
+        ssim=metrics.ssim(picture, triplet.truth),
+        ssimulacra2=metrics.ssimulacra2(picture, triplet.truth),
+        motion_error=metrics.motion_error(new_motion, true_motion),
+        seconds=seconds,
     )
 
 

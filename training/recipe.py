@@ -33,7 +33,7 @@ from vsrrin.nets import NETS
 from vsrrin.nets.registry import by_name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelTable:
     """What is trained, and from where it starts."""
 
@@ -66,7 +66,7 @@ class ModelTable:
     """Goes into the side-car."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataTable:
     """What it learns from."""
 
@@ -102,7 +102,7 @@ class DataTable:
     """Processes that make samples; 0 makes them in the trainer's own."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OptimTable:
     """How it learns. Steps are steps of the optimiser."""
 
@@ -180,7 +180,7 @@ class MachineTable:
     """Whether the network goes through torch.compile."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A training run. Fields of a table that is left out have their defaults."""
 

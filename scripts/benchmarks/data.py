@@ -81,7 +81,15 @@ class GridSampleSource:
         greys = [(image.mean(0) * 255).byte().numpy() for image in (img0, img1)]
         flows = [self._dis.calc(*pair, None) for pair in (greys, greys[::-1])]
         full = torch.from_numpy(np.concatenate(flows, -1)).permute(2, 0, 1)
-        return Sample(img0, img1, target, t, F.avg_pool2d(full, 2) / 2, truth, torch.ones(2, crop, crop))
+        return Sample(
+            img0=img0,
+            img1=img1,
+            target=target,
+            t=t,
+            flow=F.avg_pool2d(full, 2) / 2,
+            truth=truth,
+            trust=torch.ones(2, crop, crop),
+        )
 
     def _texture(self, rng: random.Random, size: int) -> Tensor:
         photo = rng.choice(self._textures)

@@ -80,7 +80,15 @@ class MovingTexture:
         flow = torch.tensor([dx, dy, -dx, -dy]).view(4, 1, 1)
         guessed = (flow / 2 + 0.5).expand(4, self.side // 2, self.side // 2).contiguous()
         truth = flow.expand(4, self.side, self.side).contiguous()
-        return Sample(img0, img1, target, t, guessed, truth, torch.ones(2, self.side, self.side))
+        return Sample(
+            img0=img0,
+            img1=img1,
+            target=target,
+            t=t,
+            flow=guessed,
+            truth=truth,
+            trust=torch.ones(2, self.side, self.side),
+        )
 
 
 def write_recipe(folder: Path, **changes: Mapping[str, Any]) -> Path:

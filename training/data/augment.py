@@ -22,7 +22,7 @@ _RELATIVE_TOLERANCE = 0.05
 _FAR = 1e3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """A part of two frames and of the true frame between them; H and W are even."""
 

@@ -4,7 +4,7 @@ A source is a pure function from a number to a sample. So samples do not depend 
 how many processes ask, and a run that is resumed goes on with exactly the samples that it would have seen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from training.errors import TrainingError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """Two frames, the true frame between them, and the motion of the pair; C is the side of the crop, even."""
 
@@ -34,7 +34,7 @@ class Sample:
     """(2, C, C) float32: 1 where ``truth`` counts, else 0; for 0->1 and for 1->0."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Batch:
     """N samples; the members are those of :class:`Sample`, stacked."""
 
@@ -54,6 +54,10 @@ class Batch:
     def __len__(self) -> int:
         return self.img0.shape[0]
 
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """Return a batch of what a function makes of each member."""
+        return Batch(**{name: change(getattr(self, name)) for name in self.__slots__})
+
     def to(self, device: torch.device | str, *, channels_last: bool = False) -> "Batch":
         """The batch on a device.
 
@@ -62,12 +66,11 @@ class Batch:
             channels_last: Whether memory holds the channels of a pixel side by side, as many convolutions want it.
         """
         layout = torch.channels_last if channels_last else torch.contiguous_format
-        members = (self.img0, self.img1, self.target, self.t, self.flow, self.truth, self.trust)
-        return Batch(*(x.to(device, non_blocking=True, memory_format=layout) for x in members))
+        return self.each(lambda x: x.to(device, non_blocking=True, memory_format=layout))
 
     def pin_memory(self) -> "Batch":
         """The batch in pinned memory; for `torch.utils.data.DataLoader`."""
-        return Batch(*(getattr(self, name).pin_memory() for name in Batch.__slots__))
+        return self.each(Tensor.pin_memory)
 
 
 class Source(Protocol):

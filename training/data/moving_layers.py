@@ -20,7 +20,7 @@ _SEEN, _TRACE = 127, 25
 """Opacity, of 255, above which a pixel belongs to a layer, and above which there is more of it than none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Motion:
     """How a layer lies in the picture: its place, angle and size in the middle of time, and how they change."""
 

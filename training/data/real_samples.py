@@ -19,7 +19,7 @@ _REAL = 1
 """Tells the random numbers of this source from those of others with the same seed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """How samples are drawn."""
 
@@ -97,5 +97,6 @@ class RealSource:
         before = min(max(left - margin, 0), shot.width // 2 * 2 - width)
         frames = self._frames(place, above, before, height, width)
         flow = self._flow(frames[0], frames[2])
-        window = Window(frames, place.t, flow, *pseudo_label(flow))
+        truth, trust = pseudo_label(flow)
+        window = Window(frames=frames, t=place.t, flow=flow, truth=truth, trust=trust)
         return cropped(window, top - above, left - before, side, side)

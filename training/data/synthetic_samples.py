@@ -31,7 +31,7 @@ _BLURRED, _LIT, _NOISY = 0.2, 0.2, 0.3
 """How often a scene has these."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """Moving layers, and what becomes of their pictures on the way to a file."""
 
@@ -64,7 +64,8 @@ class Scene:
         half = slice(self.margin // 2, -(self.margin // 2) or None)
         frames = np.stack((self.frames[0][inner, inner], self.middle, self.frames[1][inner, inner]))
         estimated = flow(*self.frames)[half, half]
-        return Window(frames, self.t, estimated, *truth(self.owners(), self.moves()))
+        exact, trust = truth(self.owners(), self.moves())
+        return Window(frames=frames, t=self.t, flow=estimated, truth=exact, trust=trust)
 
 
 def truth(
@@ -126,7 +127,7 @@ class SyntheticSource:
         if not self.plain:
             pictures = degraded(pictures, t, rng)
         begin, between, end = (np.clip(np.rint(picture), 0, 255).astype(np.uint8) for picture in pictures)
-        return Scene(layers, t, first, last, (begin, end), between, margin)
+        return Scene(layers=layers, t=t, first=first, last=last, frames=(begin, end), middle=between, margin=margin)
 
     def _layers(self, rng: np.random.Generator, side: int) -> list[Layer]:
         """A background, and up to four things before it that move with it and against it."""

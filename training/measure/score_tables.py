@@ -31,7 +31,7 @@ COLUMNS = (
 """Of the CSV."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Score:
     """One method on one triplet; the measures are those of :mod:`training.measure.metrics`.
 
@@ -161,16 +161,16 @@ def check_comparable(scores: Sequence[Score]) -> None:
 def _score(row: dict[str, str]) -> Score:
     third = float(row["ssimulacra2"]) if row["ssimulacra2"] else None
     return Score(
-        row["method"],
-        row["clip"],
-        Span(int(row["start"]), int(row["gap"]), Fraction(row["t"])),
-        float(row["motion"]),
-        row["bucket"],
-        float(row["psnr"]),
-        float(row["ssim"]),
-        third,
-        float(row["motion_error"]),
-        float(row["seconds"]),
+        method=row["method"],
+        clip=row["clip"],
+        span=Span(int(row["start"]), int(row["gap"]), Fraction(row["t"])),
+        motion=float(row["motion"]),
+        bucket=row["bucket"],
+        psnr=float(row["psnr"]),
+        ssim=float(row["ssim"]),
+        ssimulacra2=third,
+        motion_error=float(row["motion_error"]),
+        seconds=float(row["seconds"]),
     )
 
 

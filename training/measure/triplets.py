@@ -51,7 +51,7 @@ class Span:
         return f"{self.start}+{self.gap} t={self.t}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Triplet:
     """Two source frames and the true frame at t between them."""
 
@@ -107,7 +107,7 @@ def read_triplets(folder: Path, *, limit: int | None = None, split: bool = True)
         frames = frames or (read_frames(folder / name) if places else [])
         for span in places:
             left, truth, right = (frames[span.start + at] for at in (0, int(span.gap * span.t), span.gap))
-            yield Triplet(name, span, left, truth, right)
+            yield Triplet(clip=name, span=span, left=left, truth=truth, right=right)
 
 
 # --- which ---------------------------------------------------------------------------------------------------------

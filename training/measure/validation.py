@@ -25,7 +25,7 @@ from .metrics import psnr
 from .triplets import BUCKETS, Picture, Triplet, triplets
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Case:
     """A triplet, made ready; pictures stay in 8 bit, as there are many."""
 
@@ -98,7 +98,7 @@ def _case(triplet: Triplet, spec: NetSpec, motion: DisFlow | None) -> Case:
         scale = automatic_scale(height, width)
         seen = [brightness(_image(picture), scale) for picture in (left, right)]
         half_flow(motion(seen[0], seen[1]), height, width, flow)
-    return Case(left, right, triplet.truth, float(triplet.span.t), triplet.bucket, flow)
+    return Case(left=left, right=right, truth=triplet.truth, t=float(triplet.span.t), bucket=triplet.bucket, flow=flow)
 
 
 def _picture(backend: TorchBackend, case: Case, spec: NetSpec, seeks: bool) -> Picture:

@@ -20,7 +20,7 @@ from vsrrin.engine.backends.torch_backend import resolve_device
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Team:
     """The processes that train together, as one of them sees them."""
 
@@ -99,7 +99,7 @@ def join(device: str | None = None) -> Team:
             place = torch.device("cuda", local)
             torch.cuda.set_device(place)
         dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
-    return Team(rank, world, local, local_world, place)
+    return Team(rank=rank, world=world, local=local, local_world=local_world, device=place)
 
 
 class Stop:

@@ -135,7 +135,7 @@ class Report:
     def pictures(self, net: nn.Module, batch: Batch, step: int) -> None:
         """Show what the network makes of the first pairs of a batch."""
         spec = self._begun.spec
-        shown = Batch(*(getattr(batch, name)[:_SHOWN] for name in Batch.__slots__))
+        shown = batch.each(lambda x: x[:_SHOWN])
         backend = TorchBackend(net, spec, self._device, resolve_precision("auto", self._device, spec))
         estimate = backend.estimate(shown.img0, shown.img1, shown.flow)
         made = backend.synthesize(shown.img0, shown.img1, estimate, shown.t)

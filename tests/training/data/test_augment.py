@@ -41,13 +41,20 @@ CHANGES: dict[str, Callable[[Window], Window]] = {
 @pytest.fixture(scope="module")
 def window() -> Window:
     """A texture that turns, grows and moves, with its exact flow."""
-    layers = [Layer(picture(96, 96), Motion(WIDTH / 2, HEIGHT / 2, 3.0, -2.0, 0.2, 0.05, 1.0, 0.04))]
+    layers = [
+        Layer(
+            picture(96, 96),
+            Motion(x=WIDTH / 2, y=HEIGHT / 2, dx=3.0, dy=-2.0, angle=0.2, turn=0.05, scale=1.0, growth=0.04),
+        )
+    ]
     views = [render(layers, time, (0, 0, WIDTH, HEIGHT)) for time in (0.0, 0.25, 1.0)]
     there, back = flow_of(views[0].owner, motions(layers, 0, 1)), flow_of(views[2].owner, motions(layers, 1, 0))
     truth = np.concatenate((there, back), -1)
     half = truth.reshape(HEIGHT // 2, 2, WIDTH // 2, 2, 4).mean((1, 3)) / 2
     frames = np.stack([np.rint(view.frame).astype(np.uint8) for view in views])
-    return Window(frames, 0.25, half.astype(np.float32), truth, np.ones((HEIGHT, WIDTH, 2), np.uint8))
+    return Window(
+        frames=frames, t=0.25, flow=half.astype(np.float32), truth=truth, trust=np.ones((HEIGHT, WIDTH, 2), np.uint8)
+    )
 
 
 def warp_error(image: Tensor, flow: Tensor, wanted: Tensor) -> float:
@@ -97,7 +104,7 @@ def test_flips_turn_the_flow_across_them_round(window: Window) -> None:
 def test_trust_goes_with_its_pixels_and_its_direction(window: Window) -> None:
     trust = np.zeros_like(window.trust)
     trust[1, 2, 0] = 1
-    marked = Window(window.frames, window.t, window.flow, window.truth, trust)
+    marked = Window(frames=window.frames, t=window.t, flow=window.flow, truth=window.truth, trust=trust)
     for change, place in (
         (flipped_x, (1, WIDTH - 3, 0)),
         (flipped_y, (HEIGHT - 2, 2, 0)),
@@ -126,7 +133,10 @@ def test_a_crop_that_is_odd_or_not_inside_is_refused(window: Window, place: tupl
 
 def test_random_changes_are_consistent_and_all_of_them_occur(window: Window) -> None:
     times, orders, places = set(), set(), set()
-    plain = Window(np.broadcast_to(np.uint8([10, 20, 30]), (3, 48, 64, 3)), 0.5, *_zeros())
+    flow, truth, trust = _zeros()
+    plain = Window(
+        frames=np.broadcast_to(np.uint8([10, 20, 30]), (3, 48, 64, 3)), t=0.5, flow=flow, truth=truth, trust=trust
+    )
     for seed in range(24):
         changed = augmented(window, 32, np.random.default_rng(seed))
         assert changed.frames.shape == (3, 32, 32, 3)

@@ -19,7 +19,7 @@ def disc(side: int) -> NDArray[np.uint8]:
 
 def still(x: float, y: float, dx: float = 0.0, dy: float = 0.0) -> Motion:
     """Moves and does nothing else."""
-    return Motion(x, y, dx, dy, 0.0, 0.0, 1.0, 0.0)
+    return Motion(x=x, y=y, dx=dx, dy=dy, angle=0.0, turn=0.0, scale=1.0, growth=0.0)
 
 
 def test_a_layer_in_its_place_is_its_texture() -> None:
@@ -40,8 +40,8 @@ def test_what_moves_by_whole_pixels_moves_exactly() -> None:
 
 def test_a_part_of_the_picture_is_rendered_as_in_the_whole() -> None:
     layers = [
-        Layer(picture(96, 96), Motion(30, 20, 3, 2, 0.1, 0.05, 1.1, 0.1)),
-        Layer(disc(20), Motion(32, 24, -5, 3, 1.0, 0.1, 0.9, 0.0)),
+        Layer(picture(96, 96), Motion(x=30, y=20, dx=3, dy=2, angle=0.1, turn=0.05, scale=1.1, growth=0.1)),
+        Layer(disc(20), Motion(x=32, y=24, dx=-5, dy=3, angle=1.0, turn=0.1, scale=0.9, growth=0.0)),
     ]
     whole, part = render(layers, 0.3, BOX), render(layers, 0.3, (10, 6, 50, 40))
     # OpenCV finds places of a row by adding up in float32.
@@ -63,7 +63,7 @@ def test_the_layer_in_front_owns_its_pixels_and_edges_are_not_clear() -> None:
 
 @pytest.mark.parametrize(("start", "end"), [(0.0, 1.0), (1.0, 0.0), (0.0, 0.25)])
 def test_motions_lead_points_where_the_layer_takes_them(start: float, end: float) -> None:
-    motion = Motion(30, 20, 8, -5, 0.3, 0.2, 1.1, 0.15)
+    motion = Motion(x=30, y=20, dx=8, dy=-5, angle=0.3, turn=0.2, scale=1.1, growth=0.15)
     point = np.array([7.0, -3.0, 1.0])
     (before, after) = ((motion.matrix(time) @ point)[:2] for time in (start, end))
     move = motions([Layer(picture(8, 8), motion)], start, end)[0] @ [*before, 1]
@@ -71,7 +71,10 @@ def test_motions_lead_points_where_the_layer_takes_them(start: float, end: float
 
 
 def test_flow_of_a_part_is_a_part_of_the_flow() -> None:
-    layers = [Layer(picture(8, 8), Motion(30, 20, 8, -5, 0.3, 0.2, 1.1, 0.15)), Layer(disc(20), still(1, 2, 3, 4))]
+    layers = [
+        Layer(picture(8, 8), Motion(x=30, y=20, dx=8, dy=-5, angle=0.3, turn=0.2, scale=1.1, growth=0.15)),
+        Layer(disc(20), still(1, 2, 3, 4)),
+    ]
     owner = (np.random.default_rng(0).random((48, 64)) > 0.5).astype(np.uint8)
     moves = motions(layers, 0, 1)
     np.testing.assert_allclose(flow_of(owner[5:30, 9:40], moves, 9, 5), flow_of(owner, moves)[5:30, 9:40], atol=1e-5)

@@ -95,7 +95,7 @@ class Constant:
 
     def sample(self, index: int) -> Sample:
         empty = torch.full((1,), self.value)
-        return Sample(empty, empty, empty, float(index), empty, empty, empty)
+        return Sample(img0=empty, img1=empty, target=empty, t=float(index), flow=empty, truth=empty, trust=empty)
 
 
 def test_sources_take_turns_in_their_shares_evenly() -> None:

@@ -33,7 +33,15 @@ def batch_of(target: Tensor, truth: Tensor | None = None, trust: Tensor | None =
     truth = torch.zeros(count, 4, height, width) if truth is None else truth
     trust = torch.ones(count, 2, height, width) if trust is None else trust
     half = torch.zeros(count, 4, height // 2, width // 2)
-    return Batch(target, target, target, torch.full((count, 1, 1, 1), 0.5), half, truth, trust)
+    return Batch(
+        img0=target,
+        img1=target,
+        target=target,
+        t=torch.full((count, 1, 1, 1), 0.5),
+        flow=half,
+        truth=truth,
+        trust=trust,
+    )
 
 
 # --- all of them -----------------------------------------------------------------------------------------------------

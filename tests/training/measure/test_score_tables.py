@@ -1,8 +1,9 @@
 """Tables of results, and their CSV."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,13 +13,20 @@ from training.measure.score_tables import Score
 from training.measure.triplets import Span
 
 HALF, QUARTER = Fraction(1, 2), Fraction(1, 4)
+
+
+def score(*values: Any) -> Score:
+    """A score from the values of its fields, in order."""
+    return Score(**dict(zip((field.name for field in fields(Score)), values, strict=True)))
+
+
 SCORES = [
-    Score("a", "x.mp4", Span(1, 2, HALF), 2.0, "slow", 30.0, 0.9, 50.0, 0.5, 0.1),
-    Score("b", "x.mp4", Span(1, 2, HALF), 2.0, "slow", 31.0, 0.91, None, 0.4, 0.2),
-    Score("a", "x.mp4", Span(1, 4, QUARTER), 12.0, "fast", 20.0, 0.5, -100.0, 3.0, 0.3),
-    Score("b", "x.mp4", Span(1, 4, QUARTER), 12.0, "fast", 22.0, 0.6, -90.0, 2.0, 0.2),
-    Score("a", "y.mp4", Span(1, 2, HALF), 2.5, "slow", 36.0, 0.95, 80.0, 0.1, 0.2),
-    Score("b", "y.mp4", Span(1, 2, HALF), 2.5, "slow", 37.0, 0.96, 85.0, 0.0, 0.2),
+    score("a", "x.mp4", Span(1, 2, HALF), 2.0, "slow", 30.0, 0.9, 50.0, 0.5, 0.1),
+    score("b", "x.mp4", Span(1, 2, HALF), 2.0, "slow", 31.0, 0.91, None, 0.4, 0.2),
+    score("a", "x.mp4", Span(1, 4, QUARTER), 12.0, "fast", 20.0, 0.5, -100.0, 3.0, 0.3),
+    score("b", "x.mp4", Span(1, 4, QUARTER), 12.0, "fast", 22.0, 0.6, -90.0, 2.0, 0.2),
+    score("a", "y.mp4", Span(1, 2, HALF), 2.5, "slow", 36.0, 0.95, 80.0, 0.1, 0.2),
+    score("b", "y.mp4", Span(1, 2, HALF), 2.5, "slow", 37.0, 0.96, 85.0, 0.0, 0.2),
 ]
 
 

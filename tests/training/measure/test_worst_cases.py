@@ -21,7 +21,9 @@ def spoiled(by: int, top: int = 10, left: int = 20) -> NDArray[np.uint8]:
 
 def case(number: int, first: float, second: float) -> Case:
     truth = np.minimum(picture(), 200)
-    triplet = Triplet(f"{number}.mp4", Span(1, 2, Fraction(1, 2)), picture(-2), truth, picture(2))
+    triplet = Triplet(
+        clip=f"{number}.mp4", span=Span(1, 2, Fraction(1, 2)), left=picture(-2), truth=truth, right=picture(2)
+    )
     return Case(triplet, {"first": spoiled(50), "second": spoiled(5, 60, 100)}, {"first": first, "second": second})
 
 

@@ -29,7 +29,7 @@ _STEP = 4
 """Pixels of half the size between the places of windows that are looked at."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BankSettings:
     """What a bank is made of."""
 

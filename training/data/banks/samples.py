@@ -123,8 +123,10 @@ def entry_window(entry: Entry, side: int, rng: np.random.Generator) -> Window:
     top, left = (2 * int(rng.integers((size - side) // 2 + 1)) for size in (height, width))
     t, flow = float(entry.record["t"]), from_steps(entry.flow)
     if entry.owners is None:
-        return cropped(Window(entry.frames, t, flow, *pseudo_label(flow)), top, left, side, side)
+        guessed, trust = pseudo_label(flow)
+        whole = Window(frames=entry.frames, t=t, flow=flow, truth=guessed, trust=trust)
+        return cropped(whole, top, left, side, side)
     rows, columns = slice(top, top + side), slice(left, left + side)
     half = slice(top // 2, (top + side) // 2), slice(left // 2, (left + side) // 2)
-    exact = truth(entry.owners[rows, columns], entry.record["moves"][:, : entry.record["layers"]], left, top)
-    return Window(entry.frames[:, rows, columns], t, flow[half], *exact)
+    exact, trust = truth(entry.owners[rows, columns], entry.record["moves"][:, : entry.record["layers"]], left, top)
+    return Window(frames=entry.frames[:, rows, columns], t=t, flow=flow[half], truth=exact, trust=trust)

@@ -151,7 +151,7 @@ class Preparation:
         known = fingerprint(path)
         state = next((video for video in self.manifest.videos if video.sha256 == known), None)
         if state is None:
-            state = VideoState(path.name, known)
+            state = VideoState(file=path.name, sha256=known)
             self.manifest.videos.append(state)
         shots = self.shots(state)
         if not all(_is_whole(self.folder, shot) for shot in shots):

@@ -25,7 +25,7 @@ SHOTS = "shots"
 """The folder beside it in which the shots lie."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ShotInfo:
     """What the manifest says of a shot.
 
@@ -83,7 +83,7 @@ class ShotInfo:
         return info
 
 
-@dataclass
+@dataclass(kw_only=True)
 class VideoState:
     """How far a video has been cut.
 

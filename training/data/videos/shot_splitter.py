@@ -60,7 +60,7 @@ _CLOCK = 0.0015
 """Seconds by which times may be off, as containers round them to milliseconds."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Look:
     """A frame with what is looked at of it.
 
@@ -86,7 +86,7 @@ def look(frame: Frame) -> Look:
     size = max(1, round(width * ratio)), max(1, round(height * ratio))
     small = cv2.resize(frame.picture, size, interpolation=cv2.INTER_AREA)
     grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
-    return Look(frame, grey, scene_score.thumbnail(grey))
+    return Look(frame=frame, grey=grey, thumbnail=scene_score.thumbnail(grey))
 
 
 def change(first: Grey, second: Grey) -> float:
@@ -111,7 +111,7 @@ def mark_scenes(frames: Iterable[Frame]) -> Iterator[Look]:
                 thumbnails = [None if each is None else each.thumbnail for each in window]
                 begins = scene_score.cut_score(thumbnails, list(changes)) >= scene_score.THRESHOLD
             moved = change(before.grey, here.grey) if before and not begins else None
-            yield Look(here.frame, here.grey, here.thumbnail, begins, moved)
+            yield Look(frame=here.frame, grey=here.grey, thumbnail=here.thumbnail, begins=begins, change=moved)
 
 
 def mark_repeated(looks: Iterable[Look]) -> Iterator[tuple[Look, bool]]:
@@ -139,7 +139,7 @@ def _is_repeated(changed: float | None, before: list[Look | None], after: list[L
     return changed < max(EQUAL, REPEATED * min(largest))
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Run:
     """Frames that may become a shot.
 
@@ -246,7 +246,7 @@ class Splitter:
 
     def _append(self, seen: Look, uneven: bool) -> None:
         if self._run is None:
-            self._run = Run(self._writer(seen.frame.number), uneven)
+            self._run = Run(writer=self._writer(seen.frame.number), uneven=uneven)
         elif self._last is not None:
             self._run.motion.append(self._motion(self._last, seen))
         self._run.writer.append(seen.frame.picture)
