@@ -102,8 +102,8 @@ class Benchmark:
     # --- quality ---------------------------------------------------------------------------------------------------
 
     def _measure_quality(self, processes: dict[str, Process]) -> None:
-        from training.table import read_csv
-        from training.triplets import triplets
+        from training.measure.score_tables import read_csv
+        from training.measure.triplets import triplets
 
         path, csv = self._folder / "triplets.pickle", self._folder / "scores.csv"
         found = triplets(self._options.val, limit=self._options.limit)

@@ -11,7 +11,7 @@ from scripts.benchmarks.clips import Source
 
 # A worker's memory is that of a method that needs nothing else: what a method needs is imported where it is made.
 if TYPE_CHECKING:
-    from training.triplets import Picture
+    from training.measure.triplets import Picture
 
 PEERS = ("rife-4.0", "rife-4.2x")
 EAGER = "-eager"
