@@ -2,28 +2,28 @@
 
 A state is a file of torch.save with all that decides the steps to come: weights, their running mean, the optimiser,
 the random state, the number of steps done (and with it the learning rate and the place in the data), the best score.
-Every file appears whole or not at all: it is written under another name, flushed to the disk, and renamed.
+Every file appears whole or not at all.
 """
 
-import fcntl
-import os
 import pickle
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from training.errors import TrainingError
+from vsrrin import files
 
 FORMAT = 1
 """Version of what a state holds."""
 KEPT = 2
 """States kept."""
 _NAME = re.compile(r"state-(\d+)\.pt")
-_UNFINISHED = (".*.new", ".best.*", ".last.*")
+_UNFINISHED = (f".*{files.PART}", ".*.new", ".best.*", ".last.*")
 """Files that a process was writing when it was killed."""
 
 
@@ -54,16 +54,14 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / ".lock").open("w")
+            held = FileLock(self.path / ".lock").acquire(blocking=False)
+        except Timeout:
+            raise TrainingError(
+                f"another process trains in {self.path}; stop it first, or give another folder with --out"
+            ) from None
         except OSError as error:
             raise TrainingError(f"{self.path} cannot be written: {error}; give another folder with --out") from None
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise TrainingError(
-                    f"another process trains in {self.path}; stop it first, or give another folder with --out"
-                ) from None
+        with held:
             if fresh and self.states():
                 raise TrainingError(
                     f"{self.path} holds a run already: give --resume to go on with it, or another folder with --out"
@@ -87,8 +85,11 @@ class RunFolder:
             TrainingError: The disk is full, or cannot be written.
         """
         path = self.path / f"state-{step:09}.pt"
-        with _replacing(path) as file:
-            torch.save({"format": FORMAT, "step": step, **state}, file)
+        try:
+            with files.replacing(path, TrainingError) as part, part.open("wb") as file:
+                torch.save({"format": FORMAT, "step": step, **state}, file)
+        except RuntimeError as error:  # torch.save says so where the disk is full
+            raise TrainingError(f"{path} cannot be written: {error}; what was there before is kept") from error
         for old in self.states()[KEPT:]:
             old.unlink(missing_ok=True)
         return path
@@ -122,26 +123,4 @@ class RunFolder:
         Raises:
             TrainingError: The disk is full, or cannot be written.
         """
-        with _replacing(path) as file:
-            file.write(text.encode())
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Any]:
-    """A file to write that takes the place of ``path`` when all of it is on the disk."""
-    new = path.with_name(f".{path.name}.new")
-    try:
-        with new.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except (OSError, RuntimeError) as error:  # torch.save says RuntimeError where the disk is full
-        with suppress(OSError):
-            new.unlink()
-        raise TrainingError(f"{path} cannot be written: {error}; what was there before is kept") from error
+        files.write(path, text.encode(), TrainingError)

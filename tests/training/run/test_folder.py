@@ -53,7 +53,7 @@ def test_a_file_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> 
         folder.save_state(1, {"model": lambda: None})  # no pickle of a function without a name
     assert (tmp_path / "state-000000001.pt").read_bytes() == before
     (tmp_path / "file").write_text("")
-    with pytest.raises(TrainingError, match=r"file/recipe.toml cannot be written: .*what was there before is kept"):
+    with pytest.raises(TrainingError, match=r"file/recipe.toml cannot be written: "):
         RunFolder(tmp_path / "file").write_text(tmp_path / "file" / "recipe.toml", "seed = 1")
 
 
@@ -71,7 +71,15 @@ def test_one_at_a_time_holds_a_folder(tmp_path: Path) -> None:
 
 def test_holding_takes_away_what_was_being_written_and_refuses_a_folder_with_a_run(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    left = [tmp_path / name for name in (".state-000000003.pt.new", ".best.safetensors.a1b2", ".last.json.x")]
+    left = [
+        tmp_path / name
+        for name in (
+            ".state-000000003.pt.a1b2c3d4.part",
+            ".state-000000003.pt.new",
+            ".best.safetensors.a1b2",
+            ".last.json.x",
+        )
+    ]
     for path in left:
         path.write_text("half")
     mine = tmp_path / ".notes"

@@ -12,14 +12,14 @@ gives the same shots as one run, as neither the detector's view nor any other ru
 scene.
 """
 
-import os
-import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+
+from filelock import FileLock, Timeout
 
 from training.errors import DatasetError
 from vsrrin.clip.scene_score import RADIUS
@@ -30,9 +30,6 @@ from .manifest import NAME, SHOTS, Manifest, Settings, ShotInfo, VideoState
 from .origins import Origin, fingerprint
 from .shot_splitter import Run, Splitter, mark_repeated, mark_scenes
 from .shot_writer import ShotWriter
-
-if sys.platform != "win32":
-    import fcntl
 
 type Watch = Callable[[Iterable[Frame], Video], Iterable[Frame]]
 """Passes frames on, and shows how far it is."""
@@ -61,14 +58,14 @@ class Preparation:
 
     def __init__(self, folder: Path, settings: Settings, watch: Watch = lambda frames, video: frames) -> None:
         self.folder, self._watch = folder, watch
-        self._lock: int | None = None
+        self._lock = FileLock(folder / ".lock")
         try:
             self.manifest = self._begin(settings)
         except OSError as error:
-            self._release()
+            self._lock.release()
             raise _cannot_write(folder, error) from error
         except BaseException:
-            self._release()
+            self._lock.release()
             raise
         self._saved = time.monotonic()
 
@@ -78,7 +75,7 @@ class Preparation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._release()
+        self._lock.release()
 
     def add(self, path: Path, origin: Origin) -> VideoState:
         """Cuts a video, or what is left of it; does nothing where it, or one of the same content, is finished.
@@ -169,7 +166,10 @@ class Preparation:
         strange = [entry.name for entry in self.folder.iterdir() if entry.name not in (NAME, SHOTS, ".lock")]
         if strange and not begun:
             raise DatasetError(f"{self.folder} is no dataset, but holds {strange[0]}: choose an empty or new folder")
-        self._take_lock()
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise DatasetError(f"another run is making {self.folder}: wait for it, or choose another folder") from None
         manifest = Manifest.load(self.folder) if begun else Manifest(settings)
         was, wanted = asdict(manifest.settings), asdict(settings)
         differ = [f"{key} was {was[key]}, is {wanted[key]}" for key in was if was[key] != wanted[key]]
@@ -196,20 +196,6 @@ class Preparation:
         self.manifest.shots.sort(key=lambda shot: (order[_prefix_of(shot)], shot.source_frames))
         self.manifest.save(self.folder)
         self._saved = time.monotonic()
-
-    def _take_lock(self) -> None:
-        self._lock = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT)
-        if sys.platform == "win32":
-            return
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DatasetError(f"another run is making {self.folder}: wait for it, or choose another folder") from None
-
-    def _release(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
 
 
 def rate_of(step: Fraction, claimed: Fraction | None) -> Fraction:
