@@ -14,10 +14,10 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def tracked_files() -> list[Path]:
+def tracked_files(*also: str) -> list[Path]:
     """The files of the repository; without git, everything that is not generated."""
     if (ROOT / ".git").exists():
-        command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", *also]
         names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\0")
         return [ROOT / name for name in names if name and (ROOT / name).is_file()]
     generated = {".venv", "demo", "build", "dist"}
@@ -38,7 +38,7 @@ def test_no_file_names_a_machines_folders_or_a_registrys_host() -> None:
     own = Path(__file__).resolve()
     found = {
         str(path.relative_to(ROOT)): match.group()
-        for path in tracked_files()
+        for path in tracked_files("--others", "--exclude-standard")
         if path != own and (match := forbidden.search(text_of(path)))
     }
     assert found == {}
