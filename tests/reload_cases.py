@@ -157,6 +157,6 @@ def test_disposing_of_a_core_empties_the_caches_of_a_filter_still_held(
     (engine,) = engines
     assert engine._pairs.bytes > 0
     environment.dispose()
-    assert engine._pairs.bytes == engine._pictures.bytes == 0
+    assert engine._pairs.bytes == engine._source_frames.bytes == 0
     with pytest.raises(vs.Error, match="invalidated"):
         output.get_frame(1)

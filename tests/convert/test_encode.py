@@ -34,7 +34,8 @@ def job() -> Job:
 
     clip = blank.std.ModifyFrame(blank, mark)
     encoder = choose_encoder(".mkv", Pixels.of_clip(clip.format), size=(64, 48), rate=Fraction(25))
-    return Job(clip, encoder, steady(FRAMES), ColourTags(), [range(3), range(3, 6), range(6, 7)])
+    spans = [range(3), range(3, 6), range(6, 7)]
+    return Job(clip=clip, encoder=encoder, times=steady(FRAMES), tags=ColourTags(), spans=spans)
 
 
 def test_each_frame_is_reported_from_the_calling_thread(job: Job, tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ def test_many_threads_get_the_same_bits(lite: Model) -> None:
     engine = Interpolator(lite, Options(backend="torch"))
 
     def work(i: int) -> bool:
-        images = [engine.picture((i % 4, side), (48, 64), filler(pairs[i % 4][side])) for side in (0, 1)]
+        images = [engine.source_frame((i % 4, side), (48, 64), filler(pairs[i % 4][side])) for side in (0, 1)]
         pair = engine.pair(i % 4, lambda: (images[0], images[1]))
         return torch.equal(engine.synthesize(pair, [0.5])[0], alone[i % 4])
 
@@ -242,7 +242,7 @@ def test_memory_that_runs_out_while_uploading_is_won_back_from_the_caches(
     lite: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Interpolator(lite, Options(backend="torch"))
-    images = [engine.picture(side, (64, 80), filler(texture(64, 80, (side, 0)))) for side in (0, 1)]
+    images = [engine.source_frame(side, (64, 80), filler(texture(64, 80, (side, 0)))) for side in (0, 1)]
     engine.pair("pair", lambda: (images[0], images[1]))
     assert len(engine._pairs) == 1
     original, failures = engine._memory.empty, [torch.OutOfMemoryError("out of memory")]
@@ -254,7 +254,7 @@ def test_memory_that_runs_out_while_uploading_is_won_back_from_the_caches(
 
     monkeypatch.setattr(engine._memory, "empty", empty)
     assert engine.ready(texture(64, 80)).image.shape == (1, 3, 64, 80)
-    assert (len(engine._pairs), len(engine._pictures)) == (0, 0)
+    assert (len(engine._pairs), len(engine._source_frames)) == (0, 0)
 
 
 def test_tiles_shrink_down_to_128_pixels_before_giving_up(lite: Model) -> None:

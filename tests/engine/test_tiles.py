@@ -8,14 +8,19 @@ import torch
 from vsrrin.engine.tiles import TileGrid
 from vsrrin.errors import ArgumentError
 
+
+def tiled(height: int, width: int, tile: tuple[int, int], overlap: int) -> TileGrid:
+    return TileGrid(height=height, width=width, tile=tile, overlap=overlap, multiple=16)
+
+
 # A size that needs four tiles, wide frames, tall frames, sizes that fit and sizes that do not.
 GRIDS = [
-    TileGrid(192, 192, (128, 128), 32, 16),
-    TileGrid(96, 288, (96, 128), 32, 16),
-    TileGrid(288, 96, (100, 96), 16, 16),
-    TileGrid(480, 864, (256, 208), 48, 16),
-    TileGrid(64, 64, (128, 128), 32, 16),
-    TileGrid(160, 160, (96, 96), 0, 16),
+    tiled(192, 192, (128, 128), 32),
+    tiled(96, 288, (96, 128), 32),
+    tiled(288, 96, (100, 96), 16),
+    tiled(480, 864, (256, 208), 48),
+    tiled(64, 64, (128, 128), 32),
+    tiled(160, 160, (96, 96), 0),
 ]
 
 
@@ -45,7 +50,7 @@ def test_neighbours_share_the_overlap() -> None:
 
 def test_the_edges_of_tiles_do_not_show() -> None:
     """A tile knows too little at its edge: whatever stands in three eighths of the shared strip is thrown away."""
-    grid = TileGrid(64, 160, (64, 96), 32, 16)
+    grid = tiled(64, 160, (64, 96), 32)
     clean = [torch.zeros(1, 1, 64, 96) for _ in grid.tiles]
     spoilt = [part.clone() for part in clean]
     spoilt[0][..., 96 - 12 :] = 9.0
@@ -55,7 +60,7 @@ def test_the_edges_of_tiles_do_not_show() -> None:
 
 
 def test_the_fade_is_gradual() -> None:
-    grid = TileGrid(64, 160, (64, 96), 32, 16)
+    grid = tiled(64, 160, (64, 96), 32)
     joined = grid.join([torch.zeros(1, 1, 64, 96), torch.ones(1, 1, 64, 96)])[0, 0, 0]
     steps = joined.diff()
     assert steps.min() >= 0
@@ -72,4 +77,4 @@ def test_half_size_maps_are_cut_at_the_same_place() -> None:
 @pytest.mark.parametrize(("tile", "overlap"), [((64, 64), 32), ((64, 64), 31), ((8, 64), 0)])
 def test_tiles_that_are_mostly_overlap_are_refused(tile: tuple[int, int], overlap: int) -> None:
     with pytest.raises(ArgumentError, match="more than twice the overlap"):
-        TileGrid(256, 256, tile, overlap, 16)
+        tiled(256, 256, tile, overlap)

@@ -1,1 +1,1 @@
-"""A clip in, a clip out: times, cuts, formats and properties of VapourSynth frames."""
+"""Interpolation of VapourSynth clips: times, cuts, formats and frame properties."""

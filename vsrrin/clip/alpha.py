@@ -1,9 +1,9 @@
-"""Interpolation of clips whose frames carry their transparency as ``_Alpha``, as image sequences have it.
+"""Interpolation of clips whose frames carry their transparency as ``_Alpha``, as image sequences do.
 
-Colour is multiplied by alpha before it is interpolated, and divided again after: what is under a fully transparent
+Colour is multiplied by alpha before it is interpolated, and divided by it afterwards: the colour of a fully transparent
 pixel is arbitrary, and would bleed into the edges of what moves over it. Alpha is interpolated as a clip of its own,
-with the same cuts. Laid over a background the result is never worse than either of the two, because laying over
-multiplies by alpha again. Source frames stay bit for bit, whatever is under their transparent pixels.
+with the same cuts. Laid over a background, the result is never worse than either of the two, because compositing
+multiplies by alpha again. Source frames stay bit for bit, whatever their transparent pixels hold.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,13 +18,13 @@ _PROP = "_Alpha"
 
 
 def alpha_of(clip: vs.VideoNode) -> vs.VideoNode:
-    """The alpha of each frame as a GRAY clip of full range, with the times of the frames."""
+    """Return the alpha of each frame as a GRAY clip of full range, with the times of the frames."""
     alpha = clip.std.PropToClip(_PROP).std.CopyFrameProps(clip)
     return alpha.std.RemoveFrameProps([_PROP, "_Matrix", "_Primaries", "_Transfer"]).std.SetFrameProps(_Range=1)
 
 
 def premultiplied(clip: vs.VideoNode) -> vs.VideoNode:
-    """The clip laid over black, in its own format and without alpha."""
+    """Return a clip laid over black, in its own format and without alpha."""
     product = _float(clip).std.PreMultiply(_float(alpha_of(clip)))
     return _integer(product, clip).std.RemoveFrameProps([_PROP])
 
@@ -34,12 +34,12 @@ def interpolate_with_alpha(
     interpolate: Callable[[vs.VideoNode], vs.VideoNode],
     options: Options | None = None,
 ) -> vs.VideoNode:
-    """Adds frames, with their alpha, between the frames of a clip.
+    """Add frames, with their alpha, between the frames of a clip.
 
     Args:
         clip: RGB or GRAY integer of full range; every frame has an ``_Alpha`` of the same depth and size.
-        interpolate: :func:`vsrrin.interpolate` with everything but the clip.
-        options: Options that say how cuts are found; they are found in the colours and hold for both.
+        interpolate: :func:`vsrrin.interpolate` with all arguments but the clip.
+        options: Options for finding cuts; those found in the colours hold for alpha too.
 
     Returns:
         The interpolated clip; every frame has its own ``_Alpha``.
@@ -59,7 +59,7 @@ def interpolate_with_alpha(
 
 
 def _with_source_frames(new: vs.VideoNode, clip: vs.VideoNode) -> vs.VideoNode:
-    """Source frames are the very ones, also where they are only held at the end."""
+    """Put the source frames themselves in their places, also where one is held at the end."""
 
     def choose(n: int, f: vs.VideoFrame) -> vs.VideoNode:
         left = int(f.props["_VSRRIN_Left"])
@@ -73,7 +73,7 @@ def _with_source_frames(new: vs.VideoNode, clip: vs.VideoNode) -> vs.VideoNode:
 
 
 def _mark_cuts(clip: vs.VideoNode, options: Options) -> vs.VideoNode:
-    """Writes the cuts onto the frames, so that both interpolations believe them."""
+    """Write the cuts onto the frames, so that both interpolations use them."""
     cuts = cut_clip(premultiplied(clip), options.scene, options.scene_threshold)
     before = cuts[0] + cuts[:-1] if clip.num_frames > 1 else cuts
 
@@ -92,5 +92,5 @@ def _float(clip: vs.VideoNode) -> vs.VideoNode:
 
 
 def _integer(clip: vs.VideoNode, like: vs.VideoNode) -> vs.VideoNode:
-    """Back to the full range of another clip's format, rounded."""
+    """Convert a clip to the full range of another clip's format, rounded."""
     return clip.resize.Point(format=like.format.id, range_s="full")

@@ -1,4 +1,4 @@
-"""What a clip says of itself: whether it can be processed, its frame rate and its durations."""
+"""Checks of source clips, their frame rates and durations."""
 
 import os
 from fractions import Fraction
@@ -11,13 +11,17 @@ from . import frames, props
 from .timing import ConstantTiming, Timing, VariableTiming, parse_ratio, read_timecodes, whole_durations
 
 _PROBED = 24
-"""Frames of each of three runs that are looked at to tell whether a clip's frame rate is constant."""
+"""Frames in each of the three runs by which a frame rate is judged to be constant."""
 ROUNDING = Fraction(21, 10_000)
-"""Seconds by which times and durations rounded to milliseconds can differ from the true ones, added up or alone."""
+"""Seconds by which times and durations rounded to milliseconds differ from the true ones, alone or added up."""
 
 
 def check_clip(clip: vs.VideoNode) -> vs.VideoFrame:
-    """Checks what can be known while the graph is built, and returns the clip's first frame."""
+    """Check a clip as far as possible while the graph is built, and return its first frame.
+
+    Raises:
+        ArgumentError: It is no clip, its format or size varies or is not supported, it is interlaced or in GPU memory.
+    """
     if not isinstance(clip, vs.VideoNode):
         raise ArgumentError(f"clip must be a video node, not {clip!r} ({type(clip).__name__})")
     if clip.format is None or clip.format.color_family == vs.UNDEFINED:
@@ -36,7 +40,11 @@ def check_clip(clip: vs.VideoNode) -> vs.VideoFrame:
 
 
 def check_not_on_gpu(clip: vs.VideoNode) -> None:
-    """Frames in GPU memory (since R80) have planes that cannot be read."""
+    """Check that frames are not in GPU memory (possible since R80), whose planes cannot be read.
+
+    Raises:
+        ArgumentError: They are.
+    """
     if getattr(clip, "gpu_resident", False):
         raise ArgumentError("clip's frames are in GPU memory: use clip.std.GPUDownload() first")
 
@@ -47,7 +55,7 @@ def make_timing(
     fps: int | Fraction | str | None = None,
     timecodes: str | os.PathLike[str] | None = None,
 ) -> Timing:
-    """Return the map of times that a factor or a rate asks for, of a clip that `check_clip` has passed.
+    """Return the timing for a factor or a rate, of a clip that has passed `check_clip`.
 
     Args:
         clip: The clip.
@@ -56,12 +64,12 @@ def make_timing(
         timecodes: A timecode file (v2) of a clip of varying rate, or ``None``.
 
     Raises:
-        ArgumentError: They contradict each other or the clip.
+        ArgumentError: The arguments contradict each other or the clip.
     """
     source_rate = frame_rate(clip)
     if fps is None:
         if timecodes is not None:
-            raise ArgumentError("timecodes is for fps=RATE; a factor divides the durations that the frames carry")
+            raise ArgumentError("timecodes needs fps=RATE; a factor divides the durations that the frames carry")
         ratio = parse_ratio(factor, "factor")
         steady = ratio.denominator == 1 or not _rate_varies(clip)
         return ConstantTiming(clip.num_frames, ratio, source_rate if steady else None)
@@ -76,10 +84,10 @@ def make_timing(
 
 
 def _rate_varies(clip: vs.VideoNode) -> bool:
-    """Whether the rate is not constant, whatever the clip claims: source filters give variable files an average rate.
+    """Return whether a rate varies, judged by runs of frames at the start, in the middle and at the end.
 
-    Judged by runs of frames at the start, in the middle and at the end. Durations rounded to milliseconds, as Matroska
-    has them, are constant.
+    What the clip claims does not count: source filters give files of variable rate their average. Durations rounded to
+    milliseconds, as Matroska has them, are constant.
     """
     rate = frame_rate(clip)
     if not rate:
@@ -101,11 +109,11 @@ def _read_durations(clip: vs.VideoNode) -> list[Fraction]:
 
 
 def frame_rate(clip: vs.VideoNode) -> Fraction | None:
-    """The clip's frame rate, ``None`` if it varies or is not known."""
+    """Return a clip's frame rate, ``None`` if it varies or is not known."""
     return Fraction(clip.fps.numerator, clip.fps.denominator) if clip.fps.numerator else None
 
 
 def say(message: str, *, warning: bool = False) -> None:
-    """Speaks through VapourSynth's log, never through stdout, which may be the video."""
+    """Log a message through VapourSynth; stdout may be the video."""
     kind = vs.MESSAGE_TYPE_WARNING if warning else vs.MESSAGE_TYPE_INFORMATION
     vs.core.log_message(kind, f"vsrrin: {message}")

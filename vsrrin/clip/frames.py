@@ -1,9 +1,9 @@
-"""VideoFrame planes <-> RGB tensor: the one definition of the way to RGB and back.
+"""Conversion of frames to RGB tensors and back.
 
 The two directions are exact inverses up to rounding, so that a new frame between two equal frames is that frame, and
-source and new frames never differ in colour. That is why the conversion is done here and not by two resizers: a
-smooth chroma resampler loses a little each time it goes up and down. Subsampled chroma is repeated on the way to RGB
-and averaged over the same block on the way back, wherever its samples are sited. Values outside [0, 1] (superwhite,
+source and new frames never differ in colour. Two resizers would not be: a smooth chroma resampler loses a little on
+each way. Subsampled chroma is repeated on the way to RGB and averaged over the same block on the way back, wherever its
+samples are sited. Values outside [0, 1] (superwhite,
 out-of-gamut colours) are kept.
 """
 
@@ -23,7 +23,7 @@ from vsrrin.errors import ArgumentError
 from vsrrin.nets.parts.opencv_layout import interleaved
 
 type Plane = NDArray[np.float32]
-"""(H, W)."""
+"""Samples of one plane, (H, W)."""
 
 # (Kr, Kb) by ITU-T H.273 matrix coefficients. Constant-luminance and ICtCp systems (10, 13, 14) are not linear in RGB;
 # the network sees them through BT.2020's matrix, which changes its input slightly and its output not at all, since the
@@ -45,17 +45,17 @@ _HDR_TRANSFERS = (16, 18)  # PQ and HLG come with BT.2020
 _MATRIX_NAMES = {1: "BT.709", 5: "BT.601 (625 lines)", 6: "BT.601 (525 lines)", 9: "BT.2020"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Colour:
-    """How the sample values of a frame are to be read.
+    """Meaning of the sample values of a frame.
 
     Attributes:
         family: VapourSynth's colour family.
         matrix: H.273 matrix coefficients (YUV only).
-        full_range: Whether integer samples use the whole range.
+        full_range: True if integer samples use the whole range.
         bits: Bits per sample.
-        is_float: Whether samples are floating point.
-        guessed: What the frame does not say and was guessed, in words; empty if nothing.
+        is_float: True if samples are floating point.
+        guessed: Description of what the frame leaves open and was guessed; empty if nothing.
     """
 
     family: vs.ColorFamily
@@ -67,7 +67,7 @@ class Colour:
 
     @classmethod
     def of(cls, video_format: vs.VideoFormat, width: int, height: int, props: Mapping[str, Any]) -> "Colour":
-        """Reads the frame's properties; what they leave open is guessed by the usual rule.
+        """Return the meaning that properties give, with what they leave open guessed by the usual rules.
 
         An unknown matrix is BT.2020 for PQ and HLG, BT.601 up to 1024x576, BT.709 above; an unknown range is limited
         for YUV and GRAY, full for RGB.
@@ -86,22 +86,22 @@ class Colour:
             if family != vs.RGB and video_format.sample_type == vs.INTEGER:
                 guesses.append("limited range")
         return cls(
-            family,
-            matrix,
-            full,
-            video_format.bits_per_sample,
-            video_format.sample_type == vs.FLOAT,
-            " and ".join(guesses),
+            family=family,
+            matrix=matrix,
+            full_range=full,
+            bits=video_format.bits_per_sample,
+            is_float=video_format.sample_type == vs.FLOAT,
+            guessed=" and ".join(guesses),
         )
 
     @classmethod
     def of_frame(cls, frame: vs.VideoFrame) -> "Colour":
-        """Return `of` of a frame."""
+        """Return the meaning of the samples of a frame, see `of`."""
         return cls.of(frame.format, frame.width, frame.height, frame.props)
 
     @cached_property
     def luma(self) -> tuple[float, float]:
-        """(scale, offset) so that [0, 1] = (sample - offset) / scale for luma, GRAY and RGB planes."""
+        """Scale and offset of luma, GRAY and RGB planes: [0, 1] = (sample - offset) / scale."""
         if self.is_float:
             return 1.0, 0.0
         if self.full_range:
@@ -110,7 +110,7 @@ class Colour:
 
     @cached_property
     def chroma(self) -> tuple[float, float]:
-        """(scale, offset) so that [-1/2, 1/2] = (sample - offset) / scale for chroma planes."""
+        """Scale and offset of chroma planes: [-1/2, 1/2] = (sample - offset) / scale."""
         if self.is_float:
             return 1.0, 0.0
         if self.full_range:
@@ -120,21 +120,21 @@ class Colour:
 
     @cached_property
     def luma_weights(self) -> tuple[float, float]:
-        """(Kr, Kb); an unknown or reserved matrix is read as BT.709."""
+        """Weights (Kr, Kb) of red and blue in luma; an unknown or reserved matrix is read as BT.709."""
         return _LUMA_WEIGHTS.get(self.matrix, _LUMA_WEIGHTS[1])
 
 
 _BAND = 128
-"""Rows converted at a time, a multiple of every subsampling: what is in between stays in the cache.
+"""Rows converted at a time, a multiple of every subsampling: intermediate values stay in the cache.
 
-In numpy and OpenCV, not in torch: VapourSynth calls from many threads, and each would wake a team of OpenMP threads of
-its own for every one of the small steps.
+The work is done by numpy and OpenCV, not torch: VapourSynth calls from many threads, and each would wake a team of
+OpenMP threads of its own for every small step.
 """
 
 
 @cache
 def _to_rgb(colour: Colour) -> NDArray[np.float32]:
-    """(3, 4): what makes RGB in [0, 1] of a pixel's three samples and a 1."""
+    """Return the matrix (3, 4) from a pixel's three samples and a 1 to RGB in [0, 1]."""
     to_samples, offsets = _to_samples(colour)
     matrix = np.linalg.inv(to_samples)
     return np.column_stack((matrix, -matrix @ offsets)).astype(np.float32)
@@ -142,13 +142,13 @@ def _to_rgb(colour: Colour) -> NDArray[np.float32]:
 
 @cache
 def _from_rgb(colour: Colour) -> NDArray[np.float32]:
-    """(3, 4): what makes a pixel's samples of its RGB in [0, 1] and a 1; (1, 4) for GRAY, the mean."""
+    """Return the matrix (3, 4) from RGB in [0, 1] and a 1 to a pixel's samples; (1, 4) for GRAY, the mean."""
     matrix = np.column_stack(_to_samples(colour))
     return (matrix.mean(0, keepdims=True) if colour.family == vs.GRAY else matrix).astype(np.float32)
 
 
 def _to_samples(colour: Colour) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """RGB to samples: a matrix (3, 3), of rows that are planes, and what is added to each plane."""
+    """Return the matrix (3, 3) from RGB to samples, a row for each plane, and the offsets of the planes."""
     red, green, blue = np.eye(3)
     luma, chroma = colour.luma, colour.luma
     planes = red, green, blue
@@ -176,7 +176,10 @@ def _guess_matrix(width: int, height: int, props: Mapping[str, Any]) -> int:
 
 
 def _full_range(props: Mapping[str, Any]) -> bool | None:
-    """``_Range`` (H.273 order: 1 is full) replaces ``_ColorRange`` (1 is limited) since R74."""
+    """Return whether the range is full, ``None`` if not known.
+
+    ``_Range`` (H.273 order: 1 is full) replaces ``_ColorRange`` (1 is limited) since R74.
+    """
     for key, full in (("_Range", 1), ("_ColorRange", 0)):
         value = int_prop(props, key, -1)
         if value in (0, 1):
@@ -185,18 +188,18 @@ def _full_range(props: Mapping[str, Any]) -> bool | None:
 
 
 def int_prop(props: Mapping[str, Any], key: str, default: int) -> int:
-    """A property that should be one int; anything else counts as not being there."""
+    """Return a property that should be one int, or ``default`` if it is missing or anything else."""
     value = props.get(key, default)
     return int(value) if isinstance(value, int) else default
 
 
 def to_tensor(frame: vs.VideoFrame, colour: Colour, out: Tensor | None = None) -> Tensor:
-    """A frame as RGB.
+    """Convert a frame to RGB.
 
     Args:
         frame: Any supported frame.
-        colour: How its samples are to be read.
-        out: Memory for the result, of its shape; rows may be longer.
+        colour: Meaning of its samples.
+        out: Memory for the result, of its shape; rows may be farther apart.
 
     Returns:
         (1, 3, H, W) float32, nominally [0, 1]; GRAY is repeated in all three channels.
@@ -207,7 +210,7 @@ def to_tensor(frame: vs.VideoFrame, colour: Colour, out: Tensor | None = None) -
     planes = [np.asarray(frame[index]) for index in range(frame.format.num_planes)]
     if planes[0].dtype == np.float16:  # which OpenCV does not know
         planes = [plane.astype(np.float32) for plane in planes]
-    # Of RGB that is there already nothing is mixed: one sample that is no number would spoil three.
+    # RGB planes are not mixed: one sample that is no number would spoil three.
     is_gbr = colour.family == vs.YUV and colour.matrix == _RGB
     is_rgb = colour.is_float and (is_gbr or colour.family != vs.YUV)
     if is_rgb and is_gbr:
@@ -221,7 +224,7 @@ def to_tensor(frame: vs.VideoFrame, colour: Colour, out: Tensor | None = None) -
 
 
 def _rows(plane: NDArray[Any], rows: slice, frame: vs.VideoFrame) -> NDArray[Any]:
-    """Rows of a frame in one of its planes; each sample of a subsampled one is repeated over its block."""
+    """Return rows of a frame from one of its planes, with subsampled samples repeated over their blocks."""
     y, x = frame.height // plane.shape[0], frame.width // plane.shape[1]
     part = plane[rows.start // y : rows.stop // y]
     if x > 1:
@@ -230,14 +233,14 @@ def _rows(plane: NDArray[Any], rows: slice, frame: vs.VideoFrame) -> NDArray[Any
 
 
 def luma(frame: vs.VideoFrame, colour: Colour) -> Plane:
-    """Brightness of a frame, float32, nominally [0, 1], shrunk to at most 256x144; for RGB the green plane.
+    """Return the brightness of a frame, float32, nominally [0, 1], shrunk to at most 256x144.
 
-    What is brighter than white, as in linear HDR, is compressed: 1 stays 1, 100 becomes 2.15.
+    For RGB it is the green plane. Values above white, as in linear HDR, are compressed: 1 stays 1, 100 becomes 2.15.
     """
     plane = np.asarray(frame[1 if colour.family == vs.RGB else 0])
     if plane.dtype == np.float16:
         plane = plane.astype(np.float32)
-    # In the samples' own type, which is many times faster than making floats of all of them first.
+    # In the samples' own type, many times faster than making floats of all of them first.
     size = (min(plane.shape[1], 256), min(plane.shape[0], 144))
     small = np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
     scale, offset = colour.luma
@@ -246,7 +249,7 @@ def luma(frame: vs.VideoFrame, colour: Colour) -> Plane:
 
 
 def equal(first: vs.VideoFrame, second: vs.VideoFrame) -> bool:
-    """Whether two frames of one format have the same samples in all planes."""
+    """Return whether two frames of one format have the same samples in all planes."""
     for plane in range(first.format.num_planes):
         a, b = np.asarray(first[plane]), np.asarray(second[plane])
         # Moving pictures differ in the middle rows, so most pairs are told apart without reading the rest.
@@ -257,7 +260,7 @@ def equal(first: vs.VideoFrame, second: vs.VideoFrame) -> bool:
 
 
 def blend(first: vs.VideoFrame, second: vs.VideoFrame, t: float, core: vs.Core) -> vs.VideoFrame:
-    """(1 - t) * first + t * second, sample by sample, with a copy of the first one's properties."""
+    """Return (1 - t) * first + t * second, sample by sample, with a copy of the first one's properties."""
     frame = core.create_video_frame(first.format, first.width, first.height)
     for plane in range(first.format.num_planes):
         a, b, target = (np.asarray(f[plane]) for f in (first, second, frame))
@@ -268,13 +271,13 @@ def blend(first: vs.VideoFrame, second: vs.VideoFrame, t: float, core: vs.Core) 
 
 
 def from_tensor(image: Tensor, like: vs.VideoFrame, colour: Colour, core: vs.Core) -> vs.VideoFrame:
-    """RGB as a new frame of ``like``'s format and size, with a copy of its properties.
+    """Convert RGB to a new frame of the format, size and properties of another.
 
     Args:
         image: (1, 3, H, W) float32, nominally [0, 1], on the CPU.
-        like: Gives format, size and properties.
-        colour: How samples are to be written; that of ``like``.
-        core: Makes the frame.
+        like: Frame whose format, size and properties to take.
+        colour: Meaning of the samples of ``like``.
+        core: Core that makes the frame.
     """
     frame = core.create_video_frame(like.format, like.width, like.height)
     planes = [np.asarray(frame[index]) for index in range(like.format.num_planes)]
@@ -290,7 +293,7 @@ def from_tensor(image: Tensor, like: vs.VideoFrame, colour: Colour, core: vs.Cor
 
 
 def _average(plane: Plane, y: int, x: int) -> Plane:
-    """Mean of blocks of y * x samples: (H, W) to (H/y, W/x); the plane itself if the blocks are samples."""
+    """Return means of blocks of y * x samples, (H, W) to (H/y, W/x); the plane itself for blocks of 1 * 1."""
     if y * x == 1:
         return plane
     height, width = plane.shape
@@ -298,7 +301,7 @@ def _average(plane: Plane, y: int, x: int) -> Plane:
 
 
 def _store(values: Plane, target: NDArray[np.generic], colour: Colour) -> None:
-    """Writes sample values, which are used up, into rows of a plane."""
+    """Write sample values, which are changed in place, into rows of a plane."""
     if not colour.is_float:
         # Half to even, like the rounding that made an 8-bit source: truncation would darken every new frame.
         np.rint(values, out=values)
@@ -308,8 +311,10 @@ def _store(values: Plane, target: NDArray[np.generic], colour: Colour) -> None:
 
 
 def require_supported(video_format: vs.VideoFormat) -> None:
-    """Raises:
-    ArgumentError: The format is not GRAY, YUV or RGB of 8 to 16 bit, half or float.
+    """Check that a format is supported.
+
+    Raises:
+        ArgumentError: It is not GRAY, YUV or RGB of 8 to 16 bit, half or float.
     """
     bits, is_float = video_format.bits_per_sample, video_format.sample_type == vs.FLOAT
     if video_format.color_family not in (vs.GRAY, vs.YUV, vs.RGB) or (not is_float and bits > 16):

@@ -1,4 +1,4 @@
-"""The graph of nodes that interpolates a clip.
+"""Graph of nodes that interpolates a clip.
 
 It is one FrameEval over a blank clip of the output's length. For every output frame it makes a ModifyFrame on just the
 one or two source frames needed (a one-frame clip answers any frame number), so nothing is interleaved, no length
@@ -16,7 +16,7 @@ import vapoursynth as vs
 
 from vsrrin.engine.interpolator import CACHE_BYTES, FINEST_BISECTION, Interpolator
 from vsrrin.engine.options import Options
-from vsrrin.engine.pairs import Picture
+from vsrrin.engine.pairs import SourceFrame
 from vsrrin.engine.pool import shared_by
 from vsrrin.errors import ArgumentError, VsrrinError
 from vsrrin.nets.spec import NetSpec
@@ -28,7 +28,7 @@ from .scene_cuts import cut_clip, is_cut
 from .timing import ConstantTiming, FrameTime, Timing, several_per_pair
 
 _NAME = "vsrrin.interpolate"
-"""What errors in the middle of a clip call the filter."""
+"""Name of the filter in errors in the middle of a clip."""
 
 
 def build(clip: vs.VideoNode, timing: Timing, options: Options) -> vs.VideoNode:
@@ -47,7 +47,7 @@ def build(clip: vs.VideoNode, timing: Timing, options: Options) -> vs.VideoNode:
         return clip
     engines = _engines(options, timing)
     for engine in engines:
-        engine.plan(clip.height, clip.width)  # what is wrong with tiles shows now, not at the first frame
+        engine.plan(clip.height, clip.width)  # mistakes in tiles show now, not at the first frame
         vs.register_on_destroy(_closing(weakref.ref(engine)))
     _check_times(timing, engines[0].spec)
     if guessed := Colour.of_frame(first).guessed:
@@ -57,7 +57,7 @@ def build(clip: vs.VideoNode, timing: Timing, options: Options) -> vs.VideoNode:
 
 
 def with_tiles[O: Options](clip: vs.VideoNode, timing: Timing, options: O) -> O:
-    """Return options with the tiles to use, for all that must agree on them: free memory changes from call to call.
+    """Return options with the tiles to use, so that later calls agree on them whatever memory is free then.
 
     Raises:
         VsrrinError: See `build`.
@@ -77,7 +77,7 @@ def with_tiles[O: Options](clip: vs.VideoNode, timing: Timing, options: O) -> O:
 
 
 def _engines(options: Options, timing: Timing) -> list[Interpolator]:
-    """The engines of one filter, one for each device."""
+    """Return the engines of one filter, one for each device."""
     several = several_per_pair(timing)  # caching pays only then, and finding residues once a pair
     return [
         Interpolator(
@@ -110,7 +110,7 @@ def _graph(clip: vs.VideoNode, timing: Timing, renderer: "_Renderer", cuts: vs.V
 
 
 def _pairs_around(timing: Timing, n: int, source_length: int) -> range:
-    """Source pairs (by left frame) whose cuts decide where the scene of output frame n begins and ends."""
+    """Return the pairs, by left frame, whose cuts decide where the scene of output frame n begins and ends."""
     start = timing.at(n - 1).left if n else timing.at(n).left
     end = timing.at(min(n + 1, timing.length - 1)).left
     last = source_length - 2
@@ -119,7 +119,7 @@ def _pairs_around(timing: Timing, n: int, source_length: int) -> range:
 
 @dataclass
 class _Renderer:
-    """Output frames from source frames; called from many threads."""
+    """Maker of output frames from source frames; called from many threads."""
 
     timing: Timing
     engines: Sequence[Interpolator]
@@ -135,8 +135,8 @@ class _Renderer:
     def render(self, n: int, f: Sequence[vs.VideoFrame], *, number: int, time: FrameTime, span: range) -> vs.VideoFrame:
         """Return an output frame; a callback of ModifyFrame.
 
-        ``f``: one or two source frames, then the cuts of ``span``, then a blank frame, then the frame before if the
-        left one is the last.
+        ``f`` holds one or two source frames, the cuts of ``span``, a blank frame, and the frame before if the left one
+        is the last.
         """
         shown = 2 if time.is_pair else 1
         cuts = {k: is_cut(frame) for k, frame in zip(span, f[shown:], strict=False)}
@@ -177,19 +177,19 @@ class _Renderer:
     def _interpolate(self, left: vs.VideoFrame, right: vs.VideoFrame, time: FrameTime) -> vs.VideoFrame:
         engine = self._engine_of(time.left)
 
-        def ready(number: int, frame: vs.VideoFrame) -> Picture:
+        def ready(number: int, frame: vs.VideoFrame) -> SourceFrame:
             size = frame.height, frame.width
-            return engine.picture(number, size, lambda out: frames.to_tensor(frame, Colour.of_frame(frame), out))
+            return engine.source_frame(number, size, lambda out: frames.to_tensor(frame, Colour.of_frame(frame), out))
 
         pair = engine.pair(time.left, lambda: (ready(time.left, left), ready(time.right, right)))
         (image,) = engine.synthesize(pair, [time.t])
         return frames.from_tensor(image, left, Colour.of_frame(left), vs.core.core)
 
     def _engine_of(self, left: int) -> Interpolator:
-        """The engine of a pair: by its number alone, so that it has its device whatever was asked for before.
+        """Return the engine of a pair, chosen by its number alone: it has its device whatever was asked for before.
 
-        Where every second frame repeats the one before, only every second pair is work; so the devices' order shifts by
-        one after every round.
+        Where every second frame repeats the one before, only every second pair is work; so the order of the devices
+        shifts by one after every round.
         """
         count = len(self.engines)
         return self.engines[(left + left // count) % count]
@@ -198,12 +198,12 @@ class _Renderer:
         return self.options.at_cut == "nearest" and 2 * time.t >= 1
 
     def _content(self, time: FrameTime, cuts: Mapping[int, bool | None]) -> int:
-        """Number of the source frame whose scene an output frame belongs to."""
+        """Return the number of the source frame whose scene an output frame belongs to."""
         crosses = self._acts_at_cuts and time.is_pair and cuts.get(time.left)
         return time.right if crosses and self._shows_right(time) else time.left
 
     def _scene_ends(self, n: int, time: FrameTime, cuts: Mapping[int, bool | None]) -> tuple[bool | None, bool | None]:
-        """Whether output frame n is the first and the last of its scene; ``None`` if nobody looked for cuts."""
+        """Return whether output frame n is the first and the last of its scene; ``None`` if cuts are not known."""
         here = self._content(time, cuts)
         before = self._content(self.timing.at(n - 1), cuts) if n else here
         after = self._content(self.timing.at(n + 1), cuts) if n + 1 < self.timing.length else here
@@ -212,7 +212,7 @@ class _Renderer:
         return begins if known else None, ends if known else None
 
     def _check_source(self, number: int, frame: vs.VideoFrame) -> None:
-        """Says once what the first frames did not show."""
+        """Warn once of what the first frames did not show."""
         duration = _duration(frame)
         if (rate := self.timing.steady_fps) and duration and abs(duration * rate - 1) > Fraction(1, 20):
             self._warn_once(

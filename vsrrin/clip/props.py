@@ -1,7 +1,7 @@
-"""Frame properties of the output, written onto any mutable mapping.
+"""Frame properties of source and output frames.
 
-New frames inherit what describes the picture (matrix, range, chroma location, HDR data, ...) from their left source
-frame, and lose what only holds for that one frame. Every output frame says where it comes from:
+New frames inherit the properties that describe the picture (matrix, range, chroma location, HDR data, ...) from their
+left source frame, without those that only hold for that one frame. Every output frame says where it comes from:
 
 =================  ==================================================================================
 ``_VSRRIN_Kind``   "source" (that very source frame), "new" (interpolated), "held" (a source frame shown
@@ -29,7 +29,7 @@ _INT64 = 2**63 - 1
 
 
 def frame_duration(props: Mapping[str, Any]) -> Fraction | None:
-    """Seconds that a frame says it is shown, or ``None`` if it says nothing usable."""
+    """Return the duration of a frame in seconds, or ``None`` if its properties hold none."""
     num, den = props.get("_DurationNum"), props.get("_DurationDen")
     if not isinstance(num, int) or not isinstance(den, int) or num <= 0 or den <= 0:
         return None
@@ -37,12 +37,10 @@ def frame_duration(props: Mapping[str, Any]) -> Fraction | None:
 
 
 def marked_cut(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool | None:
-    """Whether a scene detector run before says that a new scene begins with ``right``.
+    """Return whether the marks of a scene detector say that a new scene begins with ``right``.
 
-    Some detectors mark the last frame of a scene, some the first of the next, some both: any of the two counts.
-
-    Returns:
-        ``None`` when neither frame carries a mark, so that no detector has been run.
+    Some detectors mark the last frame of a scene, some the first of the next, some both: either of the two counts.
+    ``None`` means that neither frame carries a mark, so that no detector has been run.
     """
     marks = [props[key] for props, key in ((left, "_SceneChangeNext"), (right, "_SceneChangePrev")) if key in props]
     return any(marks) if marks else None
@@ -57,13 +55,13 @@ def write(
     begins_scene: bool | None,
     ends_scene: bool | None,
 ) -> None:
-    """Turns the properties of the picture's source frame, already in ``props``, into those of the output frame.
+    """Turn the properties of a source frame, in place, into those of an output frame made of it.
 
     Args:
-        props: Holds the source frame's properties; changed in place.
+        props: Properties of the source frame; changed in place.
         time: The moment of the output frame.
-        kind: Where the picture comes from.
-        duration: Seconds it is shown; ``None`` removes the claim.
+        kind: Origin of the picture.
+        duration: Seconds that it is shown; ``None`` removes the property.
         begins_scene: Whether it is the first output frame of a scene; ``None`` if cuts are not known.
         ends_scene: Whether it is the last output frame of a scene; ``None`` if cuts are not known.
     """
@@ -87,7 +85,7 @@ def write(
 
 
 def _representable(value: Fraction) -> Fraction:
-    """The value itself if it fits VapourSynth's 64-bit properties, else a fraction near it that does and is not 0."""
+    """Return a value that fits VapourSynth's 64-bit properties: itself, or a fraction near it that is not 0."""
     if value.numerator <= _INT64 and value.denominator <= _INT64:
         return value
     near = min(value, Fraction(2**31)).limit_denominator(2**31)

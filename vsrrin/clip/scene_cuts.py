@@ -1,6 +1,6 @@
-"""Scene cuts of a clip, as a clip: frame k of it says whether a new scene begins after source frame k.
+"""Clips of scene cuts, whose frame k tells if a new scene begins after source frame k.
 
-Kept as frames, because VapourSynth then computes each answer once, on demand and in any order, and caches it.
+As frames, VapourSynth computes each answer once, on demand and in any order, and caches it.
 """
 
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ _FRAMES = range(-scene_score.RADIUS, scene_score.RADIUS + 2)
 
 
 def cut_clip(clip: vs.VideoNode, mode: SceneMode, threshold: float | None = None) -> vs.VideoNode:
-    """Makes the clip of cuts, to be read with :func:`is_cut`.
+    """Return the clip of cuts, to be read with :func:`is_cut`.
 
     Args:
         clip: The source, of constant format and size.
-        mode: "auto" believes scene marks on the frames (`_SceneChangeNext`, `_SceneChangePrev`) and looks for cuts
-            itself where there are none; "props" only believes marks; "detect" only looks; "off" believes marks too
-            (they are passed on, though nothing is done about them).
+        mode: "auto" takes the scene marks on the frames (`_SceneChangeNext`, `_SceneChangePrev`) and runs the detector
+            where there are none; "props" takes marks only; "detect" runs the detector only; "off" takes marks, which
+            are passed on although frames are interpolated across them.
         threshold: Score from which a frame pair is a cut; ``None`` for `scene_score.THRESHOLD`.
 
     Returns:
@@ -49,7 +49,7 @@ def cut_clip(clip: vs.VideoNode, mode: SceneMode, threshold: float | None = None
 
 
 def _detected(clip: vs.VideoNode, threshold: float) -> vs.VideoNode:
-    """Cuts by vsrrin's own detector."""
+    """Return the clip of cuts by vsrrin's own detector."""
     last = clip.num_frames - 1
 
     def decide(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
@@ -62,13 +62,13 @@ def _detected(clip: vs.VideoNode, threshold: float) -> vs.VideoNode:
 
 
 def is_cut(frame: vs.VideoFrame) -> bool | None:
-    """Whether a new scene begins after the source frame of this number; ``None`` if nobody has looked."""
+    """Return whether a frame of the clip of cuts says that a new scene follows; ``None`` if that is not known."""
     value = int(frame.props[_CUT])
     return None if value < 0 else bool(value)
 
 
 def _window(clip: vs.VideoNode) -> list[vs.VideoNode]:
-    """Clips whose frame k are the thumbnails of the source frames around pair k, then the changes of the pairs."""
+    """Return clips whose frames k are the thumbnails of the source frames around pair k, then their changes."""
     height, width = scene_score.thumbnail(np.zeros((1, 1), np.float32)).shape
 
     def shrink(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
@@ -92,7 +92,7 @@ def _window(clip: vs.VideoNode) -> list[vs.VideoNode]:
 def _looked_up(
     k: int, last: int, window: Sequence[vs.VideoFrame]
 ) -> tuple[list[scene_score.Thumbnail | None], list[scene_score.Change | None]]:
-    """What `scene.cut_score` wants to know of pair k; ``None`` beyond the ends of the clip."""
+    """Return the arguments of `scene_score.cut_score` for pair k; ``None`` beyond the ends of the clip."""
     pictures, pairs = window[: len(_FRAMES)], window[len(_FRAMES) :]
     thumbnails = [np.asarray(f[0]) if 0 <= k + by <= last else None for by, f in zip(_FRAMES, pictures, strict=True)]
     changes = [
@@ -107,7 +107,7 @@ def _blank(clip: vs.VideoNode, width: int, height: int, video_format: int) -> vs
 
 
 def _shifted(clip: vs.VideoNode, by: int) -> vs.VideoNode:
-    """The clip whose frame k is frame k + by of ``clip``, or the nearest there is; as long as ``clip``."""
+    """Return a clip, as long as ``clip``, whose frame k is frame k + by of it, or the nearest there is."""
     by = max(min(by, clip.num_frames - 1), 1 - clip.num_frames)
     if by > 0:
         return clip[by:] + clip[-1] * by
@@ -115,6 +115,6 @@ def _shifted(clip: vs.VideoNode, by: int) -> vs.VideoNode:
 
 
 def _cached(clip: vs.VideoNode) -> vs.VideoNode:
-    """The answers are a few bytes each, and every one is asked for several times."""
+    """Cache all frames of a clip: they are a few bytes each, and are asked for several times."""
     clip.std.SetVideoCache(mode=1)
     return clip

@@ -1,6 +1,6 @@
-"""Scene cuts, found on small luma thumbnails without any plugin and without memory of earlier calls.
+"""Detector of scene cuts on small luma thumbnails, without state.
 
-How it works. `change` matches eight blocks of a thumbnail with another thumbnail, each within a search range of a
+`change` matches eight blocks of a thumbnail with another thumbnail, each within a search range of a
 fifth of the picture, and measures two things that motion leaves small and a cut makes large: how much of the
 structure was not found again (whatever the contrast and brightness), and how much the brightness of the blocks
 differs from what they were matched with. A pan or a shake raises neither by much, a flash that leaves the picture
@@ -34,7 +34,7 @@ THRESHOLD = 0.5
 """A pair with a `cut_score` of at least this is a cut: its change is larger than the motion around it explains."""
 
 RADIUS = 3
-"""How many frames before and after its pair `cut_score` looks at: animation on threes moves once in three pairs."""
+"""Frames before and after its pair that `cut_score` looks at: animation on threes moves once in three pairs."""
 
 _WIDTH, _HEIGHT = 64, 36
 _BLOCK_W, _BLOCK_H = 16, 18
@@ -43,7 +43,7 @@ _REACH_X, _REACH_Y = 12, 8
 _NOISE_SD = 0.004  # a structure of about one 8-bit step is noise: blocks that have no more are alike
 _FLOOR_LOST, _FLOOR_LUMA = 0.01, 0.004  # below these a difference says nothing
 _FLOOR = math.sqrt(_FLOOR_LOST * _FLOOR_LUMA)  # the size of the change of two equal thumbnails
-_LUMA_PER_LOST = 0.7  # brightness that changes by more than this share of the lost structure is a change of light
+_LUMA_PER_LOST = 0.7  # brightness that changes by more than this part of the lost structure is a change of light
 
 _REPEATED = 0.0005  # mean difference up to which a frame is a repetition of the one before and tells no motion
 _FLASH = 0.02  # by how much (of white) the mean of a flash exceeds that of the frames on both sides
@@ -54,41 +54,41 @@ _RATIO, _POWER = 2.8, 0.9  # a change is a cut if its size is at least _RATIO * 
 
 
 class Change(NamedTuple):
-    """What differs between two thumbnails after their blocks were shifted to the best place."""
+    """Difference between two thumbnails after their blocks were shifted to the best place."""
 
     lost: float
-    """The share of the structure that was not found again: 0 to 1; 0.02 to 0.3 by motion, 0.2 to 0.9 by a cut."""
+    """Part of the structure that was not found again, 0 to 1: 0.02 to 0.3 by motion, 0.2 to 0.9 by a cut."""
     luma: float
     """Mean absolute difference of the brightness of the blocks, 1 from black to white."""
 
     @property
     def size(self) -> float:
-        """The change as motion makes it, from 0.006; 0.01 to 0.05 is common."""
+        """Size of the change, from 0.006; motion makes 0.01 to 0.05."""
         return math.sqrt((self.lost + _FLOOR_LOST) * (self.luma + _FLOOR_LUMA))
 
     @property
     def without_light(self) -> float:
-        """The same, where brightness counts only as far as structure was lost as well."""
+        """Size of the change if brightness counts only as far as structure was lost as well."""
         return Change(self.lost, min(self.luma, _LUMA_PER_LOST * self.lost)).size
 
 
 def thumbnail(luma: npt.NDArray[np.uint8] | npt.NDArray[np.floating]) -> Thumbnail:
-    """The small picture of a frame that the other functions work on; worth keeping, for several pairs use it.
+    """Return the thumbnail of a frame, for the other functions; keep it, as several pairs need it.
 
     Args:
         luma: A luma plane, (H, W), of any size from 1x1 on; uint8, or floating with black at 0 and white at 1
             (values a little beyond are kept).
 
     Returns:
-        (36, 64), float32, black about 0, white about 1; the whole plane, whatever its shape.
+        The whole plane, whatever its shape, as (36, 64) float32, black about 0, white about 1.
 
     Raises:
         ArgumentError: The array is not two-dimensional, is empty, or is of another type.
     """
     if luma.ndim != 2 or luma.size == 0:
-        raise ArgumentError(f"scene.thumbnail: luma has shape {luma.shape}; give one plane of shape (height, width)")
+        raise ArgumentError(f"thumbnail: luma must be one plane of shape (height, width), not {luma.shape}")
     if luma.dtype != np.uint8 and not np.issubdtype(luma.dtype, np.floating):
-        raise ArgumentError(f"scene.thumbnail: luma is {luma.dtype}; give uint8, or floating values from 0 to 1")
+        raise ArgumentError(f"thumbnail: luma must be uint8, or floating values from 0 to 1, not {luma.dtype}")
     scale = 1 / 255 if luma.dtype == np.uint8 else 1.0
     shrunk = min(_WIDTH, luma.shape[1]), min(_HEIGHT, luma.shape[0])  # INTER_AREA averages only if it enlarges no side
     small = cv2.resize(luma.astype(np.float32, copy=False), shrunk, interpolation=cv2.INTER_AREA)
@@ -99,13 +99,13 @@ def thumbnail(luma: npt.NDArray[np.uint8] | npt.NDArray[np.floating]) -> Thumbna
 
 
 def cut_score(thumbnails: Sequence[Thumbnail | None], changes: Sequence[Change | None] = ()) -> float:
-    """How much more the picture changes between two frames than the motion around them explains.
+    """Return how much more the picture changes between two frames than the motion around them explains.
 
     Args:
-        thumbnails: Those of the frames k - RADIUS to k + 1 + RADIUS, for the pair (k, k + 1) in the middle; None
+        thumbnails: Thumbnails of the frames k - RADIUS to k + 1 + RADIUS, for the pair (k, k + 1) in the middle; None
             for frames beyond the ends of the clip.
-        changes: What `change` returns for the pairs of neighbours among them, 2 * RADIUS + 1 values, None where it is
-            not known yet. It saves time, as a pair takes part in several windows; the score is the same without.
+        changes: Results of `change` for the pairs of neighbours among them, 2 * RADIUS + 1 values, None where not known
+            yet. They save time, as a pair takes part in several windows; the score is the same without.
 
     Returns:
         change / (change + limit), from 0 (the two frames are equal) up to 1: 0.5 (`THRESHOLD`) where the change is
@@ -118,16 +118,16 @@ def cut_score(thumbnails: Sequence[Thumbnail | None], changes: Sequence[Change |
     window = list(thumbnails)
     if len(window) != 2 * RADIUS + 2:
         raise ArgumentError(
-            f"scene.cut_score: got {len(window)} thumbnails; give {2 * RADIUS + 2}, of the frames "
-            f"k - {RADIUS} to k + {1 + RADIUS}, with None beyond the ends of the clip"
+            f"cut_score: thumbnails must be {2 * RADIUS + 2}, of the frames k - {RADIUS} to k + {1 + RADIUS}, with None "
+            f"beyond the ends of the clip, not {len(window)}"
         )
     if len(changes) not in (0, len(window) - 1):
         raise ArgumentError(
-            f"scene.cut_score: got {len(changes)} changes; give {len(window) - 1}, one per pair of neighbours, or none"
+            f"cut_score: changes must be {len(window) - 1}, one for each pair, or none, not {len(changes)}"
         )
     left, right = window[RADIUS], window[RADIUS + 1]
     if left is None or right is None:
-        raise ArgumentError("scene.cut_score: a frame of the pair in the middle is None; give both their thumbnails")
+        raise ArgumentError("cut_score: thumbnails must not be None for the pair in the middle")
     if np.array_equal(left, right):
         return 0.0
     known = list(changes) or [None] * (len(window) - 1)
@@ -139,7 +139,7 @@ def cut_score(thumbnails: Sequence[Thumbnail | None], changes: Sequence[Change |
 
 
 def change(first: Thumbnail, second: Thumbnail) -> Change:
-    """The change between two thumbnails that a shift of their blocks does not explain.
+    """Return the change between two thumbnails that a shift of their blocks does not explain.
 
     The blocks of one half of a chequerboard are taken from the first and looked for in the second picture, those
     of the other half the other way round, so that what enters the picture counts like what leaves it.
@@ -160,7 +160,7 @@ def change(first: Thumbnail, second: Thumbnail) -> Change:
 
 
 def _match(block: Thumbnail, area: _Picture) -> tuple[float, float, float]:
-    """Finds a block again in an area.
+    """Find a block again in an area.
 
     Returns:
         The unlikeness of structure at the best place (0 to 1), its weight (the stronger structure of the two), and
@@ -177,7 +177,7 @@ def _match(block: Thumbnail, area: _Picture) -> tuple[float, float, float]:
 
 
 def _motion_around(window: list[Thumbnail | None], known: list[Change | None]) -> float:
-    """The change that motion alone makes around the pair: the largest on the calmer side, repeated frames left out."""
+    """Return the change that motion makes around the pair: the largest on the calmer side, without repeats."""
     sides = (range(RADIUS), range(RADIUS + 1, 2 * RADIUS + 1))
     largest = [max(moving) for side in sides if (moving := _moving(window, known, side))]
     return min(min(largest, default=_UNKNOWN), _WILD)
@@ -193,7 +193,7 @@ def _moving(window: list[Thumbnail | None], known: list[Change | None], pairs: r
 
 
 def _changes_across_flash(window: list[Thumbnail | None]) -> list[Change]:
-    """The changes from before to after each run of frames, one or both of the pair among them, that may be a flash."""
+    """Return the changes across each run of frames that may be a flash and includes a frame of the pair."""
     means = [None if picture is None else float(picture.mean()) for picture in window]
     found = []
     for length in range(1, _FLASH_FRAMES + 1):

@@ -1,4 +1,4 @@
-"""Output frame number -> pair of source frames and time step, in exact rational arithmetic.
+"""Maps from output frames to pairs of source frames and time steps, in exact rational arithmetic.
 
 Frame ``i`` of a clip is shown from its start to the start of frame ``i + 1``. An output frame is the picture at the
 moment it begins: ``FrameTime(left, right, t)`` says that this moment lies the fraction ``t`` of the way from the start
@@ -35,7 +35,7 @@ _RATIO = re.compile(r"[+-]?\d{1,40}(/\d{1,40})?")
 
 @dataclass(frozen=True, slots=True)
 class FrameTime:
-    """The moment of an output frame.
+    """Moment of an output frame.
 
     Attributes:
         left: Source frame shown at this moment.
@@ -49,39 +49,39 @@ class FrameTime:
 
     @property
     def is_source(self) -> bool:
-        """Whether this moment is the start of a source frame."""
+        """True at the start of a source frame."""
         return self.t == 0
 
     @property
     def is_pair(self) -> bool:
-        """Whether this moment lies between two source frames."""
+        """True between two source frames."""
         return self.t != 0 and self.left != self.right
 
 
 class Timing(Protocol):
-    """Maps output frame numbers to moments of the source."""
+    """Map from output frame numbers to moments of the source."""
 
     length: int
     """Number of output frames."""
     fps: Fraction | None
     """Output frame rate; ``None`` where it varies."""
     steady_fps: Fraction | None
-    """The source's rate where mapping by frame number relies on its being constant."""
+    """Rate of the source where mapping by frame number relies on a constant rate."""
 
     def at(self, n: int) -> FrameTime:
-        """The moment of output frame ``n`` in [0, length)."""
+        """Return the moment of output frame ``n`` in [0, length)."""
         ...
 
     def duration(self, n: int, left: Fraction | None) -> Fraction | None:
-        """Seconds that output frame ``n`` is shown, given what its left source frame says of itself (or ``None``)."""
+        """Return the seconds that output frame ``n`` is shown, given the duration of its left source frame or None."""
         ...
 
 
 def parse_ratio(value: object, argument: str) -> Fraction:
-    """Reads an exact positive ratio from an int, a Fraction or a text such as ``"5/2"`` or ``"60000/1001"``.
+    """Return an exact positive ratio from an int, a Fraction or a text such as ``"5/2"`` or ``"60000/1001"``.
 
     Raises:
-        ArgumentError: Other types (floats too: 59.94 is not 60000/1001), texts that are no ratio, zero, negatives.
+        ArgumentError: The value is of another type (also a float: 59.94 is not 60000/1001), no ratio, or not positive.
     """
     allowed = f'{argument} must be a positive int, a Fraction or a text like "5/2"'
     if isinstance(value, bool) or not isinstance(value, int | Fraction | str):
@@ -103,13 +103,13 @@ def parse_ratio(value: object, argument: str) -> Fraction:
 
 
 def _short(ratio: Fraction) -> str:
-    """The ratio in a few characters, however large its parts."""
+    """Return the ratio in a few characters, however large its parts."""
     digits = ratio.numerator.bit_length() - ratio.denominator.bit_length()
     return f"2**{digits}" if abs(digits) > 60 else f"{float(ratio):.6g}"
 
 
 def _suggest(value: float) -> str:
-    """The ratio most likely meant by a float, as the text to write."""
+    """Return the ratio most likely meant by a float, as the text to write."""
     if value != value or value in (float("inf"), float("-inf")):
         return '"60000/1001" or 60'
     ntsc = Fraction(round(value * 1.001), 1) * Fraction(1000, 1001)
@@ -119,7 +119,7 @@ def _suggest(value: float) -> str:
 
 
 def several_per_pair(timing: Timing) -> bool:
-    """Whether a pair gives more than one new frame, judged by the first frames."""
+    """Return whether pairs have more than one new frame, judged by the first frames."""
     times = [timing.at(n) for n in range(min(timing.length, 64))]
     return any(a.is_pair and b.is_pair and a.left == b.left for a, b in pairwise(times))
 
@@ -132,11 +132,11 @@ class ConstantTiming:
         factor: Output frames per source frame, >= 1.
         fps: Rate of the source in frames per second, ``None`` or 0 if it varies or is not known. With a varying rate
             ``factor`` must be whole: each frame's own duration is then divided by it.
-        by_rate: Whether an output rate was asked for, so that the source's rate matters also for whole factors.
+        by_rate: Say that an output rate was asked for, so that the source's rate matters also for whole factors.
 
     Raises:
-        ArgumentError: Factor below 1, fractional factor for a varying rate, more output frames than VapourSynth can
-            count.
+        ArgumentError: The factor is below 1, or fractional for a varying rate, or there are more output frames than
+            VapourSynth can count.
     """
 
     def __init__(self, length: int, factor: Fraction, fps: Fraction | None, *, by_rate: bool = False) -> None:
@@ -159,7 +159,7 @@ class ConstantTiming:
 
     @classmethod
     def at_rate(cls, length: int, source_fps: Fraction, fps: Fraction) -> Self:
-        """Output at a rate from a source of another constant rate.
+        """Return the timing of output at a rate, from a source of another constant rate.
 
         Raises:
             ArgumentError: The rate is below the source's.
@@ -171,13 +171,13 @@ class ConstantTiming:
         return cls(length, fps / source_fps, source_fps, by_rate=True)
 
     def at(self, n: int) -> FrameTime:
-        """The moment of output frame ``n``: integer arithmetic only, so nothing drifts however long the clip is."""
+        """Return the moment of output frame ``n``, by integer arithmetic that never drifts."""
         left, rest = divmod(n * self._den, self._num)
         last = self._source_length - 1
         return FrameTime(left, min(left + 1, last), Fraction(rest, self._num))
 
     def duration(self, n: int, left: Fraction | None) -> Fraction | None:
-        """An equal share of the left frame's own duration for whole factors, 1/fps otherwise."""
+        """Return an equal part of the left frame's own duration for whole factors, 1/fps otherwise."""
         if left is not None and self._den == 1:
             return left / self._num
         return 1 / self.fps if self.fps else None
@@ -191,7 +191,7 @@ class VariableTiming:
         fps: Output rate, at least the source's average rate.
 
     Raises:
-        ArgumentError: A duration that is not positive, a rate below the average, too many output frames.
+        ArgumentError: A duration is not positive, the rate is below the average, or there are too many output frames.
     """
 
     def __init__(self, durations: Sequence[Fraction], fps: Fraction) -> None:
@@ -215,20 +215,20 @@ class VariableTiming:
         self.length = _checked_length(ceil(total * fps))
 
     def at(self, n: int) -> FrameTime:
-        """The moment of output frame ``n``, found by time, not by index."""
+        """Return the moment of output frame ``n``, found by time, not by index."""
         tick = n * self._step
         left = bisect_right(self._starts, tick) - 1
         start, end = self._starts[left], self._starts[left + 1]
         return FrameTime(left, min(left + 1, len(self._starts) - 2), Fraction(tick - start) / (end - start))
 
     def duration(self, n: int, left: Fraction | None) -> Fraction | None:
-        """One over the output rate."""
+        """Return one over the output rate."""
         assert self.fps is not None
         return 1 / self.fps
 
 
 def read_timecodes(path: str | PathLike[str], length: int) -> list[Fraction]:
-    """Durations from a timecode file (``# timecode format v2``, milliseconds per line).
+    """Read durations from a timecode file (``# timecode format v2``, milliseconds per line).
 
     Such files are written by ``vspipe --timecodes``, BestSource (``timecodes=``) and mkvextract. The last frame lasts
     as long as the one before unless the file has a line more than the clip has frames.
@@ -268,10 +268,10 @@ def read_timecodes(path: str | PathLike[str], length: int) -> list[Fraction]:
 
 
 def whole_durations(durations: Iterable[Fraction | None]) -> list[Fraction]:
-    """Checks durations read from frame properties.
+    """Return durations read from frame properties, complete.
 
-    A last frame that has none lasts as long as the one before: source filters take a frame's duration from the start
-    of the next.
+    A last frame without one lasts as long as the frame before: source filters take a frame's duration from the start of
+    the next.
 
     Raises:
         ArgumentError: Another frame has none.

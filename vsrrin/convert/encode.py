@@ -16,7 +16,7 @@ from .source import reason
 from .work_folder import Segment, WorkFolder, runs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """What is encoded, and how.
 

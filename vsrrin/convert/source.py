@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -36,7 +36,7 @@ class ClipSource:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """A source, opened.
 
@@ -56,7 +56,7 @@ class Source:
     rate: Fraction | None
     cut: Cut
     signature: Mapping[str, object]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def duration(self) -> Fraction:
@@ -81,7 +81,7 @@ def open_file(path: Path, *, start: Moment | None = None, end: Moment | None = N
     clip = _bestsource(path, info.video_track, turn=turn)
     absolute = read_times(path, info.video_track, clip.num_frames)
     times = replace(absolute, starts=tuple(start - info.start for start in absolute.starts))
-    return _source(clip, info, times, fingerprint(path), (), start, end)
+    return _source(clip, info, times, signature=fingerprint(path), start=start, end=end)
 
 
 def open_clip(source: ClipSource, path: Path, *, start: Moment | None = None, end: Moment | None = None) -> Source:
@@ -96,10 +96,33 @@ def open_clip(source: ClipSource, path: Path, *, start: Moment | None = None, en
     if rate is None:
         raise ConvertError(f"{path}: the clip has no constant frame rate")
     times = FrameTimes(tuple(number / rate for number in range(clip.num_frames)), 1 / rate, (rate,))
-    stream = StreamInfo(0, "video", "rawvideo", 1 / rate, Fraction(0), times.end, None, {}, 0, False)
-    nothing = Fraction(0)
-    info = MediaInfo(path, "clip", nothing, times.end, stream, 0, (), (), {}, 0, Fraction(1), nothing)
-    return _source(clip, info, times, source.signature, source.notes, start, end)
+    stream = StreamInfo(
+        index=0,
+        kind="video",
+        codec="rawvideo",
+        time_base=1 / rate,
+        start=Fraction(0),
+        duration=times.end,
+        language=None,
+        metadata={},
+        disposition=0,
+        is_picture=False,
+    )
+    info = MediaInfo(
+        path=path,
+        format="clip",
+        start=Fraction(0),
+        duration=times.end,
+        video=stream,
+        video_track=0,
+        others=(),
+        chapters=(),
+        metadata={},
+        rotation=0,
+        sample_aspect=Fraction(1),
+        video_start=Fraction(0),
+    )
+    return _source(clip, info, times, signature=source.signature, notes=source.notes, start=start, end=end)
 
 
 def _bestsource(path: Path, track: int, *, turn: bool) -> vs.VideoNode:
@@ -117,8 +140,9 @@ def _source(
     clip: vs.VideoNode,
     info: MediaInfo,
     times: FrameTimes,
+    *,
     signature: Mapping[str, object],
-    notes: tuple[str, ...],
+    notes: tuple[str, ...] = (),
     start: Moment | None,
     end: Moment | None,
 ) -> Source:
@@ -138,7 +162,7 @@ def _source(
         part = replace(part, last_duration=times.starts[last] - times.starts[last - 1])
     begin = _second(times, start, Fraction(0))
     finish = None if end is None or last == clip.num_frames else _second(times, end, times.end)
-    return Source(used, info, part, rate, Cut(begin, finish), signature, notes)
+    return Source(clip=used, info=info, times=part, rate=rate, cut=Cut(begin, finish), signature=signature, notes=notes)
 
 
 def _check_first_frame(clip: vs.VideoNode) -> None:

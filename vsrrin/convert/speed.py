@@ -83,7 +83,7 @@ def output_times(speed: Speed, source: Source, frames: int) -> VideoTimes:
     start = (source.times.starts[0] - source.cut.start) * tempo(speed, source)
     rate = _rate(speed, source)
     if rate is not None:
-        return VideoTimes(start, 1 / rate, frames, 1, None, 1)
+        return VideoTimes(start=start, time_base=1 / rate, frames=frames, step=1, pts=None, last=1)
     assert speed.factor is not None
     return _divided(source, int(speed.factor), frames, start)
 
@@ -106,4 +106,11 @@ def _divided(source: Source, factor: int, frames: int, start: Fraction) -> Video
     per_second = unit if unit <= _FINEST else _FINEST
     ticks = [round(moment * per_second) for moment in moments]
     assert len(ticks) == frames + 1
-    return VideoTimes(start, Fraction(1, per_second), frames, None, tuple(ticks[:-1]), ticks[-1] - ticks[-2])
+    return VideoTimes(
+        start=start,
+        time_base=Fraction(1, per_second),
+        frames=frames,
+        step=None,
+        pts=tuple(ticks[:-1]),
+        last=ticks[-1] - ticks[-2],
+    )

@@ -71,7 +71,13 @@ class VideoConversion:
             report(Progress(frames_done=resumed + frames, frames_total=self.frames, resumed_frames=resumed, cuts=found))
 
         prepared = self.prepared
-        job = Job(prepared.clip, prepared.encoder, prepared.times, prepared.tags, self.spans)
+        job = Job(
+            clip=prepared.clip,
+            encoder=prepared.encoder,
+            times=prepared.times,
+            tags=prepared.tags,
+            spans=self.spans,
+        )
         return tuple(cut for segment in encode_segments(job, work, encoded) for cut in segment.cuts)
 
     def publish(self, work: WorkFolder) -> None:

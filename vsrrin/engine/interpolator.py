@@ -28,7 +28,7 @@ from .backends.torch_backend import resolve_device, resolve_precision
 from .cache import BoundedCache
 from .frame_pool import FramePool
 from .options import Options
-from .pairs import Pair, Picture
+from .pairs import Pair, SourceFrame
 from .plan import Plan, Planner
 from .tiles import Tile
 from .transfer import Mark, Mover, Transfer, mover_of
@@ -37,7 +37,7 @@ from .value_range import finite_range, usual_gain
 CACHE_BYTES = 2**30
 """Bytes of prepared pairs that an engine keeps."""
 
-PICTURE_BYTES = 2**28
+SOURCE_FRAME_BYTES = 2**28
 """Bytes of source frames that an engine keeps for the next pair."""
 
 IDLE_BYTES = 2**28
@@ -118,8 +118,8 @@ class Interpolator:
             log=log or logging.getLogger("vsrrin").info,
         )
         self._pairs: BoundedCache[Pair] = BoundedCache(cache_bytes, lambda pair: pair.bytes)
-        self._pictures: BoundedCache[Picture] = BoundedCache(PICTURE_BYTES, lambda picture: picture.bytes)
-        self._middles: BoundedCache[Tensor] = BoundedCache(min(cache_bytes, PICTURE_BYTES), lambda x: x.nbytes)
+        self._source_frames: BoundedCache[SourceFrame] = BoundedCache(SOURCE_FRAME_BYTES, lambda frame: frame.bytes)
+        self._middles: BoundedCache[Tensor] = BoundedCache(min(cache_bytes, SOURCE_FRAME_BYTES), lambda x: x.nbytes)
         self._plans: dict[tuple[int, int], Plan] = {}
         self._motion = DisFlow(check_preset(preset or self.spec.flow_preset))
         mover = mover or mover_of(self.device)
@@ -144,7 +144,7 @@ class Interpolator:
         """
         return self.synthesize(self.prepare(self.ready(img0), self.ready(img1)), t)
 
-    def picture(self, key: Hashable, size: tuple[int, int], fill: Callable[[Tensor], object]) -> Picture:
+    def source_frame(self, key: Hashable, size: tuple[int, int], fill: Callable[[Tensor], object]) -> SourceFrame:
         """Return the prepared source frame of ``key``, from the cache if it is there.
 
         Args:
@@ -152,9 +152,9 @@ class Interpolator:
             size: (height, width).
             fill: Writes the frame into a (1, 3, height, width) float32 tensor on the CPU, RGB, nominally [0, 1].
         """
-        return self._pictures.get(key, lambda: self._ready(size, fill))
+        return self._source_frames.get(key, lambda: self._ready(size, fill))
 
-    def ready(self, image: Tensor) -> Picture:
+    def ready(self, image: Tensor) -> SourceFrame:
         """Pad and upload a frame (1, 3, H, W) float32 RGB, nominally [0, 1], on any device.
 
         Raises:
@@ -168,7 +168,7 @@ class Interpolator:
         height, width = image.shape[-2:]
         return self._ready((height, width), lambda target: target.copy_(image))
 
-    def _ready(self, size: tuple[int, int], fill: Callable[[Tensor], object]) -> Picture:
+    def _ready(self, size: tuple[int, int], fill: Callable[[Tensor], object]) -> SourceFrame:
         plan = self.plan(*size)
         padded = self._after_clearing(lambda: self._empty(*plan.padder.padded))
         image = plan.padder.crop(padded)
@@ -178,7 +178,7 @@ class Interpolator:
             plan.padder.fill_border(padded)
             seen = brightness(image, plan.scale) if self.spec.external_flow else None
         image, there = self._upload(padded)
-        return Picture(image, size, low, high, seen, there)
+        return SourceFrame(image=image, size=size, low=low, high=high, brightness=seen, there=there)
 
     def _empty(self, height: int, width: int) -> Tensor:
         """Return memory for a source frame on the CPU, (1, 3, height, width)."""
@@ -187,11 +187,11 @@ class Interpolator:
             return self._memory.empty(1, height, width, 3).permute(0, 3, 1, 2)
         return self._memory.empty(1, 3, height, width)
 
-    def pair(self, key: Hashable, load: Callable[[], tuple[Picture, Picture]]) -> Pair:
+    def pair(self, key: Hashable, load: Callable[[], tuple[SourceFrame, SourceFrame]]) -> Pair:
         """Return the prepared pair of ``key``, from the cache or from the frames that ``load()`` returns."""
         return self._pairs.get(key, lambda: self.prepare(*load()))
 
-    def prepare(self, left: Picture, right: Picture) -> Pair:
+    def prepare(self, left: SourceFrame, right: SourceFrame) -> Pair:
         """Do the work that all time steps share: optical flow and the network's ``estimate``.
 
         Raises:
@@ -203,7 +203,7 @@ class Interpolator:
         plan = self.plan(*left.size)
         low, high = min(left.low, right.low), max(left.high, right.high)
         # Video has values beyond nominal white and outside the RGB gamut on purpose.
-        pair = Pair(left.image, right.image, None, plan, low=min(low, 0.0), high=max(high, 1.0))
+        pair = Pair(img0=left.image, img1=right.image, plan=plan, low=min(low, 0.0), high=max(high, 1.0))
         awaited = [left.there, right.there]
         if left.brightness is not None and right.brightness is not None:
             # Not under the lock: the device serves other pairs meanwhile.
@@ -253,7 +253,7 @@ class Interpolator:
 
         def compute() -> Tensor:
             left, right = (ends[time] if time in ends else self._middle(pair, time) for time in (t - step, t + step))
-            between = pair if t.denominator == 2 else Pair(left, right, None, pair.plan)
+            between = pair if t.denominator == 2 else Pair(img0=left, img1=right, plan=pair.plan)
             if between is not pair:
                 with self._device_lock, torch.inference_mode():
                     self._spare_memory(pair.plan, lambda plan: self._estimate(between, plan))
@@ -268,7 +268,7 @@ class Interpolator:
 
     def close(self) -> None:
         """Drop all pairs and release the device's spare memory; the engine can still be used."""
-        for kept in (self._transfer, self._pairs, self._pictures, self._middles, self._memory):
+        for kept in (self._transfer, self._pairs, self._source_frames, self._middles, self._memory):
             kept.clear()
         memory.release(self.device)
 

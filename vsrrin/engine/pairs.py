@@ -11,8 +11,8 @@ from .plan import Plan
 from .transfer import DONE, Mark
 
 
-@dataclass(frozen=True)
-class Picture:
+@dataclass(frozen=True, kw_only=True)
+class SourceFrame:
     """Source frame prepared for the pairs it belongs to, once on each device.
 
     Attributes:
@@ -38,16 +38,16 @@ class Picture:
         return self.image.nbytes + (0 if self.brightness is None else self.brightness.nbytes)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Pair:
     """Prepared frame pair: all that its time steps share.
 
     Attributes:
         img0: Frame 0, padded, on the device, times the gain, (1, 3, H, W) float32.
         img1: Frame 1, likewise.
+        plan: The plan that ``estimates`` were made with.
         flow: Flow from outside the network, padded, on the device, (1, 4, H/2, W/2) in pixels of that size; ``None``
             for other networks.
-        plan: The plan that ``estimates`` were made with.
         estimates: Result of the network's ``estimate`` for each tile.
         gain: Factor that brings frames of another range than video's to the one that networks know.
         low: Least value of a new frame, before the gain.
@@ -57,8 +57,8 @@ class Pair:
 
     img0: Tensor
     img1: Tensor
-    flow: Tensor | None
     plan: Plan
+    flow: Tensor | None = None
     estimates: list[Tensor] = field(default_factory=list)
     gain: float = 1.0
     low: float = 0.0

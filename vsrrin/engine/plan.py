@@ -104,7 +104,7 @@ class Planner:
         tile = plan.grid.tiles[0]
         height, width = (max(side // 2, min(_SMALLEST_TILE, side)) for side in (tile.height, tile.width))
         overlap = min(plan.grid.overlap or DEFAULT_OVERLAP, (min(height, width) - 1) // 4)
-        grid = TileGrid(*plan.padder.padded, (height, width), overlap, self.size_multiple)
+        grid = self._tiled(plan.padder.padded, (height, width), overlap)
         frame = f"{plan.padder.width}x{plan.padder.height}"
         if (grid.tiles[0].height, grid.tiles[0].width) == (tile.height, tile.width):
             raise BackendError(
@@ -128,4 +128,8 @@ class Planner:
         if overlap is None or self.options.tile is None:  # an automatic tile never contradicts the overlap asked for
             shortest = min((side for side, length in zip(tile, whole, strict=True) if side < length), default=0)
             overlap = min(DEFAULT_OVERLAP if overlap is None else overlap, max(shortest - 1, 0) // 4)
-        return TileGrid(*whole, tile, overlap, self.size_multiple)
+        return self._tiled(whole, tile, overlap)
+
+    def _tiled(self, whole: tuple[int, int], tile: tuple[int, int], overlap: int) -> TileGrid:
+        height, width = whole
+        return TileGrid(height=height, width=width, tile=tile, overlap=overlap, multiple=self.size_multiple)

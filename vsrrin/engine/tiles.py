@@ -30,7 +30,7 @@ class Tile:
         return x[..., top : top + self.height // factor, left : left + self.width // factor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TileGrid:
     """Equal tiles that cover a picture.
 
