@@ -37,7 +37,7 @@ ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"fps": 59.94}, '"60000/1001"'),
     ({"fps": 12}, "fps must be at least the clip's rate of 24, not 12"),
     ({"fps": 60, "factor": 3}, "give factor or fps, not both"),
-    ({"timecodes": "times.txt"}, "timecodes is for fps=RATE"),
+    ({"timecodes": "times.txt"}, "timecodes needs fps=RATE"),
     ({"fps": 60, "timecodes": "no such file.txt"}, "cannot be read"),
     ({"model": "rrin_light"}, "rrin_lite"),
     ({"model": "rrin"}, "HopLee6/RRIN"),

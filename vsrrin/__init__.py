@@ -1,8 +1,8 @@
 """Video frame interpolation for VapourSynth with the RRIN family of networks.
 
 ``vsrrin.interpolate`` is the filter for scripts, ``vsrrin.convert_file`` converts files, and ``vsrrin.Interpolator``
-makes new frames of tensors, with networks from ``vsrrin.load``. Each is loaded on first use, so that networks work
-without VapourSynth and importing the package costs nothing.
+makes new frames of tensors, with networks from ``vsrrin.load``. Each is imported on first use, so that networks work
+without VapourSynth and the package itself is quick to import.
 """
 
 from importlib import import_module

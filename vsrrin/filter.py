@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
@@ -34,14 +35,14 @@ def _filter[**P, R](
 ) -> Callable[[Callable[[vs.VideoNode, R], vs.VideoNode]], Callable[Concatenate[vs.VideoNode, P], vs.VideoNode]]:
     """Make a filter of a function of a clip and a request.
 
-    It takes the fields of the request as arguments, describes the options among them as `Options` does, and raises
-    vs.Error under its own name.
+    The filter takes the fields of the request as arguments and raises vs.Error under its own name. Its docstring has the
+    descriptions of `Options` in place of the request.
     """
 
     def decorate(make: Callable[[vs.VideoNode, R], vs.VideoNode]) -> Callable[..., vs.VideoNode]:
         plain = inspect.signature(make)
         arguments = inspect.signature(request).parameters.values()
-        signature = plain.replace(parameters=[*list(plain.parameters.values())[:1], *arguments])
+        signature = plain.replace(parameters=[plain.parameters["clip"], *arguments])
 
         @wraps(make)
         def filtered(*given: Any, **named: Any) -> vs.VideoNode:
@@ -54,10 +55,10 @@ def _filter[**P, R](
             except VsrrinError as error:
                 raise vs.Error(f"vsrrin.{make.__name__}: {error}") from error
 
-        vars(filtered)["__signature__"] = signature
+        filtered.__signature__ = signature  # type: ignore[attr-defined]
         own, options = (inspect.cleandoc(described.__doc__ or "") for described in (make, Options))
         shared = options.partition("\nAttributes:\n")[2].partition("\n\n")[0]
-        filtered.__doc__ = own.replace("\n\nReturns:", f"\n{shared}\n\nReturns:")
+        filtered.__doc__ = re.sub(r"    request: .*", lambda _: shared, own)
         return filtered
 
     return decorate
@@ -67,27 +68,28 @@ def _filter[**P, R](
 def interpolate(clip: vs.VideoNode, request: _Request) -> vs.VideoNode:
     """Add frames between the frames of a clip.
 
-    The output has the format, size and colour description of the input, and lasts as long: ``ceil(n * factor)``
-    frames; after the start of the last source frame that frame is held. Frames that coincide with a source frame are
-    that source frame, bit for bit. Any frame can be asked for in any order and by any number of threads, with the
-    same result. Every output frame carries the properties listed in :mod:`vsrrin.clip.props`.
+    The output has the format, size, colour description and length of the input: ``ceil(n * factor)`` frames, where
+    the last source frame is held until its end. Output frames that coincide with a source frame are that frame, bit
+    for bit. Frames may be requested in any order and by any number of threads, with the same result. Each carries the
+    properties listed in :mod:`vsrrin.clip.props`.
 
     Args:
-        clip: GRAY, YUV or RGB of 8 to 16 bit, half or float, of constant format and size, progressive. A varying frame
-            rate is fine.
+        clip: GRAY, YUV or RGB of 8 to 16 bit, half or float, of constant format and size, progressive; its frame rate
+            may vary.
         factor: Output frames per source frame, at least 1: an int, a Fraction or a text such as "5/2". 1 returns the
-            clip. With a varying frame rate it must be whole; each frame's duration is then divided by it.
-        fps: Output frame rate instead of ``factor``: an int, a Fraction or a text such as "60000/1001". With a varying
-            frame rate it maps by the frames' durations, which are read from the whole clip at once unless
+            clip. It must be whole if the frame rate varies; each frame's duration is then divided by it.
+        fps: Output frame rate instead of ``factor``: an int, a Fraction or a text such as "60000/1001". If the
+            frame rate varies, frames are mapped by their durations, which are read from the whole clip at once unless
             ``timecodes`` gives them.
-        timecodes: A timecode file (v2) of the clip, for ``fps`` with a varying frame rate.
+        timecodes: A timecode file (v2) of the clip, for ``fps`` if the frame rate varies.
+        request: Factor or rate, and options, each given as an argument of its own.
 
     Returns:
         The interpolated clip.
 
     Raises:
-        vapoursynth.Error: Beginning with "vsrrin.interpolate:"; while the graph is built, if anything about the
-            arguments, the clip's first frame, the checkpoint or the device is not as it must be.
+        vapoursynth.Error: An argument, the clip's first frame, the checkpoint or the device cannot be used; raised
+            while the graph is built, with a message that begins with "vsrrin.interpolate:".
     """
     check_clip(clip)
     return graph.build(clip, make_timing(clip, request.factor, request.fps, request.timecodes), request)

@@ -119,7 +119,7 @@ def test_thumbnail_refuses_what_is_not_a_plane(shape: tuple[int, ...]) -> None:
 
 
 def test_thumbnail_refuses_other_integers() -> None:
-    with pytest.raises(ArgumentError, match="thumbnail: luma must be uint8, .* not uint16"):
+    with pytest.raises(ArgumentError, match=r"thumbnail: luma must be uint8, .* not uint16"):
         scene_score.thumbnail(np.zeros((4, 4), np.uint16))  # type: ignore[arg-type]
 
 
@@ -128,7 +128,7 @@ def test_thumbnail_refuses_other_integers() -> None:
 
 def test_cut_score_refuses_a_wrong_window() -> None:
     thumb = scene_score.thumbnail(texture(1))
-    with pytest.raises(ArgumentError, match="cut_score: thumbnails must be 8, .* not 3"):
+    with pytest.raises(ArgumentError, match=r"cut_score: thumbnails must be 8, .* not 3"):
         scene_score.cut_score([thumb] * 3)
 
 
@@ -142,7 +142,7 @@ def test_cut_score_refuses_a_pair_without_a_frame(missing: int) -> None:
 
 def test_cut_score_refuses_a_wrong_number_of_changes() -> None:
     thumbs = [scene_score.thumbnail(texture(1))] * (2 * scene_score.RADIUS + 2)
-    with pytest.raises(ArgumentError, match="cut_score: changes must be 7, .* not 2"):
+    with pytest.raises(ArgumentError, match=r"cut_score: changes must be 7, .* not 2"):
         scene_score.cut_score(thumbs, [scene_score.Change(0.1, 0.1)] * 2)
 
 

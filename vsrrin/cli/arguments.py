@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and the way from parsed arguments to the objects that take them."""
+"""Arguments that several commands share, and objects made of parsed arguments."""
 
 import argparse
 from dataclasses import fields
@@ -8,7 +8,7 @@ from typing import Any
 def add_options(group: "argparse._ActionsContainer") -> None:
     """Add an argument for each option of interpolation.
 
-    The namespace has only those that are given, under the names of :class:`vsrrin.Options`.
+    The namespace has only the arguments that are given, under the names of :class:`vsrrin.Options`.
     """
 
     def add(flag: str, metavar: str | None, text: str, **more: Any) -> None:
@@ -27,7 +27,7 @@ def add_options(group: "argparse._ActionsContainer") -> None:
 
 
 def make[T](kind: type[T], options: argparse.Namespace, **changed: Any) -> T:
-    """Return a dataclass made of the parsed arguments that have the names of its fields, but for those changed."""
+    """Return a dataclass made of the parsed arguments with the names of its fields, unless changed."""
     named = {field.name for field in fields(kind) if field.init} & set(vars(options))  # type: ignore[arg-type]
     return kind(**{name: getattr(options, name) for name in named} | changed)
 

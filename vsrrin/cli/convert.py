@@ -1,4 +1,4 @@
-"""``vsrrin convert``: arguments, what is said while it works, and exit status."""
+"""``vsrrin convert``: arguments, messages and exit status."""
 
 import argparse
 import platform
@@ -35,8 +35,8 @@ _PACKAGES = ("vapoursynth", "vapoursynth-bestsource", "torch", "av", "opencv-pyt
 
 _DESCRIPTION = """\
 Add frames between the frames of a video or of a folder of images. Sound, subtitles, chapters, attachments, metadata
-and rotation are kept; what the output's format cannot hold is converted or refused, and said. What is written is
-verified at the end, and has its name only then.
+and rotation are kept; what the output's format cannot hold is converted or refused, with a message. The output is
+verified at the end, and gets its name only then.
 
   vsrrin convert in.mkv out.mkv --fps 2x                 twice the frame rate
   vsrrin convert in.mp4 out.webm --fps 60 --model rrin.pth
@@ -102,17 +102,17 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 def _add_running(parser: argparse.ArgumentParser) -> None:
     running = parser.add_argument_group("running")
     running.add_argument("--resume", action="store_true", help="continue a run that was interrupted")
-    running.add_argument("--dry-run", action="store_true", help="say what would be done, and write nothing")
+    running.add_argument("--dry-run", action="store_true", help="print what would be done, and write nothing")
     running.add_argument("--log", metavar="FILE", type=Path, help="write all messages with times, settings, cuts")
-    running.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    running.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
 
 class _TerminatedError(KeyboardInterrupt):
-    """SIGTERM, treated as Ctrl-C is."""
+    """SIGTERM, treated like Ctrl-C."""
 
 
 class _Stop:
-    """What Ctrl-C and SIGTERM call."""
+    """Handler of Ctrl-C and SIGTERM."""
 
     def __init__(self) -> None:
         self._asked: KeyboardInterrupt | None = None
@@ -122,7 +122,7 @@ class _Stop:
         raise self._asked
 
     def check(self) -> None:
-        """Raise what was raised before: where VapourSynth calls Python from C, exceptions are printed and lost."""
+        """Raise the interruption again: where VapourSynth calls Python from C, exceptions are printed and lost."""
         if self._asked is not None:
             raise self._asked
 
@@ -276,7 +276,7 @@ def _ratio(text: str, given: str) -> Fraction:
 
 
 def _exact(decimal: Fraction) -> Fraction:
-    """What is most likely meant by a rate with decimals: 59.94 is 60000/1001."""
+    """Return the rate most likely meant by a decimal number: 59.94 is 60000/1001."""
     ntsc = Fraction(round(decimal * Fraction(1001, 1000)) * 1000, 1001)
     return ntsc if abs(ntsc - decimal) < Fraction(6, 1000) else decimal
 
@@ -305,7 +305,7 @@ def _log_start(reporter: cli_progress.Reporter, settings: "Settings") -> None:
 
 @contextmanager
 def _vapoursynth_log(reporter: cli_progress.Reporter) -> Iterator[None]:
-    """Leads VapourSynth's messages into the log; warnings to the user, too."""
+    """Lead VapourSynth's messages into the log, and warnings to the user too."""
     import vapoursynth as vs
 
     def listen(kind: int, text: str) -> None:
@@ -323,7 +323,7 @@ def _vapoursynth_log(reporter: cli_progress.Reporter) -> Iterator[None]:
 
 @contextmanager
 def _stoppable() -> Iterator[_Stop]:
-    """SIGTERM ends the run as Ctrl-C does, so that finished work is kept and said."""
+    """Let SIGTERM end the run like Ctrl-C, so that finished work is kept and reported."""
     stop = _Stop()
     numbers = [signal.SIGTERM]
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else somebody has it ignored

@@ -17,7 +17,7 @@ _NAME, _STATUS = 24, 9
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add ``doctor`` to a parser."""
-    parser = commands.add_parser("doctor", help="check what is installed, and say what to do about each problem")
+    parser = commands.add_parser("doctor", help="check what is installed, and advise on each problem")
     parser.add_argument("--json", action="store_true", help="the findings as JSON")
     parser.set_defaults(run=_run)
 

@@ -29,7 +29,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     models.set_defaults(run=_list)
     actions = models.add_subparsers(title="commands", metavar="COMMAND", description="without one: list")
 
-    listing = actions.add_parser("list", help="list the networks vsrrin knows and the weights that come with it")
+    listing = actions.add_parser("list", help="list the networks vsrrin knows and its bundled weights")
     listing.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as JSON")
 
     inspect = actions.add_parser("inspect", help="say what a checkpoint is, and why")
@@ -164,7 +164,7 @@ def _figures(net: "ListedNet") -> tuple[str, str, str, str, str]:
 
 
 def _report(inspection: "Inspection") -> Iterator[tuple[str, str]]:
-    """(label, text) for each fact."""
+    """Yield label and text of each fact."""
     found, state = inspection.found, inspection.state
     yield "checkpoint", str(inspection.path)
     yield "network", f"{found.spec.name} ({found.spec.paper})" if found is not None else "not known, see the message"
@@ -186,7 +186,7 @@ def _report(inspection: "Inspection") -> Iterator[tuple[str, str]]:
 
 
 def _file(file: "CheckpointFile") -> Iterator[tuple[str, str]]:
-    """(label, text) for each fact about one file and its side-car."""
+    """Yield label and text of each fact about one file and its side-car."""
     dtypes = ", ".join(f"{count} {dtype}" for dtype, count in file.dtypes.items())
     yield "file", f"{file.path.name}: {file.container}, {dtypes}"
     yield "  sha256", file.sha256

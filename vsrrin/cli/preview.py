@@ -1,4 +1,4 @@
-"""``vsrrin preview``: arguments, and the file that is written."""
+"""``vsrrin preview``: arguments, and writing of the picture."""
 
 import argparse
 from pathlib import Path
@@ -28,7 +28,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     parser.add_argument("source", metavar="IN", type=Path, help="a video, or a folder of images")
     parser.add_argument(
-        "--at", required=True, metavar="TIME", help="where: 83.5 (seconds), 1:23.5, 0:01:23.5, or 2004f (frame number)"
+        "--at", required=True, metavar="TIME", help="83.5 (seconds), 1:23.5, 0:01:23.5, or 2004f (frame number)"
     )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="the .png to write (default: IN_TIME.png in the current folder)"
@@ -66,7 +66,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check_target(target: Path, *, overwrite: bool) -> None:
-    """What can be wrong is found before the work."""
+    """Check the target before the work."""
     if target.suffix.lower() != ".png":
         raise ArgumentError(f"--out must end with .png, not {str(target)!r}")
     if not target.parent.is_dir():

@@ -118,7 +118,7 @@ def cut_score(thumbnails: Sequence[Thumbnail | None], changes: Sequence[Change |
     window = list(thumbnails)
     if len(window) != 2 * RADIUS + 2:
         raise ArgumentError(
-            f"cut_score: thumbnails must be {2 * RADIUS + 2}, of the frames k - {RADIUS} to k + {1 + RADIUS}, with None "
+            f"cut_score: thumbnails must be {2 * RADIUS + 2}, of the frames k - {RADIUS} to k + {1 + RADIUS} with None "
             f"beyond the ends of the clip, not {len(window)}"
         )
     if len(changes) not in (0, len(window) - 1):

@@ -1,4 +1,4 @@
-"""One function for files of all kinds: videos and folders of images, in and out."""
+"""Conversion of files of all kinds: videos and folders of images, in and out."""
 
 import os
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def convert_file(
     """Convert a video or a folder of images to a video or a folder of PNGs.
 
     Sound, subtitles, chapters, attachments and metadata are kept as :func:`vsrrin convert <vsrrin.cli.convert>` keeps
-    them. The target is there only if all of it has been written and verified; an interrupted run leaves finished work
+    them. The target exists only once all of it has been written and verified; an interrupted run leaves finished work
     in a hidden folder beside it, for ``resume=True``.
 
     Args:
@@ -44,11 +44,11 @@ def convert_file(
             ``overwrite``, ``resume`` and others; and those of :class:`vsrrin.Options`, such as ``model``.
 
     Returns:
-        What was written: frames, duration, cuts.
+        Facts about the file written: frames, duration, cuts.
 
     Raises:
-        ArgumentError: An argument is not as it must be.
-        VsrrinError: Anything else is not as it must be, before the work or in the middle.
+        ArgumentError: An argument is of a wrong type or out of range.
+        VsrrinError: The source or the model cannot be used, a frame cannot be made, or the target cannot be written.
     """
     known = {field.name for field in fields(Settings)} - {"source", "target"}
     if unknown := set(settings) - known:
@@ -77,15 +77,15 @@ def _moment(value: object, argument: str) -> Moment | None:
 
 
 def prepared(settings: Settings, *, folder: bool, image_rate: Fraction) -> VideoConversion | FolderConversion:
-    """Return the conversion that settings ask for, ready to run; writes nothing.
+    """Return the conversion for settings, ready to run; nothing is written.
 
     Args:
         settings: Settings of the conversion.
-        folder: Whether the target is a folder of images.
+        folder: True if the target is a folder of images.
         image_rate: Rate at which a folder of images is shown.
 
     Raises:
-        VsrrinError: Anything about the source, the settings, the target or the model is not as it must be.
+        VsrrinError: The source, a setting, the target or the model cannot be used.
     """
     images = open_images(settings.source, image_rate, over_black=not folder) if settings.source.is_dir() else None
     if folder:

@@ -1,4 +1,4 @@
-"""Frames of a clip into segments: while a frame is encoded, VapourSynth makes the next ones."""
+"""Encoding of a clip in segments, while VapourSynth makes the next frames."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -18,13 +18,13 @@ from .work_folder import Segment, WorkFolder, runs
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is encoded, and how.
+    """Clip to encode, with all that its segments need.
 
     Attributes:
-        clip: The output's frames, in the encoder's format.
-        encoder: What encodes them.
-        times: When they are shown.
-        tags: What the encoder is told of the picture.
+        clip: Output frames in the encoder's format.
+        encoder: Settings of the encoder.
+        times: Times of the output frames.
+        tags: Colour tags for the encoder.
         spans: Output frames of each segment.
     """
 
@@ -36,20 +36,20 @@ class Job:
 
 
 def encode_segments(job: Job, work: WorkFolder, report: Callable[[int, Sequence[int]], None]) -> list[Segment]:
-    """Make all segments that are not finished.
+    """Encode all segments that are not finished.
 
     Args:
-        job: What is encoded.
-        work: Where segments are kept.
+        job: The clip to encode.
+        work: The folder that keeps segments.
         report: Called after each frame, from the calling thread, with the number of frames encoded in this run and
             the output frames, in this run, with which a new scene begins.
 
     Returns:
-        What is known of all segments, in order.
+        Facts about all segments, in order.
 
     Raises:
         ConvertError: A frame cannot be made or encoded, or a segment cannot be written; finished ones are kept.
-        KeyboardInterrupt: As it came; likewise.
+        KeyboardInterrupt: The run was interrupted; finished segments are kept.
     """
     known = {number: work.finished(number, len(span)) for number, span in enumerate(job.spans)}
     cuts: list[int] = []
@@ -72,7 +72,7 @@ def _check_headers(segments: Sequence[Segment], encoder: EncoderSettings) -> Non
 
 
 def _encode_missing(job: Job, work: WorkFolder, known: dict[int, Segment | None]) -> Generator[tuple[int, bool]]:
-    """Makes segments and notes them in ``known``; yields each frame encoded, and whether a new scene begins with it."""
+    """Make segments and enter them in ``known``; yield each frame encoded, and whether a new scene begins with it."""
     for run in runs([number for number, segment in known.items() if segment is None]):
         with closing(_frames(job.clip, range(job.spans[run[0]].start, job.spans[run[-1]].stop))) as frames:
             for number in run:

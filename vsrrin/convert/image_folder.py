@@ -1,4 +1,4 @@
-"""Anything in, a folder of PNGs out: numbered from 1, of 8 or 16 bits as the source, with its alpha.
+"""Conversion to a folder of PNGs, numbered from 1, of 8 or 16 bits and with alpha as the source.
 
 Each image is a file of its own, so an interrupted run can be continued image by image.
 """
@@ -38,7 +38,7 @@ _CUTS = "cuts.txt"
 
 @dataclass(frozen=True)
 class Images:
-    """A folder of images to convert, and what is kept of it beyond its pictures."""
+    """Folder of images to convert, and what is kept of it beyond its pictures."""
 
     clip: ClipSource
     profile: bytes | None
@@ -46,12 +46,12 @@ class Images:
 
 
 def open_images(path: Path, fps: Fraction, *, over_black: bool = False) -> Images:
-    """Opens a folder of images as a source for a conversion.
+    """Open a folder of images as the source of a conversion.
 
     Args:
         path: The folder.
-        fps: The rate at which the images are shown.
-        over_black: Lay what is transparent over black, for outputs that cannot hold alpha.
+        fps: Rate at which the images are shown.
+        over_black: Lay transparent parts over black, for outputs that cannot hold alpha.
 
     Raises:
         ConvertError: See :func:`vsrrin.convert.images.read_folder`.
@@ -61,7 +61,7 @@ def open_images(path: Path, fps: Fraction, *, over_black: bool = False) -> Image
     flat = found.has_alpha and over_black
     if flat:
         clip = premultiplied(clip)
-        notes += ("transparent parts become black, a video cannot hold them: write a folder of images to keep them",)
+        notes += ("transparent parts become black, as a video cannot hold them: write a folder of images to keep them",)
     signature = {**_signature(found, fps), "over black": flat}
     return Images(ClipSource(lambda: clip, signature, notes), found.profile, found.has_alpha and not flat)
 
@@ -76,20 +76,20 @@ def _signature(found: ImageClip, fps: Fraction) -> dict[str, object]:
 
 
 class FolderConversion:
-    """A conversion to a folder of PNGs, prepared; nothing is written yet.
+    """Prepared conversion to a folder of PNGs; nothing is written before it runs.
 
     Args:
-        settings: Settings of the conversion; those of encoders, sound and subtitles do not count.
+        settings: Settings of the conversion; those of encoders, sound and subtitles have no effect.
         images: The source if it is a folder of images.
 
     Attributes:
         source: The opened input.
         size: Width and height of the images.
         bits: Bits per sample.
-        alpha: Whether the images have alpha.
+        alpha: True if the images have alpha.
 
     Raises:
-        VsrrinError: Anything about the source, the settings, the target or the model is not as it must be.
+        VsrrinError: The source, a setting, the target or the model cannot be used.
     """
 
     unit = "images"
@@ -112,7 +112,7 @@ class FolderConversion:
         self.signature = {**prepare.signature(settings, self.source, self._clip), "output": "PNG"}
 
     def finished(self, work: WorkFolder) -> int:
-        """Return how many images are finished."""
+        """Return the number of finished images."""
         return self.frames - len(self._missing(work.path))
 
     def make(self, work: WorkFolder, report: Callable[[Progress], None]) -> tuple[int, ...]:
@@ -121,7 +121,7 @@ class FolderConversion:
         A bounded number of frames waits for the disk.
 
         Raises:
-            ConvertError: An image cannot be made or written, or is not as it was written.
+            ConvertError: An image cannot be made or written, or is damaged on the disk.
         """
         missing, cuts = self._missing(work.path), _Cuts(work.path / _CUTS)
         resumed = done = self.frames - len(missing)
@@ -131,7 +131,7 @@ class FolderConversion:
                 report(Progress(frames_done=done, frames_total=self.frames, resumed_frames=resumed, cuts=known))
         if still := self._missing(work.path):
             raise ConvertError(
-                f"{self._path(work.path, still[0])} is not as it was written: is the disk full or damaged?"
+                f"{self._path(work.path, still[0])} is not as it was written: check whether the disk is full or damaged"
             )
         return cuts.known()
 
@@ -139,12 +139,12 @@ class FolderConversion:
         """Give the finished folder its name; what it replaces is removed only then.
 
         Raises:
-            ConvertError: It cannot take the place, or what is there may not be replaced.
+            ConvertError: The target cannot be written, or what is there may not be replaced.
         """
         _publish(work.path, self.settings)
 
     def _path(self, folder: Path, number: int) -> Path:
-        """The file of an output frame."""
+        """Return the file of an output frame."""
         return folder / f"{number + 1:0{max(_DIGITS, len(str(self.frames)))}}.png"
 
     def _missing(self, folder: Path) -> list[int]:
@@ -194,9 +194,9 @@ def convert_to_folder(
 
     Args:
         settings: See :class:`FolderConversion`.
-        images: Likewise.
+        images: See :class:`FolderConversion`.
         progress: See :func:`vsrrin.convert.run.run`.
-        say: Likewise.
+        say: See :func:`vsrrin.convert.run.run`.
 
     Raises:
         VsrrinError: See :class:`FolderConversion` and :func:`vsrrin.convert.run.run`.
@@ -228,7 +228,7 @@ def _check_target(settings: Settings) -> None:
 
 
 def _check_replaceable(target: Path, *, overwrite: bool) -> None:
-    """Whether the output may take this place: only numbered PNGs are ever replaced, and only if that is asked for."""
+    """Check that a target may be written; only numbered PNGs are ever replaced, and only with ``overwrite``."""
     if target.exists() and not target.is_dir():
         raise ConvertError(f"{target} is a file: give the name of a folder, or of a video file")
     if target.is_symlink():
@@ -245,7 +245,7 @@ def _check_replaceable(target: Path, *, overwrite: bool) -> None:
 
 
 def _interpolated(settings: Settings, source: Source, has_alpha: bool) -> vs.VideoNode:
-    """The images to write: RGB or GRAY of 8 or 16 bits, full range."""
+    """Return the images to write: RGB or GRAY of 8 or 16 bits, full range."""
     if not has_alpha:
         return _for_png(prepare.interpolated(settings, source), source.clip)
     clip = _for_png(source.clip, source.clip)
@@ -259,7 +259,7 @@ def _interpolated(settings: Settings, source: Source, has_alpha: bool) -> vs.Vid
 
 
 def _for_png(clip: vs.VideoNode, source: vs.VideoNode) -> vs.VideoNode:
-    """Turned into what PNGs can hold; ``source`` says what its samples mean."""
+    """Convert a clip to a format of PNGs; ``source`` tells what its samples mean."""
     first = source.get_frame(0)
     colour = Colour.of_frame(first)
     grey = colour.family == vs.GRAY
@@ -275,7 +275,7 @@ def _for_png(clip: vs.VideoNode, source: vs.VideoNode) -> vs.VideoNode:
 
 
 class _Cuts:
-    """Images with which a new scene begins, written down as they are found."""
+    """Numbers of the images with which a new scene begins, written down as they are found."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -296,10 +296,9 @@ class _Cuts:
 
 
 def _publish(folder: Path, settings: Settings) -> None:
-    """Give the finished folder its name; what it replaces is removed only then.
+    """Give the finished folder its name, and remove what it replaces only then.
 
-    It keeps what it can be continued by until it has the name: whoever has put something there meanwhile may take it
-    away again.
+    The files by which work is continued stay until then: if something stands in the way, the run can be repeated.
     """
     target, old = settings.target, folder.with_name(f"{folder.name}.old")
     try:

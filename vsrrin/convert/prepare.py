@@ -1,4 +1,4 @@
-"""Preparation of a conversion: all that is settled before its first frame, and every mistake that can be known then."""
+"""Preparation of a conversion: choices and checks before its first frame."""
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, fields, replace
@@ -31,29 +31,29 @@ _SHORTEST_SEGMENT = 24
 _NAMED = ("model", "device", "precision", "backend", "scale", "tile", "overlap", "scene", "scene_threshold", "at_cut")
 """Options with a place of their own in the signature; it has the others by name, unless they are the default."""
 _PACKAGES = ("torch", "av", "numpy", "opencv-python-headless", "vapoursynth", "vapoursynth-bestsource")
-"""What decodes, converts, interpolates and encodes."""
+"""Packages that decode, convert, interpolate and encode."""
 
 
 @dataclass(frozen=True)
 class Settings(Options):
-    """Settings of a conversion: options of interpolation, and all that concerns files.
+    """Settings of a conversion: options of interpolation, and settings of its files.
 
     Attributes:
-        source: A video file; with a :class:`ClipSource`, what messages call it.
+        source: A video file; with a :class:`ClipSource`, its name in messages.
         target: The video file to write.
         factor: Output frames per source frame; 2 if neither it nor ``fps`` is given.
         fps: Output frames per second, instead of ``factor``.
-        rate_out: Rate at which the frames made by ``factor`` are shown: slow motion, unless it is the rate they have.
+        rate_out: Rate at which the frames made by ``factor`` are shown: slow motion, unless it is their own.
         start: First moment used: seconds since the beginning as a Fraction, or a frame number as an int.
-        end: Moment from which nothing is used any more, in the same way.
+        end: First moment left out, in the same way.
         codec: An encoder; ``None`` for the container's usual one.
-        crf: Its constant rate factor.
-        preset: Its speed.
+        crf: The encoder's constant rate factor.
+        preset: The encoder's preset of speed.
         pix_fmt: FFmpeg's name of the pixel format; ``None`` for that of the source.
         audio: "keep", "drop" or "stretch" the sound.
-        subtitles: Whether subtitles are wanted.
-        overwrite: Replace an existing target, and throw away unfinished work unless ``resume``.
-        resume: Continue unfinished work; begins where there is none.
+        subtitles: Keep subtitles.
+        overwrite: Replace an existing target, and discard unfinished work unless ``resume``.
+        resume: Continue unfinished work, if there is any.
         segment_frames: Output frames per segment; ``None`` for about ten seconds.
     """
 
@@ -77,26 +77,26 @@ class Settings(Options):
 
     @property
     def speed(self) -> Speed:
-        """What is asked for of the frame rate."""
+        """Factor or rate, of which at least one is set."""
         nothing = self.factor is None and self.fps is None and self.rate_out is None
         return Speed(Fraction(2) if nothing else self.factor, self.fps, self.rate_out)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A conversion ready to run.
+    """Conversion to a video file, ready to run.
 
     Attributes:
-        source: What is converted.
-        clip: The output's frames, in the encoder's format.
-        encoder: What encodes them.
-        times: When they are shown.
-        tags: How they are to be shown.
-        plan: What becomes of the other streams.
-        tempo: How much longer the output lasts.
+        source: The opened source.
+        clip: Output frames in the encoder's format.
+        encoder: Settings of the encoder.
+        times: Times of the output frames.
+        tags: Colour tags for the encoder and the container.
+        plan: Actions for the other streams.
+        tempo: Length of the output relative to the source.
         segment_frames: Output frames per segment.
-        signature: All that the segments depend on.
-        notes: What the user is told.
+        signature: Values that the segments depend on, as JSON can hold them.
+        notes: Messages for the user.
     """
 
     source: Source
@@ -112,10 +112,10 @@ class Prepared:
 
 
 def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepared:
-    """Settle everything; writes nothing.
+    """Check and choose everything for a conversion to a video file, and write nothing.
 
     Raises:
-        VsrrinError: Anything about the source, the settings, the target or the model is not as it must be.
+        VsrrinError: The source, a setting, the target or the model cannot be used.
     """
     settings = with_tiles_of_first_run(settings)
     _check_target(settings)
@@ -161,10 +161,10 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
 
 
 def open_any(settings: Settings, clip_source: ClipSource | None = None, *, turn: bool = False) -> Source:
-    """Open the file or the clip.
+    """Open the source of a conversion, a file or a clip.
 
     Raises:
-        VsrrinError: As :func:`vsrrin.convert.source.open_file`.
+        VsrrinError: See :func:`vsrrin.convert.source.open_file`.
     """
     if clip_source is not None:
         return open_clip(clip_source, settings.source, start=settings.start, end=settings.end)
@@ -172,10 +172,10 @@ def open_any(settings: Settings, clip_source: ClipSource | None = None, *, turn:
 
 
 def interpolated(settings: Settings, source: Source) -> vs.VideoNode:
-    """Return the source's clip with new frames, by settings whose tiles are settled.
+    """Return the source's clip with new frames, by settings from `with_tiles`.
 
     Raises:
-        VsrrinError: Anything about the clip, the model or the settings is not as it must be.
+        VsrrinError: The clip, the model or a setting cannot be used.
     """
     try:
         return graph.build(source.clip, speed.timing(settings.speed, source), settings)
@@ -184,7 +184,7 @@ def interpolated(settings: Settings, source: Source) -> vs.VideoNode:
 
 
 def with_tiles(settings: Settings, source: Source) -> Settings:
-    """Return the settings with the tiles to use, chosen once for all that follows.
+    """Return settings with the tiles to use, so that later calls agree on them.
 
     Raises:
         VsrrinError: The clip cannot be processed, or the model cannot be loaded.
@@ -193,7 +193,7 @@ def with_tiles(settings: Settings, source: Source) -> Settings:
 
 
 def with_tiles_of_first_run(settings: Settings) -> Settings:
-    """A run that continues takes the tiles that the first one has chosen."""
+    """Return settings with the tiles that the first run has chosen, for a run that continues it."""
     if not settings.resume or settings.tile is not None:
         return settings
     first = work_folder.recorded(settings.target).get("tiles")
@@ -208,7 +208,7 @@ def with_tiles_of_first_run(settings: Settings) -> Settings:
 
 
 def in_format(clip: vs.VideoNode, encoder: EncoderSettings, first: vs.VideoFrame) -> vs.VideoNode:
-    """The clip in the encoder's format; ``first`` is a frame of it, for what its samples mean."""
+    """Return a clip in the encoder's format; ``first`` is a frame of it that tells what its samples mean."""
     have, want = Pixels.of_clip(clip.format), Pixels.of_name(encoder.pixel_format)
     assert want is not None
     if have == want:
@@ -280,7 +280,10 @@ def _segment_frames(settings: Settings, times: VideoTimes) -> int:
 
 
 def signature(settings: Settings, source: Source, made: vs.VideoNode) -> dict[str, object]:
-    """All that the output's frames depend on; sound and subtitles do not touch them, so that these may be changed."""
+    """Return the values that output frames depend on, as JSON can hold them.
+
+    Sound and subtitles are not among them: they may change between an interrupted run and the one that continues it.
+    """
     networks = shared_by(settings)
     others = {field.name: getattr(settings, field.name) for field in fields(Options) if field.name not in _NAMED}
     backends = "; ".join(f"{network.backend.device}, {network.backend.name}" for network in networks)
@@ -300,7 +303,7 @@ def signature(settings: Settings, source: Source, made: vs.VideoNode) -> dict[st
 
 
 def _version(package: str) -> str | None:
-    """Of a package; ``None`` if it has come here in another way, as VapourSynth and its plugins may."""
+    """Return the version of a package; ``None`` if it was not installed as one, as with some builds of VapourSynth."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Runs of conversions: work is kept in a folder, verified, and gets its name only when it is whole."""
+"""Runner of conversions, which keeps finished work and names a target only when it is whole."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Progress:
         frames_done: Output frames encoded, those of earlier runs included.
         frames_total: All output frames.
         resumed_frames: Output frames that earlier runs have encoded.
-        cuts: Output frames with which a new scene begins, as far as is known.
+        cuts: Output frames with which a new scene begins, as far as known.
     """
 
     frames_done: int
@@ -49,11 +49,11 @@ class Result:
 
 
 class Conversion(Protocol):
-    """A conversion with everything settled, to one kind of target."""
+    """Prepared conversion to one kind of target."""
 
     settings: Settings
     unit: str
-    """Name of what is counted, such as "frames"."""
+    """Name of the units counted, such as "frames"."""
 
     @property
     def frames(self) -> int:
@@ -72,11 +72,11 @@ class Conversion(Protocol):
 
     @property
     def signature(self) -> Mapping[str, object]:
-        """All that the output's frames depend on."""
+        """Values that output frames depend on, as JSON can hold them."""
         ...
 
     def finished(self, work: WorkFolder) -> int:
-        """Return how many output frames the work folder holds."""
+        """Return the number of output frames in the work folder."""
         ...
 
     def make(self, work: WorkFolder, report: Callable[[Progress], None]) -> tuple[int, ...]:
@@ -84,7 +84,7 @@ class Conversion(Protocol):
         ...
 
     def publish(self, work: WorkFolder) -> None:
-        """Verify the whole and give it the target's name."""
+        """Verify the output and give it the target's name."""
         ...
 
 
@@ -96,8 +96,8 @@ def run(
 ) -> Result:
     """Run a conversion.
 
-    The target is there only if all of it has been written and verified. Whatever ends a run before, work that is
-    finished stays in a hidden folder beside the target, for ``settings.resume``.
+    The target exists only once all of it has been written and verified. Work finished by an interrupted run stays in a
+    hidden folder beside the target, for ``settings.resume``.
 
     Args:
         conversion: The conversion.
@@ -105,8 +105,8 @@ def run(
         say: Called with messages for the user.
 
     Raises:
-        VsrrinError: Anything is not as it must be in the middle of the work.
-        KeyboardInterrupt: As it came.
+        VsrrinError: A frame cannot be made, or the output cannot be written or fails verification.
+        KeyboardInterrupt: The run was interrupted.
     """
     settings, total, unit = conversion.settings, conversion.frames, conversion.unit
     say, progress = say or _nothing, progress or _nothing

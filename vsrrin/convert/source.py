@@ -1,4 +1,4 @@
-"""What is converted: a video file through BestSource, or a clip that somebody else makes; cut, and with exact times."""
+"""Sources of conversions: video files through BestSource, or clips; trimmed, and with exact times."""
 
 import re
 from bisect import bisect_left
@@ -18,17 +18,17 @@ from vsrrin.errors import ArgumentError, ConvertError
 from .work_folder import fingerprint
 
 Moment = Fraction | int
-"""Seconds since the beginning of the file, or, as an int, the number of a frame."""
+"""Seconds since the beginning of the file as a Fraction, or the number of a frame as an int."""
 
 
 @dataclass(frozen=True)
 class ClipSource:
-    """A source that is no video file.
+    """Source that is no video file.
 
     Attributes:
-        open: Makes the clip: of constant format, size and rate.
-        signature: What tells this source from another, as JSON can hold it.
-        notes: What the user is told.
+        open: Returns the clip, of constant format, size and rate.
+        signature: Values that identify the source, as JSON can hold them.
+        notes: Messages for the user.
     """
 
     open: Callable[[], vs.VideoNode]
@@ -38,16 +38,16 @@ class ClipSource:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A source, opened.
+    """Opened source.
 
     Attributes:
-        clip: The frames to convert.
-        info: The file; for a clip, a file without other streams.
-        times: When the clip's frames are shown, in seconds since the beginning of the file.
+        clip: Frames to convert.
+        info: Facts about the file; for a clip, those of a file without other streams.
+        times: Times of the clip's frames, in seconds since the beginning of the file.
         rate: Frames per second, ``None`` if it varies.
-        cut: The part of the file that the clip is.
-        signature: What tells this source from another.
-        notes: What the user is told.
+        cut: Part of the file that the clip is.
+        signature: Values that identify the source, as JSON can hold them.
+        notes: Messages for the user.
     """
 
     clip: vs.VideoNode
@@ -70,11 +70,11 @@ def open_file(path: Path, *, start: Moment | None = None, end: Moment | None = N
     Args:
         path: The file.
         start: First moment used; ``None`` for the beginning.
-        end: Moment from which nothing is used any more; ``None`` for the end.
+        end: First moment left out; ``None`` for the end.
         turn: Turn the frames as a player would; otherwise they stay as stored.
 
     Raises:
-        ConvertError: It cannot be read, is damaged where it is to begin, or has no video.
+        ConvertError: The file cannot be read, is damaged at ``start``, or has no video.
         ArgumentError: ``start`` and ``end`` leave nothing.
     """
     info = probe(path)
@@ -85,10 +85,16 @@ def open_file(path: Path, *, start: Moment | None = None, end: Moment | None = N
 
 
 def open_clip(source: ClipSource, path: Path, *, start: Moment | None = None, end: Moment | None = None) -> Source:
-    """Open a clip that somebody else makes; ``path`` is what messages call it.
+    """Open a clip in place of a file.
+
+    Args:
+        source: The clip.
+        path: Its name in messages.
+        start: First frame or moment used; ``None`` for the beginning.
+        end: First frame or moment left out; ``None`` for the end.
 
     Raises:
-        ConvertError: Its rate is not constant, or its first frame cannot be made.
+        ConvertError: The clip's rate is not constant, or its first frame cannot be made.
         ArgumentError: ``start`` and ``end`` leave nothing.
     """
     clip = source.open()
@@ -166,7 +172,7 @@ def _source(
 
 
 def _check_first_frame(clip: vs.VideoNode) -> None:
-    """All that is settled before the work looks at this frame, and takes for granted that there is one."""
+    """Check that the first frame can be made, which all preparation looks at."""
     try:
         clip.get_frame(0).close()
     except vs.Error as error:
@@ -174,14 +180,14 @@ def _check_first_frame(clip: vs.VideoNode) -> None:
 
 
 def reason(error: vs.Error) -> str:
-    """Why a frame could not be made, without the traceback that VapourSynth puts around errors of callbacks."""
+    """Return the message for a frame that failed, without the traceback that VapourSynth adds in callbacks."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     last = re.sub(r"^(vsrrin|vapoursynth)\.[\w.]*Error: ", "", lines[-1]) if lines else "no reason is known"
     return f"a frame could not be made: {last}"
 
 
 def _number(times: FrameTimes, moment: Moment | None, default: int) -> int:
-    """The first frame that is not before a moment."""
+    """Return the first frame that is not before a moment."""
     if moment is None:
         return default
     if isinstance(moment, int):
@@ -204,7 +210,7 @@ def _said(moment: Moment | None, default: str) -> str:
 
 
 def steady_rate(times: FrameTimes) -> Fraction | None:
-    """The constant rate that all times keep to, but for rounding to milliseconds; ``None`` if there is none."""
+    """Return the constant rate of all times, up to rounding to milliseconds; ``None`` if there is none."""
     starts = times.starts
     if len(starts) == 1:
         return 1 / times.last_duration

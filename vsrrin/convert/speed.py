@@ -1,4 +1,4 @@
-"""When the frames of an output are shown: the source's times, divided, mapped to a rate, or stretched."""
+"""Times of output frames: the source's times divided, mapped to a rate, or stretched."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,12 +13,12 @@ from .media.encode import VideoTimes
 from .source import Source
 
 _FINEST = 1_000_000
-"""Ticks per second at most where frame durations vary."""
+"""Largest number of ticks per second where frame durations vary."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What is asked for; at most one of ``factor`` and ``fps``.
+    """Wanted factor or rate; at most one of ``factor`` and ``fps``.
 
     Attributes:
         factor: Output frames per source frame.
@@ -32,10 +32,10 @@ class Speed:
 
 
 def check(speed: Speed, source: Source) -> None:
-    """Look whether a source can be given that speed.
+    """Check that a source can be given a speed.
 
     Raises:
-        ArgumentError: It cannot: its rate varies, or factor and rate contradict each other.
+        ArgumentError: Its rate varies, or factor and rates contradict each other.
     """
     if speed.factor is not None and speed.fps is not None:
         raise ArgumentError("give factor or fps, not both: for slow motion, the rate beside a factor is rate_out")
@@ -65,7 +65,7 @@ def timing(speed: Speed, source: Source) -> Timing:
 
 
 def tempo(speed: Speed, source: Source) -> Fraction:
-    """How much longer the output lasts than the source: 1 unless slow motion."""
+    """Return the length of the output relative to the source: 1 unless slow motion."""
     if speed.rate_out is None:
         return Fraction(1)
     assert speed.factor is not None and source.rate is not None
@@ -73,11 +73,11 @@ def tempo(speed: Speed, source: Source) -> Fraction:
 
 
 def output_times(speed: Speed, source: Source, frames: int) -> VideoTimes:
-    """When each of the output's frames is shown.
+    """Return the times of all output frames.
 
     Args:
-        speed: What is asked for.
-        source: What is converted.
+        speed: The wanted factor or rate.
+        source: The opened source.
         frames: Number of output frames.
     """
     start = (source.times.starts[0] - source.cut.start) * tempo(speed, source)
@@ -96,7 +96,7 @@ def _rate(speed: Speed, source: Source) -> Fraction | None:
 
 
 def _divided(source: Source, factor: int, frames: int, start: Fraction) -> VideoTimes:
-    """Each source frame's own duration in equal parts."""
+    """Return times that divide each source frame's own duration into equal parts."""
     edges = [*source.times.starts, source.times.end]
     moments = [
         left - edges[0] + (right - left) * part / factor for left, right in pairwise(edges) for part in range(factor)

@@ -1,4 +1,4 @@
-"""Targets of conversions, told apart by their names."""
+"""Kinds of targets of conversions, told by their names."""
 
 import os
 from pathlib import Path
@@ -9,14 +9,14 @@ VIDEOS = (".mkv", ".mp4", ".m4v", ".mov", ".webm")
 
 
 def is_folder(target: str | os.PathLike[str], argument: str = "target") -> bool:
-    """Return whether a target is a folder of images, judged by its name, unless it is there.
+    """Return whether a target is a folder of images, judged by its name unless it exists.
 
     Args:
-        target: The target as it was given.
-        argument: Its name in messages.
+        target: The target as given by the user.
+        argument: Name of the argument in messages.
 
     Raises:
-        ArgumentError: It is neither a folder nor a video.
+        ArgumentError: The target is neither a folder nor a video.
     """
     path, text = Path(target), os.fspath(target)
     if text.endswith(("/", "\\")) or path.is_dir() or not path.suffix:

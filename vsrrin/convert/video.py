@@ -1,4 +1,4 @@
-"""Conversion to a video file, with everything else that the source holds.
+"""Conversion to a video file, with the other streams of the source.
 
 Frames are encoded into segments, which an interruption leaves behind for ``resume``.
 """
@@ -20,14 +20,14 @@ from .work_folder import Segment, WorkFolder, ranges
 
 
 class VideoConversion:
-    """A conversion to a video file, prepared; nothing is written yet.
+    """Prepared conversion to a video file; nothing is written before it runs.
 
     Args:
         settings: Settings of the conversion.
         source: A clip to convert instead of the file ``settings.source``.
 
     Raises:
-        VsrrinError: Anything about the source, the settings, the target or the model is not as it must be.
+        VsrrinError: The source, a setting, the target or the model cannot be used.
     """
 
     unit = "frames"
@@ -51,11 +51,11 @@ class VideoConversion:
 
     @property
     def signature(self) -> Mapping[str, object]:
-        """All that the segments depend on."""
+        """Values that the segments depend on, as JSON can hold them."""
         return self.prepared.signature
 
     def finished(self, work: WorkFolder) -> int:
-        """Return how many frames are in finished segments."""
+        """Return the number of frames in finished segments."""
         return sum(segment.frames for segment in self._segments(work))
 
     def make(self, work: WorkFolder, report: Callable[[Progress], None]) -> tuple[int, ...]:
@@ -84,7 +84,7 @@ class VideoConversion:
         """Join the segments with the other streams, verify the file, and only then give it its name.
 
         Raises:
-            ConvertError: It cannot be written, is not as it must be, or something has taken its place meanwhile.
+            ConvertError: The file cannot be written, fails verification, or its name was taken meanwhile.
         """
         target, prepared = self.settings.target, self.prepared
         joined = work.path / f"joined{target.suffix.lower()}"
@@ -139,7 +139,7 @@ def convert(
         settings: Settings of the conversion.
         source: A clip to convert instead of the file ``settings.source``.
         progress: See :func:`vsrrin.convert.run.run`.
-        say: Likewise.
+        say: See :func:`vsrrin.convert.run.run`.
 
     Raises:
         VsrrinError: See :class:`VideoConversion` and :func:`vsrrin.convert.run.run`.

@@ -1,10 +1,10 @@
-"""Options of interpolation, checked in one place and carried whole from scripts and commands to the engine."""
+"""Options of interpolation, for scripts, commands and the engine alike."""
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 import torch
 
@@ -26,7 +26,7 @@ class Options:
 
     Attributes:
         model: The path of a checkpoint, or a bundled name: "best" is "rrin_lite", "balanced" is twice as fast and
-            "draft" again four times, on a CPU.
+            "draft" four times as fast as that, on a CPU.
         device: "cpu", "cuda", "cuda:1", "xpu" or "mps"; ``None`` for the best one here. Several, as in
             ``["cuda:0", "cuda:1"]``, take turns: each pair of frames is the work of one of them.
         precision: "fp32", "fp16", "bf16" or "auto" (what the device is good at), the type of the convolutions. Images,
@@ -44,9 +44,9 @@ class Options:
         overlap: Pixels that neighbouring tiles share; should be 8/3 of the longest motion to a new frame. ``None`` for
             the default.
         batch: Tiles or time steps that go through the network in one call.
-        scene: How cuts are found. "auto": by the marks that a scene detector left on the frames, otherwise by
-            vsrrin's own detector; "props": by marks only; "detect": by the own detector only; "off": not at all.
-        scene_threshold: Score from which the own detector sees a cut, in (0, 1]; ``None`` for the default, see
+        scene: Way to find cuts. "auto": by the marks that a scene detector left on the frames, otherwise by vsrrin's
+            detector; "props": by marks only; "detect": by vsrrin's detector only; "off": not at all.
+        scene_threshold: Score from which vsrrin's detector sees a cut, in (0, 1]; ``None`` for the default, see
             :mod:`vsrrin.clip.scene_score`.
         at_cut: Picture shown between two scenes: "hold" the left frame, the "nearest" of the two, or a "blend".
 
@@ -73,7 +73,7 @@ class Options:
 
     @property
     def devices(self) -> tuple[Device | None, ...]:
-        """The devices that take turns; ``None`` stands for the best one here."""
+        """Devices that take turns; ``None`` stands for the best one here."""
         return self.device if isinstance(self.device, tuple) else (self.device,)  # type: ignore[return-value]
 
 
@@ -104,7 +104,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float | Fraction) and not isinstance(value, bool)
 
 
-def _is_whole(value: object) -> bool:
+def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -120,10 +120,10 @@ def _tile(name: str, value: object) -> object:
     if value is None or (_is_whole(value) and value == 0):
         return value
     sides = tuple(value) if isinstance(value, list | tuple) else (value,)
-    if len(sides) not in (1, 2) or not all(isinstance(side, int) and _is_whole(side) and side >= 64 for side in sides):
+    if len(sides) not in (1, 2) or not all(_is_whole(side) and side >= 64 for side in sides):
         raise ArgumentError(
-            f"{name} must be a side or a (width, height) of at least 64 pixels, 0 for never or None for "
-            f"when memory demands it, not {value!r}"
+            f"{name} must be a side or a (width, height) of at least 64 pixels, 0 for no tiles, or None for "
+            f"tiles when memory demands them, not {value!r}"
         )
     return sides if len(sides) == 2 else sides[0]
 

@@ -1,7 +1,7 @@
-"""A picture of one frame pair of a clip: source and new frames, and below them what the network made of the pair.
+"""Picture of one frame pair of a clip: source and new frames, and below them motion, mask and differences.
 
-New frames come from :func:`vsrrin.interpolate` on the whole clip, so they are those of a whole run. Images with alpha
-are laid over black, as a conversion interpolates them.
+New frames are made from the whole clip, so they are those of a whole run. Images with alpha are laid over black, as a
+conversion interpolates them.
 """
 
 from bisect import bisect_right
@@ -33,7 +33,7 @@ from .sheet import Cell, Picture
 
 MAX_FACTOR = 16
 _WIDEST = 16_000
-"""Pixels; many viewers show no wider pictures."""
+"""Largest width of a picture in pixels; many viewers show no wider ones."""
 _SMALLEST_CELL = 320, 180
 """Width and height below which pixels are enlarged, so that labels can be read."""
 _DOUBT_WHITE = 4.0
@@ -63,7 +63,7 @@ class Wanted(Options):
 
 @dataclass(frozen=True)
 class Preview:
-    """The picture, and what is to be said about it: (subject, text)."""
+    """Picture, and facts about it as subject and text."""
 
     picture: Picture
     facts: tuple[tuple[str, str], ...]
@@ -71,7 +71,7 @@ class Preview:
 
 @dataclass(kw_only=True)
 class _Pair:
-    """Two neighbouring source frames and all about them that is shown."""
+    """Two neighbouring source frames and all that is shown of them."""
 
     left: int
     images: tuple[Tensor, Tensor]
@@ -84,10 +84,10 @@ class _Pair:
 
 
 def preview(wanted: Wanted) -> Preview:
-    """Makes the picture.
+    """Make the picture of a frame pair.
 
     Raises:
-        VsrrinError: The source cannot be read, has no such position, or the network cannot be used as asked.
+        VsrrinError: The source cannot be read, has no such position, or the network cannot be used with the options.
     """
     source = _open(wanted.source)
     try:
@@ -114,10 +114,10 @@ def _open(path: Path) -> Source:
 
 
 def _left_of(source: Source, at: Fraction | int) -> int:
-    """Number of the frame shown at a position; the last but one at most, as a pair begins with it.
+    """Return the number of the frame shown at a position, at most the last but one, as a pair begins with it.
 
     Raises:
-        ArgumentError: The position is behind the end.
+        ArgumentError: The position is not before the end.
     """
     starts, count = source.times.starts, len(source.times.starts)
     if at >= (count if isinstance(at, int) else source.times.end):
@@ -156,7 +156,7 @@ def _pair(source: Source, wanted: Wanted) -> _Pair:
 
 
 def _cut_score(clip: vs.VideoNode, left: int) -> float:
-    """What the filter's own detector makes of the pair."""
+    """Return the score of the pair by the filter's own detector."""
     numbers = range(left - scene_score.RADIUS, left + 2 + scene_score.RADIUS)
     thumbnails = []
     for number in numbers:
@@ -225,8 +225,11 @@ def _largest(flow: sheet.Values) -> float:
 
 
 def _full_colour(maps: Maps) -> float:
-    """Length of motion with the full colour: nearly the longest, as a few stray vectors would leave all else pale;
-    at least a pixel, as the noise of a still picture is no motion."""
+    """Return the length of motion with the full colour, in pixels.
+
+    It is nearly the longest, as a few stray vectors would leave all else pale, and at least a pixel, as the noise of a
+    still picture is no motion.
+    """
     assert maps.forward is not None and maps.backward is not None
     lengths = [np.hypot(flow[..., 0], flow[..., 1]) for flow in (maps.forward, maps.backward)]
     return max(float(np.percentile(np.stack(lengths), 99)), 1.0)
@@ -255,7 +258,7 @@ def _facts(source: Source, wanted: Wanted, pair: _Pair) -> Iterator[tuple[str, s
 
 
 def _arranged(pictures: Sequence[Cell], analysis: Sequence[Cell], lines: Sequence[str]) -> Picture:
-    """All cells in rows, the text in the first place that is left over behind pictures or maps."""
+    """Return all cells in rows, with the text in the first free place behind pictures or maps."""
     height, width = pictures[0].picture.shape[:2]
     factor = max(-(-_SMALLEST_CELL[0] // width), -(-_SMALLEST_CELL[1] // height), 1)
     columns = max(min(4 if len(pictures) <= 3 else 5, _WIDEST // (factor * width)), 1)
