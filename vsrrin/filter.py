@@ -35,8 +35,8 @@ def _filter[**P, R](
 ) -> Callable[[Callable[[vs.VideoNode, R], vs.VideoNode]], Callable[Concatenate[vs.VideoNode, P], vs.VideoNode]]:
     """Make a filter of a function of a clip and a request.
 
-    The filter takes the fields of the request as arguments and raises vs.Error under its own name. Its docstring has the
-    descriptions of `Options` in place of the request.
+    The filter takes the fields of the request as arguments and raises vs.Error under its own name. Its docstring has
+    the descriptions of `Options` in place of the request.
     """
 
     def decorate(make: Callable[[vs.VideoNode, R], vs.VideoNode]) -> Callable[..., vs.VideoNode]:
