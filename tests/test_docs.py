@@ -30,6 +30,7 @@ from tests.convert.media.files import bunny, ffmpeg
 from tests.test_end_to_end import shell
 from training import losses, recipe
 from vsrrin.checkpoint import loader
+from vsrrin.convert.prepare import Settings
 from vsrrin.nets import NETS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -113,6 +114,15 @@ def test_files_of_the_repository_that_a_page_names_exist(page: Path) -> None:
 def test_the_filter_page_has_every_parameter() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", section(DOCS / "filter.md", "## Parameters"), re.MULTILINE)
     assert sorted(rows) == sorted(inspect.signature(vsrrin.interpolate).parameters)
+
+
+def test_the_reference_has_every_public_name_and_every_setting_of_a_conversion() -> None:
+    page = DOCS / "reference.md"
+    named = re.findall(r"^::: vsrrin\.(\w+)$", page.read_text("utf-8"), re.MULTILINE)
+    assert sorted(named) == sorted(set(vsrrin.__all__) - {"__version__"})
+    rows = re.findall(r"^\| (`.+?) \|", section(page, "## Files"), re.MULTILINE)
+    own = {field.name for field in fields(Settings)} - {field.name for field in fields(vsrrin.Options)}
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == own - {"source", "target"}
 
 
 def test_the_convert_page_has_every_option() -> None:
