@@ -62,8 +62,8 @@ def pixels(clip: vs.VideoNode, number: int) -> NDArray[np.uint8]:
 
 
 def manual() -> tuple[list[list[str]], str]:
-    """The commands in the README's section on training, without their installation, and the model that it ends with."""
-    section = (ROOT / "README.md").read_text("utf-8").partition("\n## Train your own\n")[2].partition("\n## ")[0]
+    """The commands of the training guide, without their installation, and the model that it ends with."""
+    section = (ROOT / "docs/training.md").read_text("utf-8").partition("\n## Train your own\n")[2].partition("\n## ")[0]
     lines = section.partition("```sh\n")[2].partition("```")[0].splitlines()
     (model,) = re.findall(r'model="(.+?)"', section)
     return [shlex.split(line) for line in lines if line.startswith("python -m")], model

@@ -42,9 +42,9 @@ PRESETS: dict[Preset, DisSettings] = {
     "fast": DisSettings(finest_scale=1, patch_stride=3, refinement=0),
     "fine": DisSettings(finest_scale=0, patch_stride=4, refinement=1),
 }
-"""The best of 14 settings on training videos (training/README.md). On pictures of the full size, on the validation set,
-bicubic and without a network, "fine" was as good as OpenCV's preset "medium" (30.27 dB against 30.28) in half of its
-time, "fast" (30.18 dB) took half of that again; on half the size "fast" has 30.20 dB."""
+"""The best of 14 settings on training videos (docs/training_notes.md). On pictures of the full size, on the validation
+set, bicubic and without a network, "fine" was as good as OpenCV's preset "medium" (30.27 dB against 30.28) in half of
+its time, "fast" (30.18 dB) took half of that again; on half the size "fast" has 30.20 dB."""
 
 _OVERBRIGHT = 1.5
 """Brightness that superwhite does not reach, but HDR does."""

@@ -60,7 +60,7 @@ def make_backend(name: str, net: nn.Module, spec: NetSpec, device: torch.device,
 def faster_in_openvino(net: nn.Module, device: torch.device) -> bool:
     """Return whether OpenVINO is installed and should be faster, judged without trying.
 
-    On CPUs every network is that has convolutions at work which OpenVINO takes (measured: README).
+    On CPUs every network is that has convolutions at work which OpenVINO takes (measured: docs/performance.md).
     """
     return device.type == "cpu" and openvino_backend.installed() and any(map(_works, net.modules()))
 
