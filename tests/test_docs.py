@@ -219,6 +219,24 @@ def test_code_blocks_do_what_they_say(page: Path, here: Path) -> None:
             check(mark, said, found[number + 1] if mark == "stdout" else None)
 
 
+MISTAKES = [
+    ("in.mkv in.mp4", "exists"),
+    ("in.mkv out.mkv --fps 59.94", "decimals"),
+    ("in.mkv out.mkv --fps 20", "at least"),
+    ("in.mkv out.mkv --sf 3 --fps 25", "4 times as long"),
+    ("in.mkv out.mkv --device cuda:99", "is not available"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "key"), MISTAKES, ids=[key for _, key in MISTAKES])
+def test_messages_read_as_the_convert_page_has_them(arguments: str, key: str, here: Path) -> None:
+    (row,) = re.findall(rf"^\| `([^`\n]*{key}[^`\n]*)` \|", prose(DOCS / "convert.md"), re.MULTILINE)
+    status, _, error = vsrrin_command(["convert", *arguments.split()])
+    assert status in (1, 2)
+    pattern = re.escape(row).replace(re.escape("..."), ".+").replace("OUT", r"\S+").replace("cuda", r"cuda\S*")
+    assert re.search(pattern, error), f"the page has: {row}\nthe command says: {error}"
+
+
 def run_python(code: str) -> str:
     out = io.StringIO()
     vs.clear_outputs()
