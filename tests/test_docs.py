@@ -86,7 +86,8 @@ def section(page: Path, heading: str) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    text = prose(page)
+    included = re.findall(r'^--8<-- "(.+)"$', page.read_text("utf-8"), re.MULTILINE)
+    text = "\n".join(map(prose, [page, *(ROOT / name for name in included)]))
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     generated = re.findall(r"^::: (\S+)$", text, re.MULTILINE)
     return {slugify(heading.replace("`", ""), "-") for heading in headings} | set(generated)
@@ -109,6 +110,15 @@ def test_links_lead_to_files_and_headings_that_exist(page: Path) -> None:
 def test_files_of_the_repository_that_a_page_names_exist(page: Path) -> None:
     named = re.findall(r"`((?:vsrrin|training|scripts|tests|docs|examples|media)/[\w./-]+)`", prose(page))
     assert [name for name in named if "NAME" not in name and not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_modules_that_a_page_runs_exist(page: Path) -> None:
+    paths = [
+        ROOT / name.replace(".", "/") for name in re.findall(r"-m ((?:training|scripts)\.[\w.]+)", page.read_text())
+    ]
+    found = [path for path in paths if path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()]
+    assert found == paths
 
 
 def test_the_filter_page_has_every_parameter() -> None:
@@ -286,10 +296,9 @@ def check(mark: str, said: str, following: Block | None) -> None:
 
 def test_the_network_of_the_architecture_page_works(media: Path, tmp_path: Path) -> None:
     ignored = shutil.ignore_patterns("__pycache__", "*_half.*", "data")
-    for name in ("vsrrin", "tests/nets"):
+    for name in ("vsrrin", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
-    for name in ("tests/__init__.py", "tests/conftest.py", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
     files = [block for block in blocks(DOCS / "architecture.md") if block.title]
     assert {"vsrrin/nets/mixer.py", "tests/nets/test_mixer.py", "make_weights.py"} < {block.title for block in files}
     for block in files:
