@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from torch import Tensor
 import vsrrin
 from tests.commands import vsrrin_command
 from vsrrin.checkpoint import loader
+from vsrrin.cli.arguments import in_flags
 from vsrrin.nets import NETS, rrin
 from vsrrin.nets.parts.raft import RAFT
 
@@ -127,6 +129,30 @@ def test_output_that_cannot_be_written_is_an_error(folder: Path) -> None:
         done = subprocess.run([*COMMAND, "models"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "vsrrin: [Errno 28] No space left on device\n"
+
+
+def test_a_closed_output_is_an_error(folder: Path) -> None:
+    command = f"{shlex.join(COMMAND)} models >&-"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "vsrrin: stdout, where the result goes, is closed: lead it to a file or to a terminal\n"
+    error = f"{shlex.join(COMMAND)} models inspect none.pth >&- 2>&-"
+    assert subprocess.run(["sh", "-c", error], check=False).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "translated"),
+    [
+        ("out.mkv exists: overwrite=True replaces it", "out.mkv exists: --overwrite replaces it"),
+        ("leave subtitles out (subtitles=False)", "leave subtitles out (--no-subtitles)"),
+        ("give pix_fmt=FORMAT, or codec=NAME", "give --pix-fmt FORMAT, or --codec NAME"),
+        ('use device="cpu" or scene_threshold=0.5', "use --device cpu or scene_threshold=0.5"),
+        ("rate_out=RATE, image_rate=RATE", "--fps RATE, --input-fps RATE"),
+        ("/films/fps=RATE.mkv cannot be read", "/films/fps=RATE.mkv cannot be read"),
+    ],
+)
+def test_messages_of_the_core_in_flags(message: str, translated: str) -> None:
+    assert in_flags(message) == translated
 
 
 def test_interrupting_is_quiet(folder: Path) -> None:

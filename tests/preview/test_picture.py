@@ -372,6 +372,12 @@ def test_nothing_is_overwritten_unasked(lossless: Path, tmp_path: Path) -> None:
     assert read_png(tmp_path / "a.png").ndim == 3
 
 
+def test_a_folder_that_takes_no_files(lossless: Path, tmp_path: Path) -> None:
+    error = fail(tmp_path, lossless, "--at", "0", "--out", "/proc/self/a.png")
+    assert error.startswith("vsrrin: /proc/self/a.png cannot be written: ")
+    assert error.endswith(": name another file with --out\n")
+
+
 # Positions
 
 

@@ -1,8 +1,29 @@
 """Arguments that several commands share, and objects made of parsed arguments."""
 
 import argparse
+import re
 from dataclasses import fields
 from typing import Any
+
+_ARGUMENT = re.compile(r"""(?<![\w/.\\-])([a-z][a-z_]*)=(True|False|"[^"]*"|[A-Z]\w*)""")
+_FLAGS = {"rate_out": "--fps", "image_rate": "--input-fps"}
+"""Flags that have not the name of the argument that they set."""
+
+
+def in_flags(message: str) -> str:
+    """Return a message of the core, which names arguments as Python has them, with flags of the command line.
+
+    ``overwrite=True`` becomes ``--overwrite``, ``subtitles=False`` ``--no-subtitles``, ``audio="drop"`` ``--audio
+    drop`` and ``fps=RATE`` ``--fps RATE``.
+    """
+
+    def flag(found: re.Match[str]) -> str:
+        name, value = found[1].replace("_", "-"), found[2].strip('"')
+        if value in ("True", "False"):
+            return f"--{name}" if value == "True" else f"--no-{name}"
+        return f"{_FLAGS.get(found[1], f'--{name}')} {value}"
+
+    return _ARGUMENT.sub(flag, message)
 
 
 def add_options(group: "argparse._ActionsContainer") -> None:

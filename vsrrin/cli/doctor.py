@@ -8,6 +8,8 @@ import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from .arguments import in_flags
+
 if TYPE_CHECKING:
     from vsrrin.doctor.checks import Check
 
@@ -26,7 +28,8 @@ def _run(options: argparse.Namespace) -> int:
     from vsrrin.doctor import checks
 
     found: list[Check] = []
-    for check in checks.examine():
+    for finding in checks.examine():
+        check = dataclasses.replace(finding, text=in_flags(finding.text), advice=in_flags(finding.advice))
         found.append(check)
         if not options.json:
             # At once: some checks take seconds, and one may bring down the process.

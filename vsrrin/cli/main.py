@@ -6,15 +6,17 @@ the output any more. Results go to stdout, everything else to stderr.
 
 import argparse
 import os
-import re
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from io import TextIOBase, UnsupportedOperation
 
 import vsrrin
 from vsrrin.errors import ArgumentError, VsrrinError
 
 from . import convert, doctor, models, preview
+from .arguments import in_flags
 
 # Each adds its parser and sets `run`, a function from the parsed arguments to the exit status.
 _COMMANDS = (convert.add, models.add, doctor.add, preview.add)
@@ -29,13 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    if sys.stdout is None:  # the caller closed it
+        sys.stdout = _ClosedOutput()
     try:
         try:
             options = _parser().parse_args(arguments)
             status: int = options.run(options)
         finally:
-            if sys.stdout is not None:  # it is None where the caller closed it
-                sys.stdout.flush()
+            sys.stdout.flush()
     except ArgumentError as error:
         return _fail(error, 2)
     except VsrrinError as error:
@@ -60,13 +63,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _ClosedOutput(TextIOBase):
+    """A closed stdout; Python itself would drop in silence what is printed to it."""
+
+    def write(self, text: str) -> int:
+        raise VsrrinError("stdout, where the result goes, is closed: lead it to a file or to a terminal")
+
+
 def _forget_output() -> None:
     """Lead stdout nowhere: what is still buffered would fail again when the interpreter exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(UnsupportedOperation):  # it is closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(error: Exception, status: int) -> int:
-    # What a function takes as overwrite=True, a command takes as --overwrite.
-    text = re.sub(r"\b([a-z_]+)=True\b", lambda found: f"--{found[1].replace('_', '-')}", str(error))
-    print(f"vsrrin: {text}", file=sys.stderr)
+    if sys.stderr is not None:
+        print(f"vsrrin: {in_flags(str(error))}", file=sys.stderr)
     return status

@@ -57,7 +57,10 @@ def _run(options: argparse.Namespace) -> int:
         model=inspection.locate(getattr(options, "model", str(picture.Wanted.model))),
     )
     made = picture.preview(wanted)
-    files.write(target, sheet.png(made.picture))
+    try:
+        files.write(target, sheet.png(made.picture))
+    except ConvertError as error:
+        raise ConvertError(f"{error}: name another file with --out") from error
     height, width = made.picture.shape[:2]
     print(f"{target}: {width}x{height} pixels")
     for subject, text in made.facts:

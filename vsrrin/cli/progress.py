@@ -1,4 +1,4 @@
-"""What ``vsrrin convert`` says while it works: messages and a progress bar on stderr, and a log file."""
+"""Messages and progress bar of ``vsrrin convert`` on stderr, and its log file."""
 
 import shutil
 import sys
@@ -13,6 +13,8 @@ from typing import TextIO
 
 from vsrrin.errors import ConvertError
 
+from .arguments import in_flags
+
 _WINDOW = 20.0
 """Seconds of work from which the speed is taken."""
 _REDRAWN = 0.1
@@ -22,13 +24,13 @@ _LOG_HEAD = "# vsrrin log"
 
 
 class Log:
-    """A text file with a time before each message; it is added to, never replaced.
+    """A text file with a time before each message; it grows, and is never replaced.
 
     Args:
         path: The file; one that exists must be such a log.
 
     Raises:
-        ConvertError: It cannot be written, or is something else.
+        ConvertError: The file cannot be written, or is no log.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,26 +45,26 @@ class Log:
         self._file.write(f"{_LOG_HEAD}\n")
 
     def write(self, message: str) -> None:
-        """Adds a message; its lines are kept apart."""
+        """Add a message, with the time before each of its lines."""
         now = datetime.now().astimezone().isoformat(timespec="milliseconds")
         for line in message.splitlines() or [""]:
             self._file.write(f"{now} {line}\n")
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._file.close()
 
 
 class Reporter:
-    """Says things on stderr and in the log, with a bar at the bottom where stderr is a terminal.
+    """Messages on stderr and in the log, with a progress bar at the bottom where stderr is a terminal.
 
-    May be called from any thread.
+    Its methods may be called from any thread.
 
     Args:
-        log: Where everything is written, too.
-        quiet: Whether nothing is said on stderr; errors are not said here.
-        stream: Instead of stderr.
-        clock: Seconds that only grow.
+        log: A log that gets all messages, too.
+        quiet: Whether stderr gets none; errors are not its business.
+        stream: A stream in place of stderr.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(
@@ -74,8 +76,9 @@ class Reporter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = sys.stderr if stream is None else stream
-        self._log, self._quiet, self._clock = log, quiet, clock
-        self._draws = not quiet and self._stream.isatty()
+        self._log, self._clock = log, clock
+        self._quiet = quiet or self._stream is None  # the caller closed stderr
+        self._draws = not self._quiet and self._stream.isatty()
         self._bar = ""
         self._drawn = float("-inf")
         self._tenth = 0
@@ -99,26 +102,27 @@ class Reporter:
                 self._log = None
 
     def say(self, message: str) -> None:
-        """Says something to the user."""
+        """Tell the user something, with flags for arguments."""
+        message = in_flags(message)
         with self._lock:
             self.note(message)
             if not self._quiet:
                 self._write(f"{self._wipe()}vsrrin: {message}\n{self._bar}")
 
     def note(self, message: str) -> None:
-        """Writes something to the log only."""
+        """Write something to the log only."""
         with self._lock:
             if self._log is not None:
                 self._log.write(message)
 
     def progress(self, done: int, total: int, *, cuts: int, resumed: int = 0) -> None:
-        """Shows how far the work is.
+        """Show the progress of the work.
 
         Args:
-            done: Frames that are finished, with those of earlier runs.
-            total: Frames of the output.
-            cuts: Scene cuts found.
-            resumed: Frames of earlier runs.
+            done: Number of finished frames, those of earlier runs included.
+            total: Number of output frames.
+            cuts: Number of scene cuts found.
+            resumed: Number of frames of earlier runs.
         """
         with self._lock:
             now = self._clock()
@@ -158,7 +162,7 @@ class _Speed:
             self._marks.popleft()
 
     def fps(self) -> float | None:
-        """``None`` while there is nothing to tell it from."""
+        """Return frames per second, or ``None`` while there is nothing to tell it from."""
         (first, start), (last, end) = self._marks[0], self._marks[-1]
         return (end - start) / (last - first) if last > first and end > start else None
 

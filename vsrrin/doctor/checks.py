@@ -185,7 +185,7 @@ def _device(name: str) -> Iterator[Check]:
     if right:
         yield Check(name, "ok", text)
     else:
-        yield Check(name, "problem", f"{text}: it computes wrongly", "update its driver, or use --device cpu")
+        yield Check(name, "problem", f"{text}: it computes wrongly", 'update its driver, or use device="cpu"')
 
 
 def vspipe(environment: Mapping[str, str] = os.environ, timeout: float = 60) -> Iterator[Check]:
@@ -275,7 +275,7 @@ def memory() -> Iterator[Check]:
     found = psutil.virtual_memory()
     little = found.available < _ENOUGH_MEMORY
     text = f"{found.available / _GIB:.1f} of {found.total / _GIB:.1f} GiB free"
-    advice = "close other programs, or give a small --tile: large frames may not fit" if little else ""
+    advice = "close other programs, or give a small tile=SIDE: large frames may not fit" if little else ""
     yield Check("memory", "note" if little else "ok", text, advice)
 
 
@@ -356,7 +356,7 @@ def interpolation(device: str) -> Iterator[Check]:
     found = selftest.interpolate(device)
     good = found >= selftest.LEAST_PSNR
     text = f"new frames of a known motion: {found:.1f} dB ({selftest.LEAST_PSNR:g} or more is right)"
-    advice = "" if good else "use --device cpu or --precision fp32, and report this with what vsrrin doctor --json says"
+    advice = "" if good else 'use device="cpu" or precision="fp32", and report this with what vsrrin doctor --json says'
     yield Check(f"self-test {device}", "ok" if good else "problem", text, advice)
 
 

@@ -100,7 +100,7 @@ def test_lost_styles_are_said() -> None:
 @pytest.mark.parametrize("codec", ["dvd_subtitle", "hdmv_pgs_subtitle", "dvb_subtitle"])
 @pytest.mark.parametrize("ending", ["mp4", "mov", "webm"])
 def test_pictures_of_subtitles_are_refused(codec: str, ending: str) -> None:
-    with pytest.raises(ConvertError, match=r"film\.mkv: the subtitles .* \(--no-subtitles"):
+    with pytest.raises(ConvertError, match=r"film\.mkv: the subtitles .* \(subtitles=False"):
         plan(f"out.{ending}", stream("subtitle", codec))
     assert plan("out.mkv", stream("subtitle", codec)).actions[0].action == "copy"
     without = plan_streams(film(stream("subtitle", codec)), Path("o.mp4"), audio="keep", tempo=ONE, subtitles=False)

@@ -238,8 +238,8 @@ def _loss(want: Pixels, have: Pixels) -> tuple[int, int, int]:
 def _no_room(container: str, encoders: Sequence[Encoder], want: Pixels) -> str:
     has = "; ".join(f"{e.name} writes {', '.join(e.pixel_formats())}" for e in encoders)
     return (
-        f"no encoder for {container} writes {want}: {has}. Choose one with --pix-fmt, "
-        f"another with --codec ({', '.join(codecs_of(container))}), or another container such as .mkv"
+        f"no encoder for {container} writes {want}: {has}. Give pix_fmt=FORMAT of these, "
+        f"codec=NAME of another ({', '.join(codecs_of(container))}), or choose another container such as .mkv"
     )
 
 
@@ -271,7 +271,7 @@ def _settings(
     limit = _HIGHEST_RATE.get(encoder.name)
     if limit is not None and rate > limit:
         raise ConvertError(
-            f"{encoder.name} writes at most {limit} frames per second, not {float(rate):g}: use another --codec"
+            f"{encoder.name} writes at most {limit} frames per second, not {float(rate):g}: give codec=NAME of another"
         )
     if encoder.parameters is not None:
         key, values = encoder.parameters

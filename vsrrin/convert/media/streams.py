@@ -283,7 +283,7 @@ class _Planner:
         what = "are pictures, which" if stream.codec in _BITMAPS else f"({stream.codec}) are of a kind that"
         raise ConvertError(
             f"{self.info.path}: the subtitles in {describe(stream)} {what} {self.container.name} cannot hold: "
-            "write an .mkv file, or leave subtitles out (--no-subtitles)"
+            "write an .mkv file, or leave subtitles out (subtitles=False)"
         )
 
 
