@@ -11,6 +11,7 @@ from vsrrin.clip.timing import (
     ConstantTiming,
     FrameTime,
     VariableTiming,
+    exact_rate,
     parse_ratio,
     read_timecodes,
     whole_durations,
@@ -152,6 +153,25 @@ def test_other_values_are_refused_with_a_hint(value: object, words: str) -> None
     with pytest.raises(ArgumentError, match="fps must be a positive int") as caught:
         parse_ratio(value, "fps")
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rate", "exact"),
+    [
+        ("23.98", "24000/1001"),
+        ("23.976", "24000/1001"),
+        ("29.97", "30000/1001"),
+        ("59.94", "60000/1001"),
+        ("119.88", "120000/1001"),
+        ("12.5", "25/2"),
+        ("24.1", "241/10"),
+        ("24", "24"),
+        ("5.0", "5"),
+        ("0.002", "1/500"),
+    ],
+)
+def test_rates_with_decimals_stand_for_ntsc_rates(rate: str, exact: str) -> None:
+    assert exact_rate(Fraction(rate)) == Fraction(exact)
 
 
 def test_timecodes_are_read_exactly(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from vsrrin import __version__
-from vsrrin.clip.timing import parse_ratio
+from vsrrin.clip.timing import exact_rate, parse_ratio
 from vsrrin.convert import moments
 from vsrrin.convert.targets import VIDEOS, is_folder
 from vsrrin.errors import ArgumentError, ConvertError
@@ -268,17 +268,11 @@ def _speed(fps: str | None, between: int | None) -> dict[str, Fraction | None]:
 def _ratio(text: str, given: str) -> Fraction:
     allowed = f"--fps must be a factor such as 2x or 5/2x, or a rate such as 60 or 60000/1001, not {given!r}"
     if re.fullmatch(r"\d+\.\d+", text):
-        raise ArgumentError(f"{allowed}: decimals are inexact, write {_exact(Fraction(text))}")
+        raise ArgumentError(f"{allowed}: decimals are inexact, write {exact_rate(Fraction(text))}")
     try:
         return parse_ratio(text, "--fps")
     except ArgumentError:
         raise ArgumentError(allowed) from None
-
-
-def _exact(decimal: Fraction) -> Fraction:
-    """Return the rate most likely meant by a decimal number: 59.94 is 60000/1001."""
-    ntsc = Fraction(round(decimal * Fraction(1001, 1000)) * 1000, 1001)
-    return ntsc if abs(ntsc - decimal) < Fraction(6, 1000) else decimal
 
 
 def _moment(text: str | None, argument: str) -> Fraction | int | None:

@@ -31,6 +31,8 @@ MAX_RATIO_PART = 10**18
 """Numerators and denominators are 64-bit ints in VapourSynth."""
 
 _RATIO = re.compile(r"[+-]?\d{1,40}(/\d{1,40})?")
+_DECIMALS = Fraction(6, 1000)
+"""Difference of an NTSC rate from what it is called: 24000/1001 is 23.98 in two decimals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +114,18 @@ def _suggest(value: float) -> str:
     """Return the ratio most likely meant by a float, as the text to write."""
     if value != value or value in (float("inf"), float("-inf")):
         return '"60000/1001" or 60'
-    ntsc = Fraction(round(value * 1.001), 1) * Fraction(1000, 1001)
-    if value % 1 and abs(float(ntsc) - value) < 0.006:
-        return f'"{ntsc}"'
-    return f'"{Fraction(value).limit_denominator(1000)}"'
+    return f'"{exact_rate(Fraction(value)).limit_denominator(1001)}"'
+
+
+def exact_rate(rate: Fraction) -> Fraction:
+    """Return the NTSC rate that a rate with rounded decimals stands for, 60000/1001 for 59.94; else the rate itself."""
+    ntsc = ntsc_near(rate)
+    return ntsc if rate.denominator > 1 and ntsc and abs(ntsc - rate) < _DECIMALS else rate
+
+
+def ntsc_near(rate: Fraction) -> Fraction:
+    """Return the nearest NTSC rate, which is 1000/1001 of a whole number."""
+    return Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001)
 
 
 def several_per_pair(timing: Timing) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import vapoursynth as vs
 
 from vsrrin.clip.clip_checks import ROUNDING, frame_rate
+from vsrrin.clip.timing import ntsc_near
 from vsrrin.convert.media.probe import MediaInfo, StreamInfo, probe
 from vsrrin.convert.media.streams import Cut
 from vsrrin.convert.media.times import FrameTimes, read_times
@@ -215,8 +216,7 @@ def steady_rate(times: FrameTimes) -> Fraction | None:
     if len(starts) == 1:
         return 1 / times.last_duration
     average = (len(starts) - 1) / (starts[-1] - starts[0])
-    whole, ntsc = Fraction(round(average)), Fraction(round(average * Fraction(1001, 1000)) * 1000, 1001)
-    for rate in (*times.rates, ntsc, whole, average.limit_denominator(1001)):
+    for rate in (*times.rates, ntsc_near(average), Fraction(round(average)), average.limit_denominator(1001)):
         if rate and all(abs(start - starts[0] - number / rate) <= ROUNDING for number, start in enumerate(starts)):
             return rate
     return None
