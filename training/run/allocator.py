@@ -4,10 +4,8 @@ glibc gets pieces above some size from the system one by one and returns each at
 of them made and filled with zeros again: on two cores two thirds of the time of a step went into that.
 """
 
-import ctypes
+from vsrrin.engine.memory import Malloc, mallopt
 
-# From malloc.h.
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 _NEVER = -1
 _PAD = 2**28
 
@@ -20,8 +18,4 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether the C library could be told: glibc.
     """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # another C library; on Windows there is no library without a name
-        return False
-    return all([mallopt(_MMAP_MAX, 0), mallopt(_TRIM_THRESHOLD, _NEVER), mallopt(_TOP_PAD, _PAD)])
+    return mallopt({Malloc.MMAP_MAX: 0, Malloc.TRIM_THRESHOLD: _NEVER, Malloc.TOP_PAD: _PAD})

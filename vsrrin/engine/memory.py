@@ -1,7 +1,8 @@
 """Free memory of devices, errors that mean it ran out, and the C library's heap."""
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from enum import IntEnum
 from functools import cache
 from threading import Lock
 
@@ -11,10 +12,8 @@ import torch
 _CPU_LIMIT = 5 * 2**29  # a filter is a guest: source filter, encoder and VapourSynth's frame cache need room too
 _SHARE = 0.5
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Numbers of options in glibc's malloc.h."""
 _KEPT_ON_TOP, _LARGEST_IN_HEAP = 2**29, 2**25
-"""Values for them: bytes free on top of the heap, and the largest size that glibc allows in it."""
+"""Bytes free on top of the heap, and the largest size that glibc allows in it."""
 _HEAP_SLACK = 2**27
 """Bytes by which the process may grow before the C library's heap is tidied."""
 
@@ -96,15 +95,35 @@ class HeapTidier:
 @cache
 def heap() -> HeapTidier:
     """Return the tidier of this process, and turn glibc's own rules off at the first call."""
-    process = psutil.Process()
-    try:
-        library = ctypes.CDLL(None)
-        trim, option = library.malloc_trim, library.mallopt
-    except (AttributeError, OSError, TypeError):  # not glibc
-        return HeapTidier(_HEAP_SLACK, lambda: 0, None)
-    trim.argtypes, trim.restype = [ctypes.c_size_t], ctypes.c_int
     # By its own rules glibc returns the top of the heap whenever something large there is freed, and has every page of
     # it cleared for the next picture: a quarter of the time of a 480p frame.
-    option(_MMAP_THRESHOLD, _LARGEST_IN_HEAP)
-    option(_TRIM_THRESHOLD, _KEPT_ON_TOP)
+    if not mallopt({Malloc.MMAP_THRESHOLD: _LARGEST_IN_HEAP, Malloc.TRIM_THRESHOLD: _KEPT_ON_TOP}):
+        return HeapTidier(_HEAP_SLACK, lambda: 0, None)
+    trim, process = ctypes.CDLL(None).malloc_trim, psutil.Process()
+    trim.argtypes, trim.restype = [ctypes.c_size_t], ctypes.c_int
     return HeapTidier(_HEAP_SLACK, lambda: int(process.memory_info().rss), lambda: trim(0))
+
+
+class Malloc(IntEnum):
+    """Options in glibc's malloc.h."""
+
+    TRIM_THRESHOLD = -1
+    TOP_PAD = -2
+    MMAP_THRESHOLD = -3
+    MMAP_MAX = -4
+
+
+def mallopt(options: Mapping[Malloc, int]) -> bool:
+    """Set options of glibc's malloc, in their order.
+
+    Args:
+        options: The options and their values.
+
+    Returns:
+        True if all were taken; False where the C library is another.
+    """
+    try:
+        function = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # on Windows there is no library without a name
+        return False
+    return all([function(option, value) for option, value in options.items()])
