@@ -28,7 +28,8 @@ import vsrrin
 from tests.commands import vsrrin_command
 from tests.convert.media.files import bunny, ffmpeg
 from tests.test_end_to_end import shell
-from training import losses, recipe
+from training import recipe
+from training.losses.weighted import NAMES
 from vsrrin.checkpoint import loader
 from vsrrin.convert.prepare import Settings
 from vsrrin.nets import NETS
@@ -158,7 +159,7 @@ def test_the_training_page_has_every_recipe_and_every_key() -> None:
     page = DOCS / "training.md"
     files = {path.name for path in (ROOT / "training/recipes").glob("*.toml")}
     assert set(re.findall(r"`(\w+\.toml)`", section(page, "## Recipes"))) == files
-    keys = set(losses.NAMES)
+    keys = set(NAMES)
     for table in fields(recipe.Recipe):
         kind = getattr(recipe, f"{table.name.title()}Table", None)
         if is_dataclass(kind):
