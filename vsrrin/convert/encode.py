@@ -18,15 +18,7 @@ from .work_folder import Segment, WorkFolder, runs
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Clip to encode, with all that its segments need.
-
-    Attributes:
-        clip: Output frames in the encoder's format.
-        encoder: Settings of the encoder.
-        times: Times of the output frames.
-        tags: Colour tags for the encoder.
-        spans: Output frames of each segment.
-    """
+    """Clip to encode, in the encoder's format, and the output frames of each of its segments."""
 
     clip: vs.VideoNode
     encoder: EncoderSettings

@@ -123,7 +123,7 @@ class FolderConversion:
         Raises:
             ConvertError: An image cannot be made or written, or is damaged on the disk.
         """
-        missing, cuts = self._missing(work.path), _Cuts(work.path / _CUTS)
+        missing, cuts = self._missing(work.path), _SceneStarts(work.path / _CUTS)
         resumed = done = self.frames - len(missing)
         with in_background(self._written(work.path, missing, cuts), "vsrrin images") as written:
             for known in written:
@@ -157,7 +157,7 @@ class FolderConversion:
             return False
         return (header.size, header.depth, header.alpha) == (self.size, self.bits, self.alpha)
 
-    def _written(self, folder: Path, missing: Sequence[int], cuts: "_Cuts") -> Generator[tuple[int, ...]]:
+    def _written(self, folder: Path, missing: Sequence[int], cuts: "_SceneStarts") -> Generator[tuple[int, ...]]:
         """Yield, after each image, the cuts known."""
         waiting: deque[Future[None]] = deque()
         with ThreadPoolExecutor(_WRITERS, "vsrrin PNG") as pool, closing(self._made(missing)) as frames:
@@ -274,7 +274,7 @@ def _for_png(clip: vs.VideoNode, source: vs.VideoNode) -> vs.VideoNode:
     return converted
 
 
-class _Cuts:
+class _SceneStarts:
     """Numbers of the images with which a new scene begins, written down as they are found."""
 
     def __init__(self, path: Path) -> None:
