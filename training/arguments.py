@@ -1,11 +1,11 @@
-"""Kinds of values that commands are given."""
+"""Types of arguments that several commands share."""
 
 import argparse
 from collections.abc import Callable
 
 
 def whole(least: int) -> Callable[[str], int]:
-    """A whole number from ``least`` on, as argparse takes types."""
+    """Return an argparse type for whole numbers from ``least`` on."""
 
     def read(text: str) -> int:
         value = int(text)

@@ -1,4 +1,4 @@
-"""Banks: samples made beforehand, so that training spends next to nothing on them.
+"""Command that makes a bank: samples made beforehand, so that training spends next to nothing on them.
 
     python -m training.bank --shots DATASET [--photos FOLDER] --out BANK --samples N [--synthetic 0.3] ...
 
@@ -24,6 +24,7 @@ from vsrrin.flow.dis import PRESETS
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the arguments, and check those that depend on each other."""
     known = BankSettings()
     parser = argparse.ArgumentParser(
         prog="python -m training.bank", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -79,7 +80,7 @@ def _scale(text: str) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Make a bank as the command line says; the exit status."""
+    """Run the command and return the exit status: 0, 2 for an error, 130 when interrupted."""
     options = parse(arguments)
     settings = BankSettings(**{field.name: getattr(options, field.name) for field in fields(BankSettings)})
     data = Data(tuple(options.shots), options.photos)

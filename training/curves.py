@@ -1,4 +1,4 @@
-"""Draws the learning curves of runs: loss and PSNR on the validation data, over steps, samples or hours.
+"""Command that draws the learning curves of runs: loss and validation PSNR over steps, samples or hours.
 
     python -m training.curves runs/a runs/b ... --out curves.png [--over samples] [--loss laplacian]
 
@@ -24,13 +24,13 @@ _HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Curve:
-    """Values over a run; both lists are of one length."""
+    """Values over the course of a run; both lists have the same length."""
 
     places: list[float]
     values: list[float]
 
     def smoothed(self) -> "Curve":
-        """The mean of each value and those shortly before it."""
+        """Return the curve of means of each value and the ones shortly before it."""
         width = max(len(self.values) // _SMOOTHED, 1)
         means = [
             sum(self.values[max(end - width, 0) : end]) / min(width, end) for end in range(1, len(self.values) + 1)
@@ -39,14 +39,14 @@ class Curve:
 
 
 def curve(lines: Sequence[dict[str, str]], column: str, over: str) -> Curve:
-    """A column of a log over its ``step``, its ``samples`` or its ``hours``; lines without a value are left out."""
+    """Return a column of a log over its ``step``, ``samples`` or ``hours``; lines without a value are left out."""
     places = _hours(lines) if over == "hours" else [float(line[over]) for line in lines]
     pairs = [(place, float(line[column])) for place, line in zip(places, lines, strict=True) if line.get(column)]
     return Curve([place for place, _ in pairs], [value for _, value in pairs])
 
 
 def _hours(lines: Sequence[dict[str, str]]) -> list[float]:
-    """Hours of training up to each line, by the samples a second that were written down."""
+    """Return the hours of training up to each line, from the logged samples per second."""
     hours, before, found = 0.0, 0.0, []
     for line in lines:
         if line["samples_per_s"]:
@@ -108,7 +108,7 @@ def _name(axes: Any, over: str, what: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
+    """Run the command and return the exit status: 0, or 2 for an error.
 
     Args:
         arguments: Those of the command line unless given.

@@ -1,4 +1,4 @@
-"""The errors of training.
+"""Errors of training.
 
 ::
 
@@ -14,12 +14,12 @@ from vsrrin.errors import VsrrinError
 
 
 class TrainingError(VsrrinError):
-    """A training run cannot start or go on; the text says why and what to do."""
+    """Training run that cannot start or go on; the text says why and what to do."""
 
 
 class RecipeError(TrainingError):
-    """A recipe is not valid; the text names the file, the key, what was given and what is allowed."""
+    """Invalid recipe; the text names the file, the key, what was given and what is allowed."""
 
 
 class DatasetError(TrainingError):
-    """Training or validation data is missing, damaged or of an unknown form; the text names the file or folder."""
+    """Missing, damaged or unknown data; the text names the file or folder."""

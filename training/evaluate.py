@@ -1,4 +1,4 @@
-"""Measures the quality of new frames against true ones, beside baselines and published networks.
+"""Command that measures the quality of new frames against true ones, beside baselines and published networks.
 
     python -m training.evaluate --data DIR [--model NAME|PATH ...] [--methods blend,dis,mvtools,rife-4.0,rife-4.2x]
                                 [--all] [--limit N] [--through filter|net] [--csv FILE] [--sheet FILE.png] ...
@@ -49,14 +49,14 @@ def measure(
     worst: "Worst | None" = None,
     keep: Callable[[Sequence[Score]], object] | None = None,
 ) -> list[Score]:
-    """Runs every method on every triplet.
+    """Run every method on every triplet.
 
     Args:
         methods: By name.
         sources: The triplets.
-        log: Is told a line for each triplet.
-        worst: Is given every triplet with the pictures made for it.
-        keep: Is given the scores of a triplet as soon as all methods have theirs.
+        log: Function that takes a line for each triplet.
+        worst: Collection that gets every triplet with the pictures made for it.
+        keep: Function that takes the scores of a triplet as soon as all methods have theirs.
     """
     from training.measure.metrics import flows
     from training.measure.worst_cases import Case
@@ -105,7 +105,7 @@ def _score(name: str, triplet: "Triplet", picture: "Picture", true_motion: "Sequ
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the arguments, and check those that depend on each other."""
     parser = argparse.ArgumentParser(
         prog="training.evaluate",
         description=(__doc__ or "").partition("\n")[0],
@@ -144,7 +144,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def chosen(options: argparse.Namespace) -> tuple[dict[str, "Method"], list[str]]:
-    """The methods that are asked for, by name, and which of them are vsrrin's.
+    """Return the requested methods by name, and the names of those that are vsrrin's.
 
     Raises:
         VsrrinError: One is not known, not installed, or does not load.
@@ -185,7 +185,7 @@ def _worst(options: argparse.Namespace, names: Sequence[str], own: Sequence[str]
 
 
 def run(options: argparse.Namespace) -> str:
-    """Measures, writes the files that are asked for, and returns the tables.
+    """Measure, write the requested files, and return the tables.
 
     Raises:
         VsrrinError: Something that is asked for is missing or wrong.
@@ -215,7 +215,7 @@ def run(options: argparse.Namespace) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; the exit status is 0, or 2 for what was asked wrongly or cannot be written."""
+    """Run the command and return the exit status: 0, 2 for an error, 130 when interrupted."""
     options = parse(arguments)
     import vapoursynth as vs
 

@@ -1,4 +1,4 @@
-"""Makes a dataset of shots from video files.
+"""Command that makes a dataset of shots from video files.
 
     python -m training.prepare VIDEO_OR_FOLDER... --out DATASET [--licence TEXT] [--source TEXT]
                                [--max-long-edge PX] [--min-frames N]
@@ -39,7 +39,7 @@ MOTION = (0.0, 0.25, 1.0, 3.0, 10.0, inf)
 
 
 def prepare(preparation: "Preparation", videos: Sequence[Path], *, source: str | None, licence: str | None) -> int:
-    """Adds videos to a dataset; returns how many of them have problems that are new."""
+    """Add videos to a dataset, and return how many of them have new problems."""
     from training.data.videos.origins import UNKNOWN, origin
 
     failed = 0
@@ -61,7 +61,7 @@ def prepare(preparation: "Preparation", videos: Sequence[Path], *, source: str |
 
 
 def summary(manifest: "Manifest", folder: Path) -> Iterator[str]:
-    """What a dataset holds, and what was left out, line by line."""
+    """Yield lines that say what a dataset holds, and what was left out."""
     shots, videos = manifest.shots, manifest.videos
     problems = sum(bool(video.problem) for video in videos)
     kept = sum(shot.frames for shot in shots)
@@ -82,6 +82,7 @@ def summary(manifest: "Manifest", folder: Path) -> Iterator[str]:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the arguments."""
     parser = argparse.ArgumentParser(
         prog="python -m training.prepare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -96,7 +97,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; the exit status is 0, 1 if a video could not be read, or 2 for what was asked wrongly."""
+    """Run the command and return the exit status.
+
+    It is 0, 1 if a video could not be read, 2 for an error, 130 when interrupted.
+    """
     options = parse(arguments)
     from training.data.videos.dataset_builder import Preparation
     from training.data.videos.manifest import Settings

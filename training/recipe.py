@@ -1,4 +1,4 @@
-"""Recipes: what a training run does, as TOML, read into dataclasses and checked.
+"""Recipes: TOML files that describe a training run, read into dataclasses and checked.
 
 Paths in a recipe are relative to the working directory. Every key, what it may hold and what it holds where it is left
 out stands in the tables below; ``training/recipes/`` has recipes with comments. Which loss names there are is known to
@@ -35,7 +35,7 @@ from vsrrin.nets.registry import by_name
 
 @dataclass(frozen=True, kw_only=True)
 class ModelTable:
-    """What is trained, and from where it starts."""
+    """Network to train, and where it starts."""
 
     name: str = key(choice(*sorted(spec.name for spec in NETS if spec.trainable)))
     start: str | None = key(TEXT, None, name="from")
@@ -59,16 +59,16 @@ class ModelTable:
     """Whether the U-Net that finds the flow starts with layers that compare the frames, see
     :mod:`training.model.matching_start`; needs ``normalise``."""
     arithmetic: str | None = key(TEXT, None)
-    """As for `vsrrin.checkpoint.loader.load`; left out, that of the start weights, else the network's first."""
+    """Arithmetic as for `vsrrin.checkpoint.loader.load`; default: that of the start weights, or the first."""
     licence: str = key(TEXT, "not stated")
-    """Of the weights that come out; goes into the side-car."""
+    """Licence of the resulting weights, for the side-car."""
     description: str = key(TEXT, "Trained by training.train.")
-    """Goes into the side-car."""
+    """Description of the resulting weights, for the side-car."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataTable:
-    """What it learns from."""
+    """Data to learn from."""
 
     shots: tuple[str, ...] = key(TEXTS, ())
     """Datasets of shots, see :mod:`training.data.shots`."""
@@ -85,17 +85,17 @@ class DataTable:
     candidates: int = key(whole(1), 4)
     """Windows of a shot looked at for a sample."""
     hard: float = key(number(0, 1), 0.75)
-    """How often the hardest of them is taken, rather than the first."""
+    """Share of samples for which the hardest of them is taken, rather than the first."""
     margin: int = key(whole(0), 48)
     """Pixels around a sample, where there are so many, on which its flow is estimated too; even."""
     times: Literal["any", "middle"] = key(choice("any", "middle"), "any")
     """Whether the true frame is any between the two, or the middle one."""
     motion: float = key(number(0), 0.0)
-    """Of a bank, only windows are taken nine tenths of which move at most so many pixels, by DIS; 0 takes all."""
+    """Limit to the motion of a bank's windows: nine tenths of one move at most so many pixels, by DIS; 0: any."""
     motion_doubles: int = key(whole(0), 0)
     """Samples in which ``motion`` doubles, over and over; 0 lets it stay."""
     flow_preset: Literal["fast", "fine"] = key(choice(*PRESETS), "fine")
-    """Of the DIS flow that networks with flow from outside are given."""
+    """Preset of the DIS flow that networks with flow from outside are given."""
     flow_scale: float = key(number(0.25, 1), 1.0)
     """Size of the pictures that it is found on, relative to the frames."""
     workers: int = key(whole(0), 1)
@@ -104,7 +104,7 @@ class DataTable:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimTable:
-    """How it learns. Steps are steps of the optimiser."""
+    """Optimisation; steps are steps of the optimiser."""
 
     steps: int = key(whole(1))
     batch: int = key(whole(1), 8)
@@ -137,10 +137,10 @@ class OptimTable:
 
 @dataclass(frozen=True)
 class DistilTable:
-    """What it learns from another network."""
+    """Distillation from another network."""
 
     teacher: str | None = key(TEXT, None)
-    """Bundled name or path of its weights."""
+    """Bundled name or path of the teacher's weights."""
     frame: float = key(number(0), 0.0)
     """Weight of the difference from the teacher's picture."""
     flow: float = key(number(0), 0.0)
@@ -149,7 +149,7 @@ class DistilTable:
 
 @dataclass(frozen=True)
 class ValidateTable:
-    """What it is measured on while it learns."""
+    """Validation during the run."""
 
     data: str | None = key(TEXT, None)
     """Folder of video files, see :mod:`training.measure.triplets`."""
@@ -160,7 +160,7 @@ class ValidateTable:
 
 @dataclass(frozen=True)
 class LogTable:
-    """What is written down, and how often, in steps."""
+    """Logs and their intervals, in steps."""
 
     every: int = key(whole(1), 50)
     """Between lines of log.csv."""
@@ -172,7 +172,7 @@ class LogTable:
 
 @dataclass(frozen=True)
 class MachineTable:
-    """How the machine is used; may differ between a run and its continuation."""
+    """Use of the machine; may differ between a run and its continuation."""
 
     threads: int = key(whole(0), 0)
     """Threads of an operation on the CPU; 0 for PyTorch's own choice."""
@@ -182,7 +182,7 @@ class MachineTable:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A training run. Fields of a table that is left out have their defaults."""
+    """Description of a training run; tables that are left out have their defaults."""
 
     where: str
     """Name of the file, for messages."""
@@ -198,7 +198,7 @@ class Recipe:
     machine: MachineTable
 
     def tables(self) -> dict[str, Any]:
-        """The recipe as TOML would give it, with defaults filled in."""
+        """Return the recipe as TOML tables, with defaults filled in."""
         written: dict[str, Any] = {"seed": self.seed}
         for name in _TABLES:
             value = getattr(self, name)
@@ -206,7 +206,7 @@ class Recipe:
         return written
 
     def toml(self) -> str:
-        """The recipe as TOML, with defaults filled in."""
+        """Return the recipe as TOML text, with defaults filled in."""
         return to_toml(self.tables())
 
 
@@ -239,7 +239,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def from_tables(tables: Mapping[str, Any], where: str) -> Recipe:
-    """A recipe from what TOML gives.
+    """Make a recipe of TOML tables.
 
     Args:
         tables: Tables by name, and ``seed``.
@@ -272,7 +272,7 @@ def from_tables(tables: Mapping[str, Any], where: str) -> Recipe:
 
 
 def differing(recipe: Recipe, other: Recipe) -> list[str]:
-    """Names of the keys in which two recipes differ, but for those that do not change what is learned.
+    """Return the keys in which two recipes differ, but for those that do not change what is learned.
 
     ``optim.steps`` is one of them where the learning rate does not depend on it, that is, unless the schedule is
     ``cosine``: such a run can be made longer.
@@ -384,7 +384,7 @@ def _check_optim(recipe: Recipe) -> str | None:
 
 
 def _those(fact: str) -> str:
-    """Return the names of the networks of which something is true, in words."""
+    """Return the names of the networks for which a fact of NetSpec holds, in words."""
     return " and ".join(spec.name for spec in sorted(NETS, key=lambda spec: spec.name) if getattr(spec, fact))
 
 

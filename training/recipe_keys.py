@@ -1,4 +1,4 @@
-"""Kinds of values in a recipe, and tables of them: checked on the way in, written as TOML on the way out."""
+"""Kinds of values in a recipe, and tables of them: validation of TOML and writing of it."""
 
 import dataclasses
 import difflib
@@ -13,22 +13,22 @@ from training.errors import RecipeError
 
 @dataclass(frozen=True)
 class Kind:
-    """What a key may hold."""
+    """Kind of value that a key may hold."""
 
     allowed: str
     """In words that follow "must be"."""
     accepts: Callable[[Any], bool]
     convert: Callable[[Any], Any] = lambda value: value
-    """From what TOML gives to what the recipe holds."""
+    """Conversion of the TOML value to the recipe's."""
 
 
 def whole(least: int) -> Kind:
-    """A whole number from ``least`` on."""
+    """Return the kind of whole numbers from ``least`` on."""
     return Kind(f"a whole number of at least {least}", lambda value: type(value) is int and value >= least)
 
 
 def number(least: float, most: float = math.inf, *, above: bool = False, below: bool = False) -> Kind:
-    """A finite number in a range; ``above`` and ``below`` leave its ends out."""
+    """Return the kind of finite numbers in a range; ``above`` and ``below`` leave out its ends."""
 
     def accepts(value: Any) -> bool:
         if type(value) not in (int, float) or not math.isfinite(value):
@@ -41,7 +41,7 @@ def number(least: float, most: float = math.inf, *, above: bool = False, below: 
 
 
 def choice(*names: str) -> Kind:
-    """One of some words."""
+    """Return the kind of one of some words."""
     return Kind(f"one of {', '.join(names)}", lambda value: value in names)
 
 
@@ -70,7 +70,7 @@ WEIGHTS = Kind(
 
 
 def key(kind: Kind, default: Any = MISSING, *, name: str | None = None) -> Any:
-    """A field of a table: what it may hold, what it holds where it is left out, and its name in TOML if it differs."""
+    """Return a dataclass field with its kind, its default, and its name in TOML if that differs."""
     metadata = {"kind": kind, "name": name}
     if isinstance(default, dict):
         return field(default_factory=default.copy, metadata=metadata)
@@ -78,12 +78,12 @@ def key(kind: Kind, default: Any = MISSING, *, name: str | None = None) -> Any:
 
 
 def name_of(entry: "dataclasses.Field[Any]") -> str:
-    """The name of a field in TOML."""
+    """Return the name of a field in TOML."""
     return str(entry.metadata.get("name") or entry.name)
 
 
 def read_table[T](cls: type[T], values: Mapping[str, Any], table: str, where: str) -> T:
-    """A table from what TOML gives.
+    """Read a table from TOML values.
 
     Args:
         cls: A dataclass whose fields are made by :func:`key`.
@@ -111,7 +111,7 @@ def read_table[T](cls: type[T], values: Mapping[str, Any], table: str, where: st
 
 
 def write_table(table: Any) -> dict[str, Any]:
-    """A table as TOML would give it, with what was left out filled in; keys without a value are left out."""
+    """Return a table as TOML values, with defaults filled in and without keys that have no value."""
     values = {name_of(entry): getattr(table, entry.name) for entry in dataclasses.fields(table)}
     return {
         name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value is not None
@@ -119,7 +119,7 @@ def write_table(table: Any) -> dict[str, Any]:
 
 
 def check_names(given: Mapping[str, Any], known: list[str], prefix: str, where: str) -> None:
-    """Refuse names that are not known.
+    """Check that all names are known.
 
     Raises:
         RecipeError: There is one.
@@ -132,7 +132,7 @@ def check_names(given: Mapping[str, Any], known: list[str], prefix: str, where: 
 
 
 def to_toml(tables: Mapping[str, Any]) -> str:
-    """A recipe as TOML text: single values first, then table by table, tables within tables inline."""
+    """Return a recipe as TOML text: single values first, then the tables, with tables within them inline."""
     lines = [f"{name} = {_toml(value)}" for name, value in tables.items() if not isinstance(value, Mapping)]
     for name, value in tables.items():
         if isinstance(value, Mapping):

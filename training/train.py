@@ -1,4 +1,4 @@
-"""Trains a network as a recipe says.
+"""Command that trains a network as a recipe says.
 
     python -m training.train RECIPE.toml [--out runs/NAME] [--resume] [--minutes N] [--set table.key=value ...]
     torchrun --nproc-per-node 2 -m training.train RECIPE.toml ...
@@ -77,7 +77,7 @@ def _say_result(step: int, finished: bool, folder: "RunFolder", given: Sequence[
 
 
 def command(given: Sequence[str]) -> str:
-    """The command that goes on with the run that was started with these arguments."""
+    """Return the command that goes on with the run that was started with these arguments."""
     local, world = (int(os.environ.get(name, "1")) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
     program = ["python"]
     if world > 1:

@@ -243,14 +243,19 @@ def test_exact_flow_is_exact_after_all_changes(bank: Path) -> None:
 def test_a_bank_that_is_missing_unfinished_or_too_small_is_refused(bank: Path, data: Data, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"nowhere holds no bank; make one with python -m training\.bank --out"):
         BankSource(tmp_path / "nowhere", crop=64, seed=1)
-    with pytest.raises(DatasetError, match=r"has other times than 1/2; make one with --times middle"):
+    with pytest.raises(
+        DatasetError, match=r"has other times than 1/2; make one with python -m training\.bank --times middle"
+    ):
         BankSource(bank, crop=64, seed=1, times="middle")
     steps = make_bank(tmp_path / "begun", 15, SETTINGS, data)
     next(steps)
     steps.close()
     with pytest.raises(DatasetError, match=r"is not finished, it has 0 of 15 samples; give the command"):
         BankSource(tmp_path / "begun", crop=64, seed=1)
-    with pytest.raises(DatasetError, match=r"windows of 70 pixels, less than a crop of 80; make one with --crop 80"):
+    with pytest.raises(
+        DatasetError,
+        match=r"windows of 70 pixels, less than a crop of 80; make one with python -m training\.bank --crop 80",
+    ):
         BankSource(bank, crop=80, seed=1)
     list(make_bank(tmp_path / "begun", 2, SETTINGS, data))
     with (tmp_path / "begun/flow.bin").open("r+b") as file:

@@ -1,4 +1,4 @@
-"""Windows of frames with their motion, and the ways in which one window makes many samples.
+"""Windows of frames with their motion, and augmentations that make many samples of one window.
 
 Every change is made to the frames and to the flow alike: the flow of a changed window is the changed flow. The changes
 return views where they can; memory is put in order once, in `to_sample`.
@@ -18,13 +18,13 @@ from .batch import Sample
 _TOLERANCE = 0.25
 """Pixels of half the size by which flow there and back may miss at rest; the least that DIS can tell."""
 _RELATIVE_TOLERANCE = 0.05
-"""The same, for every pixel of the flow's length."""
+"""Further tolerance for every pixel of the flow's length."""
 _FAR = 1e3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """A part of two frames and of the true frame between them; H and W are even."""
+    """Window of two frames and the true frame between them; H and W are even."""
 
     frames: NDArray[np.uint8]
     """(3, H, W, 3), RGB, at the times 0, t and 1."""
@@ -38,15 +38,17 @@ class Window:
 
     @property
     def height(self) -> int:
+        """Height in pixels."""
         return int(self.frames.shape[1])
 
     @property
     def width(self) -> int:
+        """Width in pixels."""
         return int(self.frames.shape[2])
 
 
 def pseudo_label(flow: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """What there is to learn from flow that is not exact: itself, where flow there and back agree.
+    """Return estimated flow as something to learn, trusted where flow there and back agree.
 
     The test is that of Sundaram, Brox, Keutzer, "Dense point trajectories by GPU-accelerated large displacement
     optical flow", ECCV 2010, eq. 5, with lengths in place of their squares.
@@ -81,7 +83,7 @@ def pseudo_label(flow: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArra
 
 
 def cropped(window: Window, top: int, left: int, height: int, width: int) -> Window:
-    """The part of the window from (top, left) on.
+    """Return the part of a window that begins at (top, left).
 
     Raises:
         TrainingError: It is not inside the window, or a number is odd: flow has half the size.
@@ -103,7 +105,7 @@ def cropped(window: Window, top: int, left: int, height: int, width: int) -> Win
 
 
 def flipped_x(window: Window) -> Window:
-    """Left and right exchanged."""
+    """Return the window with left and right exchanged."""
     sign = np.array([-1, 1, -1, 1], np.float32)
     return replace(
         window,
@@ -115,7 +117,7 @@ def flipped_x(window: Window) -> Window:
 
 
 def flipped_y(window: Window) -> Window:
-    """Top and bottom exchanged."""
+    """Return the window with top and bottom exchanged."""
     sign = np.array([1, -1, 1, -1], np.float32)
     return replace(
         window,
@@ -127,7 +129,7 @@ def flipped_y(window: Window) -> Window:
 
 
 def transposed(window: Window) -> Window:
-    """Rows and columns exchanged."""
+    """Return the window with rows and columns exchanged."""
     order = [1, 0, 3, 2]
     return replace(
         window,
@@ -139,7 +141,7 @@ def transposed(window: Window) -> Window:
 
 
 def reversed_in_time(window: Window) -> Window:
-    """The last frame first: t becomes 1 - t, and the flows of both directions change places."""
+    """Return the window with its last frame first: t becomes 1 - t, and both flows change places."""
     order = [2, 3, 0, 1]
     return Window(
         frames=window.frames[::-1],
@@ -151,17 +153,17 @@ def reversed_in_time(window: Window) -> Window:
 
 
 def with_channels(window: Window, order: tuple[int, int, int]) -> Window:
-    """Channels in another order; DIS flow does not change, as it sees their mean."""
+    """Return the window with its channels reordered; DIS flow stays, since it sees only their mean."""
     return replace(window, frames=window.frames[..., list(order)])
 
 
 def augmented(window: Window, side: int, rng: np.random.Generator) -> Window:
-    """A random square of the window, randomly turned over, run backwards and coloured.
+    """Return a random square of a window, randomly flipped, transposed, reversed and recoloured.
 
     Args:
         window: At least ``side`` pixels high and wide.
         side: Side of the result, even.
-        rng: Where chance comes from; always asked for the same count of numbers.
+        rng: Source of random numbers; always asked for the same count.
     """
     places = rng.random(2)
     coins = rng.random(4) < 0.5
@@ -176,7 +178,7 @@ def augmented(window: Window, side: int, rng: np.random.Generator) -> Window:
 
 
 def to_sample(window: Window) -> Sample:
-    """The window as tensors."""
+    """Convert a window to tensors."""
     frames = torch.from_numpy(np.ascontiguousarray(window.frames.transpose(0, 3, 1, 2))).float().mul_(1 / 255)
     img0, target, img1 = frames.unbind()
     return Sample(
@@ -191,5 +193,5 @@ def to_sample(window: Window) -> Sample:
 
 
 def _planes(field: NDArray[np.float32] | NDArray[np.uint8]) -> torch.Tensor:
-    """(H, W, C) to (C, H, W)."""
+    """Convert (H, W, C) to (C, H, W)."""
     return torch.from_numpy(np.ascontiguousarray(field.transpose(2, 0, 1)))

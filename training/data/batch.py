@@ -1,4 +1,4 @@
-"""What a training step learns from: samples, batches of them, and where samples come from.
+"""Samples, batches of them, and the protocol of their sources.
 
 A source is a pure function from a number to a sample. So samples do not depend on the order they are asked for, nor on
 how many processes ask, and a run that is resumed goes on with exactly the samples that it would have seen.
@@ -36,7 +36,7 @@ class Sample:
 
 @dataclass(slots=True, kw_only=True)
 class Batch:
-    """N samples; the members are those of :class:`Sample`, stacked."""
+    """Batch of N samples; the members are those of :class:`Sample`, stacked."""
 
     img0: Tensor
     """(N, 3, C, C) float32; ``img1`` and ``target`` likewise."""
@@ -55,29 +55,29 @@ class Batch:
         return self.img0.shape[0]
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        """Return a batch of what a function makes of each member."""
+        """Return a batch with a function applied to each member."""
         return Batch(**{name: change(getattr(self, name)) for name in self.__slots__})
 
     def to(self, device: torch.device | str, *, channels_last: bool = False) -> "Batch":
-        """The batch on a device.
+        """Return the batch on a device.
 
         Args:
-            device: Where to.
+            device: The device.
             channels_last: Whether memory holds the channels of a pixel side by side, as many convolutions want it.
         """
         layout = torch.channels_last if channels_last else torch.contiguous_format
         return self.each(lambda x: x.to(device, non_blocking=True, memory_format=layout))
 
     def pin_memory(self) -> "Batch":
-        """The batch in pinned memory; for `torch.utils.data.DataLoader`."""
+        """Return the batch in pinned memory; `torch.utils.data.DataLoader` calls this."""
         return self.each(Tensor.pin_memory)
 
 
 class Source(Protocol):
-    """Where samples come from."""
+    """Source of samples."""
 
     def sample(self, index: int) -> Sample:
-        """The sample of a number from 0 on: the same whenever, wherever and in whatever order it is asked for."""
+        """Return the sample of a number from 0 on: the same one whenever, wherever and in whatever order."""
         ...
 
 
@@ -103,5 +103,5 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 
 def generator(*numbers: int) -> np.random.Generator:
-    """Random numbers that depend on the given numbers alone, each from 0 on: seed, purpose, index."""
+    """Return a random generator that depends on the given numbers alone: seed, purpose, index; each from 0 on."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(numbers)))

@@ -1,4 +1,4 @@
-"""Measures of how much there is to learn from frames: the error of plain interpolation."""
+"""Difficulty of frames and windows, measured by the error of plain interpolation."""
 
 import cv2
 import numpy as np
@@ -11,26 +11,26 @@ from .pair_flow import PairFlow, brightness
 type Triple = tuple[Brightness, Brightness, Brightness]
 """Brightness at the times 0, t and 1, (H, W)."""
 _FLASH = 0.03
-"""By how much (of white) the mean of the middle frame may lie outside those of the two others."""
+"""Largest distance (of white) of the middle frame's mean from those of the two others."""
 _LIGHT = 0.2
-"""By how much the means of the two frames may differ."""
+"""Largest difference of the means of the two frames."""
 _LOST = 0.08
 """Mean error of plain interpolation (of white) from which on nothing can be learned: all moves too far, or the frames
 do not belong together."""
 _FAST = 20.0
 """Mean length of flow, pixels of half the size, from which on nothing can be learned either."""
 _HARD = 0.03
-"""The same, from which on a window is as good as a harder one; about 26 dB."""
+"""Mean error from which on a window is as good as a harder one; about 26 dB."""
 
 
 def half_brightness(frames: NDArray[np.uint8]) -> Triple:
-    """Brightness of (3, H, W, 3) frames at half their size, rounded up."""
+    """Return the brightness of (3, H, W, 3) frames at half their size, rounded up."""
     first, middle, last = map(brightness, frames)
     return first, middle, last
 
 
 def plain_error(bright: Triple, flow: NDArray[np.float32], t: float) -> NDArray[np.float32]:
-    """How far the middle frame is from what flow, linear projection and a blend of two warps make of the others.
+    """Return the error of plain interpolation: linear projection of flow and a blend of two warps.
 
     Args:
         bright: Brightness of the three frames, (H, W) each.
@@ -54,19 +54,19 @@ def plain_error(bright: Triple, flow: NDArray[np.float32], t: float) -> NDArray[
 
 
 def changes_light(bright: Triple) -> bool:
-    """Whether the frames differ in brightness as by a flash or a cut, which flow cannot explain."""
+    """Return whether the frames differ in brightness as by a flash or a cut, which flow cannot explain."""
     first, middle, last = (float(each.mean()) for each in bright)
     low, high = min(first, last), max(first, last)
     return high - low > _LIGHT or not low - _FLASH <= middle <= high + _FLASH
 
 
 def difficulty(frames: NDArray[np.uint8], t: float, flow: PairFlow) -> float:
-    """A cheap measure of how much there is to learn from frames.
+    """Return a cheap measure of how much there is to learn from frames.
 
     Args:
         frames: (3, H, W, 3), RGB, at the times 0, t and 1.
         t: Time of the middle frame.
-        flow: What computes flow; a fast one will do.
+        flow: Estimator of flow; a fast one will do.
 
     Returns:
         `worth` of the frames, found at half size; 0 where light changes.
@@ -80,13 +80,13 @@ def difficulty(frames: NDArray[np.uint8], t: float, flow: PairFlow) -> float:
 
 
 def lengths(flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(H, W): how far points move, the mean of both directions of (H, W, 4) flow."""
+    """Return how far points move, (H, W): the mean of both directions of (H, W, 4) flow."""
     there, back = (np.hypot(flow[..., at], flow[..., at + 1]) for at in (0, 2))
     return np.asarray((there + back) / 2, np.float32)
 
 
 def worth(error: NDArray[np.floating], motion: NDArray[np.floating]) -> NDArray[np.floating]:
-    """What there is to learn from windows.
+    """Return how much there is to learn from windows.
 
     Args:
         error: Mean error of plain interpolation, 1 from black to white.

@@ -1,4 +1,4 @@
-"""Shots that lie on the disk as images: Vimeo-90K, and folders of frames.
+"""Shots stored as images: Vimeo-90K and folders of frames.
 
 Vimeo-90K: Xue, Chen, Wu, Wei, Freeman: "Video Enhancement with Task-Oriented Flow", IJCV 2019. Its folders hold
 sequences/00001/0001/im1.png ... im3.png or im7.png, and lists of sequences ("00001/0001" a line) for training and test.
@@ -33,7 +33,7 @@ _SHOWN = 3
 
 
 class ImageShot:
-    """A shot of images, which are decoded whole whenever a part of them is asked for.
+    """Shot of image files, which are decoded whole whenever a part of them is asked for.
 
     Args:
         name: For messages.
@@ -50,17 +50,17 @@ class ImageShot:
 
     @property
     def frames(self) -> int:
-        """How many there are."""
+        """Number of frames."""
         return len(self.files)
 
     @property
     def height(self) -> int:
-        """Pixels."""
+        """Height in pixels."""
         return self._size[1]
 
     @property
     def width(self) -> int:
-        """Pixels."""
+        """Width in pixels."""
         return self._size[0]
 
     @cached_property
@@ -68,7 +68,7 @@ class ImageShot:
         return _size(self._like)
 
     def frame(self, number: int) -> Picture:
-        """Frame ``number``, (H, W, 3) uint8 RGB; not to be written to.
+        """Return frame ``number``, (H, W, 3) uint8 RGB; it must not be written to.
 
         Raises:
             DatasetError: Its file is missing, damaged, or of another size than the first.
@@ -82,12 +82,12 @@ class ImageShot:
         return picture
 
     def crop(self, number: int, top: int, left: int, height: int, width: int) -> Picture:
-        """A window of frame ``number``, a copy of (height, width, 3) uint8 RGB."""
+        """Return a window of frame ``number``, a copy of (height, width, 3) uint8 RGB."""
         return self.frame(number)[top : top + height, left : left + width].copy()
 
 
 def read_image(path: Path) -> Picture:
-    """An image as (H, W, 3) uint8 RGB, upright; 16 bits are rounded to 8, transparency is ignored.
+    """Read an image as (H, W, 3) uint8 RGB, upright; 16 bits are rounded to 8, transparency is ignored.
 
     Raises:
         DatasetError: It is missing, or cannot be decoded.
@@ -107,7 +107,7 @@ def read_image(path: Path) -> Picture:
 
 @lru_cache(maxsize=8)
 def _kept(path: Path) -> Picture:
-    """The image; the last few are kept, as several windows of a shot are asked for in a row."""
+    """Read an image; the last few are kept, as several windows of a shot are asked for in a row."""
     picture = read_image(path)
     picture.flags.writeable = False
     return picture
@@ -115,7 +115,7 @@ def _kept(path: Path) -> Picture:
 
 @lru_cache(maxsize=1024)
 def _size(path: Path) -> tuple[int, int]:
-    """(width, height)."""
+    """Return (width, height)."""
     try:
         return read_header(path).size
     except ConvertError as error:
@@ -123,7 +123,7 @@ def _size(path: Path) -> tuple[int, int]:
 
 
 def vimeo(path: Path, split: Literal["train", "test"]) -> list[ImageShot]:
-    """The sequences of a Vimeo-90K folder that are in a list, without those of the test list unless it is asked for.
+    """Return the sequences in a list of a Vimeo-90K folder; the training list never includes test sequences.
 
     Raises:
         DatasetError: There is no such list, or sequences in it are missing.
@@ -161,14 +161,14 @@ def _read_list(path: Path) -> list[str]:
 
 
 def _sequences(path: Path) -> set[str]:
-    """Names of the form "00001/0001"."""
+    """Return names of the form "00001/0001"."""
     with os.scandir(path) as outer:
         folders = [entry for entry in outer if entry.is_dir()]
     return {f"{folder.name}/{name}" for folder in folders for name in os.listdir(folder.path)}
 
 
 def frame_folders(path: Path) -> list[ImageShot]:
-    """A shot of each folder in ``path`` that holds three images or more, or of the images in ``path`` itself.
+    """Return a shot for each folder in ``path`` with three images or more, else one of the images in ``path``.
 
     Folders and images are taken in natural order (img2 before img10).
     """

@@ -1,4 +1,4 @@
-"""Mixtures of sources of samples."""
+"""Mixtures of several sources of samples."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ _GOLDEN = (5**0.5 - 1) / 2
 
 
 class MixedSource:
-    """Samples of several sources by turns, in given shares; which one depends on the number of the sample alone.
+    """Several sources taking turns in given shares; the turn depends on the number of the sample alone.
 
     Args:
         parts: Sources and their shares; shares are relative to their sum.
@@ -26,12 +26,12 @@ class MixedSource:
         self._turns = Turns([share for _, share in parts if share != 0])
 
     def sample(self, index: int) -> Sample:
-        """The sample of a number; see :class:`training.data.batch.Source`."""
+        """Return the sample of a number; see :class:`training.data.batch.Source`."""
         return self._sources[self._turns.of(index)].sample(index)
 
 
 class Turns:
-    """Whose turn it is, of several with given shares.
+    """Order of turns among several participants with given shares.
 
     Turns are spread evenly (multiples of the golden ratio), so that every few of them have about the shares of all.
 
@@ -49,5 +49,5 @@ class Turns:
         self._upto = np.cumsum(given / given.sum())
 
     def of(self, index: int) -> int:
-        """Number of the share whose turn it is."""
+        """Return the number of the participant whose turn it is."""
         return min(int(np.searchsorted(self._upto, index * _GOLDEN % 1, side="right")), len(self._upto) - 1)

@@ -1,4 +1,4 @@
-"""Textured layers that move over each other, linearly in time, and the exact flow between any two times.
+"""Textured layers in linear motion, and the exact flow between any two times.
 
 A layer is a texture with its own affine motion. A frame is rendered by looking up, for each of its pixels, the layers
 at the time asked for, the first at the back. As every pixel's layer and motion are known, so is its flow, also where
@@ -22,7 +22,7 @@ _SEEN, _TRACE = 127, 25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Motion:
-    """How a layer lies in the picture: its place, angle and size in the middle of time, and how they change."""
+    """Place, angle and size of a layer at time 1/2, and how they change."""
 
     x: float
     """Place of the texture's centre, pixels, at time 1/2."""
@@ -40,7 +40,7 @@ class Motion:
     """Natural logarithm of the change of ``scale`` from time 0 to time 1."""
 
     def matrix(self, time: float) -> NDArray[np.float64]:
-        """Texture to picture, (3, 3), in pixels; the texture's centre is its origin."""
+        """Return the (3, 3) matrix from texture to picture, in pixels; the texture's centre is its origin."""
         u = time - 0.5
         angle, scale = self.angle + self.turn * u, self.scale * np.exp(self.growth * u)
         c, s = np.cos(angle) * scale, np.sin(angle) * scale
@@ -49,7 +49,7 @@ class Motion:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A texture and its motion."""
+    """Texture and its motion."""
 
     texture: NDArray[np.uint8]
     """(h, w, 3), which covers everything, mirrored at its border; or (h, w, 4), the last channel its opacity, none
@@ -59,7 +59,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A frame of a scene, and whose its pixels are."""
+    """Rendered frame of a scene, with the layer of each pixel."""
 
     frame: NDArray[np.float32]
     """(H, W, 3), 0 to 255."""
@@ -70,12 +70,12 @@ class View:
 
 
 def render(layers: Sequence[Layer], time: float, box: Box) -> View:
-    """The picture of layers at a time.
+    """Render layers at a time.
 
     Args:
-        layers: From back to front; the first covers everything.
+        layers: Layers from back to front; the first covers everything.
         time: 0 to 1.
-        box: The part of the picture that is wanted.
+        box: The wanted part of the picture.
     """
     left, top, right, bottom = box
     view = View(
@@ -100,7 +100,7 @@ def render(layers: Sequence[Layer], time: float, box: Box) -> View:
 
 
 def motions(layers: Sequence[Layer], start: float, end: float) -> NDArray[np.float32]:
-    """How the points of each layer move in the picture from one time to another.
+    """Return how the points of each layer move in the picture from one time to another.
 
     Returns:
         (layers, 2, 3): a point at (x, y) moves by the product with (x, y, 1), pixels.
@@ -110,13 +110,13 @@ def motions(layers: Sequence[Layer], start: float, end: float) -> NDArray[np.flo
 
 
 def flow_of(owner: NDArray[np.uint8], moves: NDArray[np.float32], left: int = 0, top: int = 0) -> NDArray[np.float32]:
-    """Flow of the points seen in a picture.
+    """Return the flow of the points seen in a picture.
 
     Args:
         owner: (H, W), number of the layer of each pixel, of a part of the picture.
-        moves: What `motions` returns for the time of the picture and another.
-        left: Place of the part in the picture.
-        top: Likewise.
+        moves: Result of `motions` for the time of the picture and another.
+        left: Left edge of the part in the picture, in pixels.
+        top: Top edge, likewise.
 
     Returns:
         (H, W, 2) float32, (dx, dy) in pixels.
@@ -133,7 +133,7 @@ def flow_of(owner: NDArray[np.uint8], moves: NDArray[np.float32], left: int = 0,
 
 
 def _look_up(layer: Layer, time: float, box: Box) -> NDArray[np.uint8]:
-    """The layer in a part of the picture, (h, w, 3 or 4)."""
+    """Return the layer in a part of the picture, (h, w, 3 or 4)."""
     left, top, right, bottom = box
     height, width = layer.texture.shape[:2]
     # Pixel centres are whole numbers, in the texture from its own corner.
@@ -152,7 +152,7 @@ def _look_up(layer: Layer, time: float, box: Box) -> NDArray[np.uint8]:
 
 
 def _extent(layer: Layer, time: float, box: Box) -> Box:
-    """The part of the box that the layer can be seen in."""
+    """Return the part of the box in which the layer can be seen."""
     rows, columns = layer.texture.shape[:2]
     corners = np.array([[x, y, 1] for x in (-columns / 2, columns / 2) for y in (-rows / 2, rows / 2)]).T
     x, y = (layer.motion.matrix(time) @ corners)[:2]

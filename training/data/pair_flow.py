@@ -14,10 +14,10 @@ type Picture = NDArray[np.uint8]
 
 
 class PairFlow:
-    """Computes the flow of frame pairs; can be copied to other processes.
+    """DIS flow of frame pairs; can be pickled.
 
     Args:
-        preset: As in :class:`vsrrin.flow.dis.DisFlow`.
+        preset: Preset, as in :class:`vsrrin.flow.dis.DisFlow`.
         scale: Size of the pictures it is found on, relative to the frames, in (0, 1].
     """
 
@@ -30,7 +30,7 @@ class PairFlow:
         return type(self), (self.preset, self.scale)  # OpenCV's objects cannot be copied
 
     def __call__(self, first: Picture, second: Picture) -> NDArray[np.float32]:
-        """Flow of two frames of one size.
+        """Return the flow of two frames of one size.
 
         Returns:
             (H', W', 4) float32, H' and W' half the size rounded up: (dx, dy) in pixels of half the size, of
@@ -42,12 +42,12 @@ class PairFlow:
         return np.ascontiguousarray(out[0].numpy().transpose(1, 2, 0))
 
     def at_own_size(self, first: Brightness, second: Brightness) -> NDArray[np.float32]:
-        """Flow likewise, of the size of the arguments and in its pixels."""
+        """Return the flow of two pictures in the size and pixels of the pictures."""
         return np.concatenate(self._dis(first, second), axis=-1)
 
 
 def brightness(picture: Picture, scale: float = 1.0) -> Brightness:
-    """What flow is estimated on, float32 in [0, 1]: `vsrrin.flow.dis.brightness` for frames of 8 bit."""
+    """Return the brightness that flow is estimated on, float32 in [0, 1], of an 8-bit picture."""
     red, green, blue = cv2.split(picture)
     total = np.add(red, green, dtype=np.uint16)
     total += blue

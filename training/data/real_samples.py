@@ -16,12 +16,12 @@ from .shots import Shot
 from .triplet_choice import Place, Places, Times
 
 _REAL = 1
-"""Tells the random numbers of this source from those of others with the same seed."""
+"""Purpose in the seed: keeps the random numbers of this source apart from those of others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How samples are drawn."""
+    """Settings of how samples are drawn."""
 
     crop: int = 192
     """Side of a sample, pixels, even."""
@@ -30,11 +30,11 @@ class Sampling:
     candidates: int = 4
     """Windows looked at for a sample."""
     hard: float = 0.75
-    """How often the hardest of them is taken, rather than the first."""
+    """Share of samples for which the hardest of them is taken, rather than the first."""
     times: Times = "any"
     """Whether the true frame is any between the two, or the middle one."""
     flow_preset: Preset = "fine"
-    """Of the DIS flow in the samples."""
+    """Preset of the DIS flow in the samples."""
     flow_scale: float = 1.0
     """Size of the pictures that it is found on, relative to the frames."""
     margin: int = 48
@@ -46,8 +46,8 @@ class RealSource:
     """Samples of real video, with DIS flow as input and, where it is consistent, as pseudo label.
 
     Args:
-        shots: What to draw from.
-        sampling: How.
+        shots: Shots to draw from.
+        sampling: Settings.
         seed: Sources of different seeds give different samples.
 
     Raises:
@@ -63,13 +63,13 @@ class RealSource:
         self._quick = PairFlow("fast")
 
     def sample(self, index: int) -> Sample:
-        """The sample of a number; see :class:`training.data.batch.Source`."""
+        """Return the sample of a number; see :class:`training.data.batch.Source`."""
         rng = generator(self.seed, _REAL, index)
         place, top, left = self._choose(rng)
         return to_sample(augmented(self._window(place, top, left), self.sampling.crop, rng))
 
     def _choose(self, rng: np.random.Generator) -> tuple[Place, int, int]:
-        """A place, and the top and left of the crop: often the hardest of several of one shot."""
+        """Return a triplet's place, and top and left of the crop: often the hardest of several of one shot."""
         side = self.sampling.crop
         number = self._places.shot(rng)
         shot = self.shots[number]
@@ -84,12 +84,12 @@ class RealSource:
         return found[int(np.argmax(scores))]
 
     def _frames(self, place: Place, top: int, left: int, height: int, width: int) -> NDArray[np.uint8]:
-        """(3, height, width, 3) at the times 0, t and 1."""
+        """Return (3, height, width, 3) at the times 0, t and 1."""
         shot = self.shots[place.shot]
         return np.stack([shot.crop(number, top, left, height, width) for number in place.numbers])
 
     def _window(self, place: Place, top: int, left: int) -> Window:
-        """The crop, its flow found on more than it."""
+        """Return the crop, with flow that was found on a larger part of the frames."""
         shot, side, margin = self.shots[place.shot], self.sampling.crop, self.sampling.margin
         # Of one size for all places of a shot: DIS keeps buffers for each.
         height, width = (min(side + 2 * margin, size // 2 * 2) for size in (shot.height, shot.width))

@@ -1,4 +1,4 @@
-"""The source of samples that a recipe describes, and what is said of its data beside the weights."""
+"""Source of samples that a recipe describes, and the summary of its data that goes beside the weights."""
 
 import json
 from collections import Counter
@@ -13,11 +13,11 @@ from .batch import Source
 
 
 def open_source(data: DataTable, seed: int) -> Source:
-    """The source of samples of a recipe.
+    """Open the source of samples of a recipe.
 
     Args:
-        data: Its description.
-        seed: Of the samples.
+        data: The recipe's description of its data.
+        seed: Seed of the samples.
 
     Raises:
         DatasetError: A folder or file is missing, damaged, or of an unknown form.
@@ -53,7 +53,7 @@ def open_source(data: DataTable, seed: int) -> Source:
 
 
 def describe(data: DataTable) -> str:
-    """The data of a recipe and its licences in short, as manifests beside it state them.
+    """Return the data of a recipe and its licences in short, as the manifests beside it state them.
 
     Raises:
         DatasetError: A folder or file is missing, or a manifest is damaged.
@@ -83,7 +83,7 @@ def _described(path: Path) -> str:
 
 
 def _licences(content: Any) -> Iterator[str]:
-    """Every text under "licence", in order."""
+    """Yield every text under "licence", in order."""
     for name, value in content.items() if isinstance(content, Mapping) else ():
         if name == "licence" and isinstance(value, str) and value:
             yield value

@@ -1,4 +1,4 @@
-"""Shots to train on: runs of frames without cuts, in whatever form they lie on the disk.
+"""Shots to train on: runs of frames without cuts, in any of several layouts on disk.
 
 `open_shots` knows these layouts:
 
@@ -40,41 +40,41 @@ _PHOTO_BYTES = 512 * 2**20
 
 
 class Shot(Protocol):
-    """Random access to the frames of one shot."""
+    """Protocol of a shot: random access to its frames."""
 
     @property
     def name(self) -> str:
-        """For messages and logs."""
+        """Name for messages and logs."""
 
     @property
     def frames(self) -> int:
-        """How many there are."""
+        """Number of frames."""
 
     @property
     def height(self) -> int:
-        """Pixels."""
+        """Height in pixels."""
 
     @property
     def width(self) -> int:
-        """Pixels."""
+        """Width in pixels."""
 
     @property
     def fps(self) -> Fraction | None:
-        """Frames per second, `None` where it is not known."""
+        """Frames per second, `None` if unknown."""
 
     @property
     def motion(self) -> float:
-        """Mean motion between neighbouring frames, pixels at this size; nan where it is not known."""
+        """Mean motion between neighbouring frames in pixels of this size, nan if unknown."""
 
     def frame(self, number: int) -> Picture:
-        """Frame ``number``, (H, W, 3) uint8 RGB; not to be written to.
+        """Return frame ``number``, (H, W, 3) uint8 RGB; it must not be written to.
 
         Raises:
             DatasetError: Its file is missing or damaged.
         """
 
     def crop(self, number: int, top: int, left: int, height: int, width: int) -> Picture:
-        """A window of frame ``number``, a copy of (height, width, 3) uint8 RGB.
+        """Return a window of frame ``number``, a copy of (height, width, 3) uint8 RGB.
 
         Raises:
             DatasetError: Its file is missing or damaged.
@@ -82,11 +82,11 @@ class Shot(Protocol):
 
 
 class MappedShot:
-    """A shot in a `.npy` file.
+    """Shot in a memory-mapped `.npy` file.
 
     Args:
-        folder: Of the dataset.
-        info: What its manifest says of the shot.
+        folder: Folder of the dataset.
+        info: Entry of the shot in its manifest.
     """
 
     def __init__(self, folder: Path, info: ShotInfo) -> None:
@@ -113,12 +113,12 @@ class MappedShot:
         return np.asarray(mapped)
 
     def frame(self, number: int) -> Picture:
-        """Frame ``number``, (H, W, 3) uint8 RGB; a read-only view of the file."""
+        """Return frame ``number``, (H, W, 3) uint8 RGB; a read-only view of the file."""
         picture: Picture = self._mapped[number]
         return picture
 
     def crop(self, number: int, top: int, left: int, height: int, width: int) -> Picture:
-        """A window of frame ``number``, a copy of (height, width, 3) uint8 RGB."""
+        """Return a window of frame ``number``, a copy of (height, width, 3) uint8 RGB."""
         return np.array(self._mapped[number, top : top + height, left : left + width])
 
 
@@ -127,12 +127,12 @@ class ShotStore:
 
     Args:
         path: The folder, of one of the layouts above.
-        split: Which list of a Vimeo-90K folder is read; sequences of the test list are never among those of the
+        split: List of a Vimeo-90K folder to read; sequences of the test list are never among those of the
             training list.
 
     Attributes:
         path: The folder.
-        layout: What it was recognised as.
+        layout: Name of the layout.
         shots: In the order of the manifest or list, or in natural order.
 
     Raises:
@@ -149,7 +149,7 @@ class ShotStore:
 
     @cached_property
     def licences(self) -> dict[str, int]:
-        """How many shots there are of each licence; empty where nothing is known."""
+        """Number of shots by licence; empty if unknown."""
         found: dict[str, int] = {}
         for shot in self.shots:
             if isinstance(shot, MappedShot):
@@ -158,7 +158,7 @@ class ShotStore:
 
 
 def open_shots(path: Path, split: Split = "train") -> ShotStore:
-    """Opens a folder of shots; see :class:`ShotStore`."""
+    """Open a folder of shots; see :class:`ShotStore`."""
     return ShotStore(path, split)
 
 
@@ -219,7 +219,7 @@ class Photos(Sequence[Picture]):
     @overload
     def __getitem__(self, number: slice) -> "Photos": ...
     def __getitem__(self, number: int | slice) -> "Picture | Photos":
-        """Picture ``number``, (H, W, 3) uint8 RGB, not to be written to; a slice is a folder of fewer pictures.
+        """Return picture ``number``, (H, W, 3) uint8 RGB, not to be written to, or a slice with fewer pictures.
 
         Raises:
             DatasetError: Its file is missing or damaged.
@@ -240,7 +240,7 @@ class Photos(Sequence[Picture]):
 
 
 def open_photos(path: Path) -> Photos:
-    """Opens a folder of images, in natural order.
+    """Open a folder of images, in natural order.
 
     Raises:
         DatasetError: There is no such folder, or no image in it.

@@ -1,4 +1,4 @@
-"""Samples of layered motion, whose flow is exact, also where one thing hides another."""
+"""Samples of layered motion, whose flow is exact even where one thing hides another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from .pair_flow import PairFlow, Picture
 from .real_samples import Sampling
 
 _SYNTHETIC = 2
-"""Tells the random numbers of this source from those of others with the same seed."""
+"""Purpose in the seed: keeps the random numbers of this source apart from those of others."""
 _SPEEDS = (2.0, 5.0, 10.0, 18.0, 32.0)
 """Pixels that things move in a scene, about."""
 MIXED = 128
@@ -26,14 +26,14 @@ _MOST_BLOBS = 4
 _BORDER = 48
 """Pixels by which the texture at the back is larger than the picture, on each side."""
 _SAME = 0.3
-"""How often a thing has a texture from the same photo as the background, so that it is hard to tell from it."""
+"""Share of things with a texture from the same photo as the background, so that they are hard to tell from it."""
 _BLURRED, _LIT, _NOISY = 0.2, 0.2, 0.3
-"""How often a scene has these."""
+"""Shares of scenes with these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """Moving layers, and what becomes of their pictures on the way to a file."""
+    """Moving layers and their pictures as a camera gives them."""
 
     layers: Sequence[Layer]
     t: float
@@ -41,25 +41,25 @@ class Scene:
     """At time 0, ``margin`` pixels larger on each side; ``last`` likewise, at time 1."""
     last: View
     frames: tuple[Picture, Picture]
-    """What the camera made of the two, (H, W, 3)."""
+    """Pictures of the two as the camera gives them, (H, W, 3)."""
     middle: Picture
     """The true frame at t, (h, w, 3)."""
     margin: int
 
     def owners(self) -> NDArray[np.uint8]:
-        """(h, w, 2): number of each pixel's layer at the times 0 and 1, plus `MIXED` where it is not alone."""
+        """Return each pixel's layer at the times 0 and 1, (h, w, 2), plus `MIXED` where layers mix."""
         inner = slice(self.margin, -self.margin or None)
         views = [(view.owner[inner, inner], view.clear[inner, inner]) for view in (self.first, self.last)]
         return np.stack([owner + np.uint8(MIXED) * (1 - clear) for owner, clear in views], -1)
 
     def moves(self) -> NDArray[np.float32]:
-        """(2, layers, 2, 3): `motions` from 0 to 1 and from 1 to 0, for pictures without the margin."""
+        """Return `motions` from 0 to 1 and from 1 to 0, (2, layers, 2, 3), for pictures without the margin."""
         moves = np.stack((motions(self.layers, 0, 1), motions(self.layers, 1, 0)))
         moves[..., 2] += moves[..., 0] * self.margin + moves[..., 1] * self.margin
         return moves
 
     def window(self, flow: PairFlow) -> Window:
-        """The scene without its margin, on which flow is estimated too."""
+        """Return the scene without its margin; flow is estimated with it."""
         inner = slice(self.margin, -self.margin or None)
         half = slice(self.margin // 2, -(self.margin // 2) or None)
         frames = np.stack((self.frames[0][inner, inner], self.middle, self.frames[1][inner, inner]))
@@ -71,13 +71,13 @@ class Scene:
 def truth(
     owners: NDArray[np.uint8], moves: NDArray[np.float32], left: int = 0, top: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Exact flow, and where it counts: not where layers mix.
+    """Return exact flow, and where it counts: not where layers mix.
 
     Args:
-        owners: What `Scene.owners` returns, or a part of it.
-        moves: What `Scene.moves` returns.
-        left: Place of the part.
-        top: Likewise.
+        owners: Result of `Scene.owners`, or a part of it.
+        moves: Result of `Scene.moves`.
+        left: Left edge of the part, in pixels.
+        top: Top edge, likewise.
 
     Returns:
         (h, w, 4), pixels, 0->1 then 1->0, and (h, w, 2), 1 or 0.
@@ -92,7 +92,7 @@ class SyntheticSource:
 
     Args:
         photos: Textures, (H, W, 3) uint8 RGB.
-        sampling: How samples are drawn; of it, the crop, the margin, the times and the preset count here.
+        sampling: Settings; the crop, the margin, the times and the preset count here.
         seed: Sources of different seeds give different samples.
         plain: Whether the pictures are left as rendered: without blur, noise and changes of light.
 
@@ -110,13 +110,13 @@ class SyntheticSource:
         self._flow = PairFlow(sampling.flow_preset, sampling.flow_scale)
 
     def sample(self, index: int) -> Sample:
-        """The sample of a number; see :class:`training.data.batch.Source`."""
+        """Return the sample of a number; see :class:`training.data.batch.Source`."""
         rng = generator(self.seed, _SYNTHETIC, index)
         side = self.sampling.crop
         return to_sample(augmented(self.scene(rng, side).window(self._flow), side, rng))
 
     def scene(self, rng: np.random.Generator, side: int) -> Scene:
-        """A random scene, ``side`` pixels high and wide without its margin."""
+        """Return a random scene, ``side`` pixels high and wide without its margin."""
         middle = self.sampling.times == "middle"
         t = 0.5 if middle else float(rng.choice((*_TIMES, rng.uniform(0.1, 0.9))))
         margin = self.sampling.margin
@@ -130,7 +130,7 @@ class SyntheticSource:
         return Scene(layers=layers, t=t, first=first, last=last, frames=(begin, end), middle=between, margin=margin)
 
     def _layers(self, rng: np.random.Generator, side: int) -> list[Layer]:
-        """A background, and up to four things before it that move with it and against it."""
+        """Return a background, and up to four things before it that move with it and against it."""
         speed = float(rng.choice(_SPEEDS))
         drift = rng.normal(0, speed / 3, 2)
         photo = self._photo(rng)
@@ -152,7 +152,7 @@ class SyntheticSource:
 def _motion(
     rng: np.random.Generator, place: tuple[float, float], move: NDArray[np.float64], speed: float, angle: float
 ) -> Motion:
-    """A random motion about a place, at any angle up to the given one."""
+    """Return a random motion about a place, at any angle up to the given one."""
     bend = 0.012 * speed**0.5
     return Motion(
         x=place[0],
@@ -167,12 +167,12 @@ def _motion(
 
 
 def texture(photo: Picture, size: int, rng: np.random.Generator) -> Picture:
-    """A random piece of a photo, (h, w, 3), as it is or shrunk.
+    """Return a random piece of a photo, (h, w, 3), possibly shrunk.
 
     Args:
         photo: (H, W, 3).
         size: Height and width of the result; the photo's where that is less.
-        rng: Where chance comes from.
+        rng: Source of random numbers.
     """
     height, width = photo.shape[:2]
     zoom = rng.uniform(1, max(1.0, min(2.5, height / size, width / size)))
@@ -185,7 +185,7 @@ def texture(photo: Picture, size: int, rng: np.random.Generator) -> Picture:
 
 
 def blob(height: int, width: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Opacity of a random roundish shape with a hard or soft edge, (height, width), none at the border."""
+    """Return the opacity of a random roundish shape, (height, width), hard or soft at its edge and 0 at the border."""
     count = int(rng.integers(3, 7))
     noise = cv2.resize(
         rng.normal(0, 1, (count, count)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
@@ -200,7 +200,7 @@ def blob(height: int, width: int, rng: np.random.Generator) -> NDArray[np.uint8]
 
 
 def degraded(pictures: Sequence[NDArray[np.float32]], t: float, rng: np.random.Generator) -> list[NDArray[np.float32]]:
-    """Pictures (H, W, 3), 0 to 255, at the times 0, t and 1 as cameras give them: blurred, lit otherwise, noisy.
+    """Return pictures as cameras give them: blurred, of changing light, noisy.
 
     The one in the middle has no noise: noise cannot be foretold, so it could not be learned.
     """

@@ -1,4 +1,4 @@
-"""Which frames of which shots samples are made of."""
+"""Choice of the frames that samples are made of."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,12 @@ often, above the third only if there is nothing slower."""
 _ENOUGH = 4.0
 """Motion between two frames, pixels, above which a shot is not drawn more often for it."""
 _SELDOM = 0.2
-"""How often a shot without motion is drawn, relative to one with enough of it."""
+"""Weight of a shot without motion, relative to one with enough of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Two frames of a shot and the true frame between them."""
+    """Place of a triplet: two frames of a shot and the true frame between them."""
 
     shot: int
     start: int
@@ -36,19 +36,20 @@ class Place:
 
     @property
     def t(self) -> float:
+        """Time of the true frame."""
         return self.middle / self.gap
 
     @property
     def numbers(self) -> tuple[int, int, int]:
-        """Of the frames at the times 0, t and 1."""
+        """Numbers of the frames at the times 0, t and 1."""
         return self.start, self.start + self.middle, self.start + self.gap
 
 
 class Places:
-    """Draws places: shots by length and motion, wide gaps where motion is slow.
+    """Random triplets: shots drawn by length and motion, wide gaps where motion is slow.
 
     Args:
-        shots: What to draw from; those of fewer than three frames or smaller than ``side`` are left out.
+        shots: Shots to draw from; those of fewer than three frames or smaller than ``side`` are left out.
         largest_gap: Frames from the left to the right frame, at most.
         times: Whether the true frame is any between the two, or the middle one.
         side: Pixels that height and width must have.
@@ -77,11 +78,11 @@ class Places:
         self._last = int(np.flatnonzero(weights)[-1])
 
     def shot(self, rng: np.random.Generator) -> int:
-        """The number of a shot."""
+        """Draw the number of a shot."""
         return min(int(np.searchsorted(self._chances, rng.random(), side="right")), self._last)
 
     def draw(self, shot: int, rng: np.random.Generator) -> Place:
-        """A place in the shot of that number."""
+        """Draw a place in the shot of that number."""
         gaps, weights = zip(*self._gaps[shot].items(), strict=True)
         gap = int(rng.choice(gaps, p=np.array(weights) / sum(weights)))
         start = int(rng.integers(self.shots[shot].frames - gap))
@@ -90,13 +91,13 @@ class Places:
 
 
 def gap_weights(motion: float, frames: int, largest_gap: int, times: Times) -> dict[int, float]:
-    """How often gaps are drawn; those that give an interesting motion more often.
+    """Return how often each gap is drawn; those of interesting motion are drawn more often.
 
     Args:
-        motion: Pixels a frame; nan where it is not known, then all gaps are alike.
+        motion: Pixels a frame; nan if unknown, then all gaps weigh the same.
         frames: Length of the shot.
-        largest_gap: As in :class:`Places`.
-        times: Likewise; the middle frame is a whole one only for even gaps.
+        largest_gap: Largest gap, as in :class:`Places`.
+        times: Times, likewise; even gaps alone have a middle frame.
 
     Returns:
         Weights by gap, of some of 2 to ``largest_gap``; empty for fewer than three frames.
@@ -111,7 +112,7 @@ def gap_weights(motion: float, frames: int, largest_gap: int, times: Times) -> d
 
 
 def _weight(shot: Shot, found: Mapping[int, float]) -> float:
-    """How often a shot is drawn; less than in proportion to its length, as neighbouring frames are alike."""
+    """Return how often a shot is drawn; less than in proportion to its length, as neighbouring frames are alike."""
     if not found:
         return 0.0
     moved = 1.0 if math.isnan(shot.motion) else min(shot.motion * max(found) / _ENOUGH, 1.0)

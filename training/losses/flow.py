@@ -14,7 +14,7 @@ _FEW = 0.3
 
 
 def flow(estimate: Tensor, truth: Tensor, trust: Tensor) -> Tensor:
-    """Mean length of the error of flow where the truth counts, pixels of the estimate's size.
+    """Return the mean length of the error of flow where the truth counts, in pixels of the estimate's size.
 
     Args:
         estimate: (N, 4, h, w), (dx, dy) in pixels of that size, 0->1 then 1->0; of the size of the truth or half.
@@ -40,13 +40,13 @@ def flow(estimate: Tensor, truth: Tensor, trust: Tensor) -> Tensor:
 
 
 def flow_relative(estimate: Tensor, truth: Tensor, trust: Tensor) -> Tensor:
-    """The same, each error as a share of the length of the true flow plus one pixel.
+    """Return the mean of errors as shares of the length of the true flow plus one pixel.
 
     What moves far and cannot be found yet does not drown what moves a little and can.
 
     Args:
         estimate: (N, 4, H, W), (dx, dy) in pixels, 0->1 then 1->0.
-        truth: Likewise.
+        truth: The true flow, likewise.
         trust: (N, 2, H, W): 1 where it counts, else 0.
 
     Raises:
@@ -61,7 +61,7 @@ def flow_relative(estimate: Tensor, truth: Tensor, trust: Tensor) -> Tensor:
 
 
 def flow_levels(shown: Sequence[Tensor], truth: Tensor, trust: Tensor) -> Tensor:
-    """Sum of `flow_relative` over the coarser levels of a U-Net, see :func:`training.model.aids.teach_levels`.
+    """Return the sum of `flow_relative` over coarser levels; see :func:`training.model.aids.teach_levels`.
 
     Args:
         shown: (N, 4, H / k, W / k) each, for a whole k, in pixels of full size.
@@ -87,8 +87,10 @@ def _mean_share(estimate: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 
 
 def _mean_length(error: Tensor, weight: Tensor, of: Tensor | float = 1.0) -> Tensor:
-    """Mean length of (N, 4, h, w), both directions, divided by ``of``, by weight (N, 2, h, w); 0 where nothing
-    weighs."""
+    """Return the weighted mean length of (N, 4, h, w) divided by ``of``; 0 where nothing weighs.
+
+    The weight is (N, 2, h, w), one for each direction.
+    """
     squares = error.square()
     # Smooth at 0, where the root has no gradient.
     length = (squares[:, 0::2] + squares[:, 1::2] + _AT_REST**2).sqrt() - _AT_REST

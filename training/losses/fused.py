@@ -1,4 +1,4 @@
-"""Losses that find their gradient on the way: elementwise passes over what lies in the cache, with nothing kept.
+"""Losses with hand-written gradients: elementwise passes in the cache, without intermediate results for autograd.
 
 On a CPU elementwise arithmetic is cheap, while convolutions with few channels, and autograd, which keeps all
 intermediate results, are not. Forward and backward of batch 8 at 192x192, one thread, against the same by convolutions
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 LEVELS = 5
-"""Of the Laplacian pyramid."""
+"""Levels of the Laplacian pyramid."""
 _REACH = 3
 """Pixels, of the census transform: a window of 7x7."""
 _SOFT = 0.81
@@ -23,7 +23,7 @@ _ROBUST = 0.1
 
 
 def pyramid_l1(difference: Tensor) -> Tensor:
-    """Sum over the levels of a Laplacian pyramid of the mean absolute value; the last level is what the others leave.
+    """Return the sum over the levels of a Laplacian pyramid of the mean absolute value.
 
     Shrinking is by the 4x4 binomial filter, enlarging by its transpose, which is bilinear; the border is repeated.
 
@@ -65,17 +65,17 @@ class _PyramidL1(torch.autograd.Function):
 
 
 def shrink(x: Tensor) -> Tensor:
-    """Half the size: 4x4 binomial filter, the border repeated; (..., H, W), both even."""
+    """Halve the size with a 4x4 binomial filter, the border repeated; (..., H, W), both even."""
     return _halved(_halved(x).mT).mT.mul_(1 / 64)
 
 
 def enlarge(x: Tensor) -> Tensor:
-    """Twice the size, bilinear, the border repeated; (..., H, W)."""
+    """Double the size bilinearly, the border repeated; (..., H, W)."""
     return _doubled(_doubled(x).mT).mT.mul_(1 / 16)
 
 
 def _halved(x: Tensor) -> Tensor:
-    """The last side, by (1, 3, 3, 1)."""
+    """Halve the last side, by (1, 3, 3, 1)."""
     even, odd = x[..., 0::2], x[..., 1::2]
     y = (even + odd).mul_(3)
     y[..., 1:] += odd[..., :-1]
@@ -86,7 +86,7 @@ def _halved(x: Tensor) -> Tensor:
 
 
 def _doubled(x: Tensor) -> Tensor:
-    """The last side, by the transpose of `_halved`."""
+    """Double the last side, by the transpose of `_halved`."""
     thrice = x * 3
     y = torch.stack((thrice, thrice), -1).flatten(-2)
     even, odd = y[..., 0::2], y[..., 1::2]
@@ -98,11 +98,11 @@ def _doubled(x: Tensor) -> Tensor:
 
 
 def window_means(x: Tensor, weights: Sequence[float]) -> Tensor:
-    """Weighted means of all windows inside a picture.
+    """Return the weighted means of all windows inside a picture.
 
     Args:
         x: (..., H, W), both not less than the number of weights.
-        weights: Of the rows and of the columns of a window, k of them.
+        weights: Weights of the rows and of the columns of a window, k of them.
 
     Returns:
         (..., H - k + 1, W - k + 1).
@@ -125,7 +125,7 @@ class _WindowMeans(torch.autograd.Function):
 
 
 def _sums(x: Tensor, weights: Sequence[float]) -> Tensor:
-    """Weighted sums of neighbours along the last side."""
+    """Return weighted sums of neighbours along the last side."""
     length = x.shape[-1] - len(weights) + 1
     total = x[..., :length] * weights[0]
     for at, weight in enumerate(weights[1:], 1):
@@ -134,14 +134,14 @@ def _sums(x: Tensor, weights: Sequence[float]) -> Tensor:
 
 
 def census_distance(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean distance of soft ternary census transforms.
+    """Return the mean distance of soft ternary census transforms.
 
     Every pair of pixels at most three apart in both directions, inside the picture, counts once: a window of 7x7 has
     each of them twice, with opposite sign.
 
     Args:
         prediction: (N, 1, H, W) float32, 0 to 255.
-        target: Likewise; has no gradient.
+        target: The true brightness, likewise; has no gradient.
     """
     return cast(Tensor, _Census.apply(prediction, target))
 

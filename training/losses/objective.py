@@ -1,4 +1,4 @@
-"""What a step makes smaller: the losses of a recipe, against the truth and against a teacher."""
+"""Objective of a training step: the losses of a recipe, against the truth and against a teacher."""
 
 import torch
 from torch import Tensor
@@ -13,11 +13,11 @@ type Losses = tuple[Tensor, dict[str, float]]
 
 
 class Objective:
-    """What a step makes smaller: the losses of a recipe, against the truth and against a teacher.
+    """Objective of a training step: the losses of a recipe, against the truth and against a teacher.
 
     Args:
-        recipe: Of the run.
-        device: Where the teacher is run.
+        recipe: Recipe of the run.
+        device: Device of the teacher.
 
     Raises:
         RecipeError: There is no such loss, or the teacher does not know what is to be learned from it.
@@ -34,16 +34,16 @@ class Objective:
         self.needs_picture = any(name not in OF_FLOW for name in weights) or self._frame is not None
         taught = {"distil_frame": self._frame, "distil_flow": self._flow}
         self.names = [*weights, *(name for name, loss in taught.items() if loss)]
-        """Of the losses, in order."""
+        """Names of the losses, in order."""
 
     def __call__(self, picture: Tensor | None, flow: Tensor | None, shown: list[Tensor], batch: Batch) -> Losses:
-        """The sum to make smaller, and the single losses by name, without their weights.
+        """Return the sum to minimise, and the single losses by name, without their weights.
 
         Args:
             picture: The network's picture, (N, 3, H, W), if `needs_picture`.
             flow: The network's flow, as :class:`Stepper` returns it.
             shown: That of its coarser levels, likewise.
-            batch: What it was made from.
+            batch: The batch it was made from.
         """
         made = batch.target if picture is None else picture
         total = made.new_zeros(())

@@ -21,12 +21,12 @@ _SSIM_WINDOW = [weight / sum(_GAUSSIAN) for weight in _GAUSSIAN]
 
 
 def l1(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute difference."""
+    """Return the mean absolute difference."""
     return F.l1_loss(prediction, target)
 
 
 def charbonnier(prediction: Tensor, target: Tensor) -> Tensor:
-    """A smooth L1: mean of sqrt(d^2 + e^2), e = 0.001.
+    """Return a smooth L1: the mean of sqrt(d^2 + e^2), e = 0.001.
 
     Charbonnier et al., "Two deterministic half-quadratic regularization algorithms for computed imaging", ICIP 1994;
     e as in Lai et al., "Deep Laplacian pyramid networks", CVPR 2017.
@@ -35,7 +35,7 @@ def charbonnier(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def log_mse(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean over samples of log(1 + MSE / e), e = 2e-5 (47 dB): what mean PSNR counts by.
+    """Return the mean over samples of log(1 + MSE / e), e = 2e-5 (47 dB), which follows the mean PSNR.
 
     A sample whose error falls by a tenth counts the same, be it hard or easy: losses that are means of errors learn
     from hard windows at the cost of slow motion.
@@ -45,7 +45,7 @@ def log_mse(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def laplacian(prediction: Tensor, target: Tensor) -> Tensor:
-    """L1 between Laplacian pyramids of five levels, the last of which is what the others leave.
+    """Return the L1 distance of Laplacian pyramids of five levels, the last of which is the low-pass rest.
 
     Niklaus and Liu, "Softmax splatting for video frame interpolation", CVPR 2020, section 3.3; but every level counts
     by its mean, as in Bojanowski et al., "Optimizing the latent space of generative networks", ICML 2018, whose
@@ -55,7 +55,7 @@ def laplacian(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def census(prediction: Tensor, target: Tensor) -> Tensor:
-    """Distance of the census transforms of the brightness: which pixels are brighter than which, whatever the light.
+    """Return the distance of the census transforms of the brightness, which see order but not light.
 
     The soft ternary transform of 7x7 and its distance as in Meister, Hur, Roth, "UnFlow", AAAI 2018, section 3.2, after
     Stein, "Efficient computation of optical flow using the census transform", DAGM 2004, and Zabih and Woodfill.
@@ -64,7 +64,7 @@ def census(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def ssim(prediction: Tensor, target: Tensor) -> Tensor:
-    """1 - SSIM, mean over windows and channels; 0 to 2.
+    """Return 1 - SSIM, the mean over windows and channels; 0 to 2.
 
     Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE TIP 2004, eq. 13:
     Gaussian window of 11x11 with sigma 1.5, K = (0.01, 0.03), windows inside the picture. Smaller pictures are
@@ -82,7 +82,7 @@ def ssim(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def gradient(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute difference of the differences between neighbouring pixels, rows and columns.
+    """Return the mean absolute error of the differences between neighbouring pixels, by rows and columns.
 
     Mathieu, Couprie, LeCun, "Deep multi-scale video prediction beyond mean square error", ICLR 2016, eq. 6 with
     alpha = 1, but signed differences.

@@ -1,4 +1,4 @@
-"""Learning from another network: what it makes of a batch takes the place of the truth.
+"""Distillation: the results of another network take the place of the truth.
 
 Source: Hinton, Vinyals, Dean: "Distilling the knowledge in a neural network", arXiv:1503.02531, for pictures and flow.
 """
@@ -16,7 +16,7 @@ from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_precision
 
 @dataclass(frozen=True)
 class Lesson:
-    """Batches in which the teacher's results stand for the truth; None where they are not asked for."""
+    """Batches with the teacher's results in place of the truth; None where they are not asked for."""
 
     frame: Batch | None
     """Its ``target`` is the teacher's picture."""
@@ -25,11 +25,11 @@ class Lesson:
 
 
 class Teacher:
-    """A network that is not trained, run on batches.
+    """Network that is not trained, run on batches.
 
     Args:
-        recipe: Says which, and what is learned from it.
-        device: Where it is run.
+        recipe: Recipe with the teacher and what is learned from it.
+        device: Device of the teacher.
 
     Raises:
         RecipeError: It does not know what is to be learned from it.
@@ -57,7 +57,7 @@ class Teacher:
         self._frame, self._flow = table.frame > 0, table.flow > 0
 
     def __call__(self, batch: Batch) -> Lesson:
-        """What the teacher makes of a batch on its device."""
+        """Return the teacher's results for a batch on its device."""
         estimate = self._backend.estimate(batch.img0, batch.img1, batch.flow)
         frame = flow = None
         if self._frame:

@@ -44,7 +44,7 @@ class VggLoss(nn.Module):
         self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1))
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """The loss of (N, 3, H, W), [0, 1]."""
+        """Return the loss of (N, 3, H, W), [0, 1]."""
         if next(self.parameters()).device != target.device:
             self.to(target.device)
         with torch.no_grad():
@@ -57,7 +57,7 @@ class VggLoss(nn.Module):
 
 
 def vgg_features() -> nn.Sequential:
-    """The layers of VGG-19 up to relu4_4, numbered as in torchvision."""
+    """Return the layers of VGG-19 up to relu4_4, numbered as in torchvision."""
     layers: list[nn.Module] = []
     channels = 3
     for width in _WIDTHS:
@@ -70,13 +70,13 @@ def vgg_features() -> nn.Sequential:
 
 
 def default_path() -> Path:
-    """Where PyTorch keeps the file of the weights."""
+    """Return the file in which PyTorch keeps the weights."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "torch"
     return Path(os.environ.get("TORCH_HOME", cache)).expanduser() / "hub" / "checkpoints" / FILE
 
 
 def _read(path: Path, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of the layers that are used."""
+    """Read the weights of the layers that are used."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         found = {name: state[f"features.{name}"] for name in wanted}

@@ -1,4 +1,4 @@
-"""Weighted sums of losses, which are chosen by name."""
+"""Weighted sums of losses, chosen by name."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ NAMES = (*PICTURE_LOSSES, *OF_FLOW, "vgg")
 
 
 class Loss:
-    """A weighted sum of losses; see `make_loss`."""
+    """Weighted sum of losses; see `make_loss`."""
 
     def __init__(self, weights: Mapping[str, float], vgg: VggLoss | None = None) -> None:
         self.weights = dict(weights)
@@ -41,13 +41,13 @@ class Loss:
     def __call__(
         self, prediction: Tensor, batch: Batch, *, flow: Tensor | None = None, shown: Sequence[Tensor] = ()
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of a prediction.
+        """Return the loss of a prediction.
 
         Args:
             prediction: The picture, (N, 3, H, W).
-            batch: What it was made for.
+            batch: The batch it was made for.
             flow: The network's flow, (N, 4, h, w), see :func:`flow`; None if it has none.
-            shown: What its levels show, see :func:`flow_levels`.
+            shown: The flow of its levels, see :func:`flow_levels`.
 
         Returns:
             The sum, to be differentiated, and the value of each loss without its weight, detached.
@@ -75,7 +75,7 @@ class Loss:
 
 
 def make_loss(weights: Mapping[str, float], *, vgg_weights: Path | None = None) -> Loss:
-    """A weighted sum of losses.
+    """Make a weighted sum of losses.
 
     Args:
         weights: By the names in `NAMES`, from 0 on; those of 0 are not computed.

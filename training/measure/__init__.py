@@ -1,1 +1,1 @@
-"""The quality of new frames against true ones, during training and after it."""
+"""Quality of new frames against true ones, during training and after it."""

@@ -1,4 +1,4 @@
-"""Ways to make frames between two frames, by name: what is evaluated, and what it is compared with.
+"""Interpolation methods by name: what is evaluated, and what it is compared with.
 
 - ``blend``: the mean of both frames, weighted by t.
 - ``dis``: DIS flow in both directions projected linearly, two backward warps blended by t, in NumPy and OpenCV alone,
@@ -36,11 +36,11 @@ NAMES = ("blend", "dis", "mvtools", *peers.PEERS)
 
 
 def make(name: str, device: str | None = None) -> Method:
-    """The method of that name.
+    """Make the method of a name.
 
     Args:
         name: One of `NAMES`.
-        device: Where peers run, as for `vsrrin.interpolate`.
+        device: Device of peers, as for `vsrrin.interpolate`.
 
     Raises:
         TrainingError: There is none, or what it needs is not installed.
@@ -62,12 +62,15 @@ def make(name: str, device: str | None = None) -> Method:
 
 
 def blend(left: Picture, right: Picture, t: Fraction) -> Picture:
-    """(1 - t) left + t right."""
+    """Return (1 - t) left + t right."""
     return to_bytes(left.astype(np.float32) * np.float32(1 - t) + right.astype(np.float32) * np.float32(t))
 
 
 def plain_dis(left: Picture, right: Picture, t: Fraction) -> Picture:
-    """Flow in both directions, projected linearly to t (Super SloMo, equation 4), two backward warps blended by t."""
+    """Return a blend by t of two backward warps.
+
+    The flow of both directions is projected linearly to t (Super SloMo, equation 4).
+    """
     grey_left, grey_right = grey(left), grey(right)
     forth, back = dis_flow(grey_left, grey_right), dis_flow(grey_right, grey_left)
     u = np.float32(t)
@@ -77,7 +80,7 @@ def plain_dis(left: Picture, right: Picture, t: Fraction) -> Picture:
 
 
 def backward_warp(picture: Picture, flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``picture`` sampled at x + flow(x), bilinear, in exact float arithmetic, border repeated: (H, W, 3).
+    """Return ``picture`` sampled bilinearly at x + flow(x), the border repeated, (H, W, 3).
 
     OpenCV's remap would round the coordinates to 1/32 of a pixel.
     """
@@ -94,7 +97,7 @@ def backward_warp(picture: Picture, flow: NDArray[np.float32]) -> NDArray[np.flo
 
 
 def mvtools(left: Picture, right: Picture, t: Fraction) -> Picture:
-    """FlowInter; the conversion from RGB and back is part of it."""
+    """Return the frame by FlowInter; the conversion from RGB and back is part of it."""
     mv = vs.core.mv
     clip = to_clip((left, right)).resize.Bicubic(format=vs.YUV444P16, matrix=vs.MATRIX_BT709)
     pyramid = mv.Super(clip, pel=2)
@@ -110,7 +113,7 @@ def mvtools(left: Picture, right: Picture, t: Fraction) -> Picture:
 
 
 def peer(name: str, device: str | None = None) -> Method:
-    """A published network of others.
+    """Make a method of a published network of others.
 
     Raises:
         TrainingError: Its package is not installed.
@@ -125,7 +128,7 @@ def peer(name: str, device: str | None = None) -> Method:
 
 
 def filtered(model: str, format_name: str = "RGB24", device: str | None = None) -> Method:
-    """`vsrrin.interpolate` on a clip of the two frames; the conversion to its format and back is part of it."""
+    """Make a method of `vsrrin.interpolate`; the conversion to its format and back is part of it."""
     wanted = vs.PresetVideoFormat[format_name]
 
     def method(left: Picture, right: Picture, t: Fraction) -> Picture:
@@ -143,7 +146,7 @@ def filtered(model: str, format_name: str = "RGB24", device: str | None = None) 
 
 
 def bare(model: Model, device: str | None = None) -> Method:
-    """The network alone in fp32, without VapourSynth."""
+    """Make a method of a network alone in fp32, without VapourSynth."""
     engine = Interpolator(model, Options(device=device, precision="fp32", backend="torch"), cache_bytes=0)
 
     def method(left: Picture, right: Picture, t: Fraction) -> Picture:
@@ -153,15 +156,15 @@ def bare(model: Model, device: str | None = None) -> Method:
 
 
 def to_tensor(picture: Picture) -> Tensor:
-    """(1, 3, H, W) float32 in [0, 1]."""
+    """Convert a picture to (1, 3, H, W) float32 in [0, 1]."""
     return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].float().div_(255)
 
 
 def from_tensor(image: Tensor) -> Picture:
-    """(1, 3, H, W) in [0, 1], rounded to 8 bit."""
+    """Convert (1, 3, H, W) in [0, 1] to a picture, rounded to 8 bit."""
     return to_bytes(image[0].permute(1, 2, 0).float().cpu().numpy() * np.float32(255))
 
 
 def to_bytes(values: NDArray[np.floating]) -> Picture:
-    """Values of [0, 255], rounded."""
+    """Round values of [0, 255] to 8 bit."""
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)

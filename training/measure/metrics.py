@@ -1,4 +1,4 @@
-"""How close new pictures are to true ones. All pictures are 8-bit RGB, (H, W, 3)."""
+"""Measures of how close new pictures are to true ones; all pictures are 8-bit RGB, (H, W, 3)."""
 
 import math
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ NO_ERROR = 100.0
 
 
 def psnr(picture: Picture, truth: Picture) -> float:
-    """dB over all samples of 8-bit RGB; `NO_ERROR` for equal pictures."""
+    """Return the PSNR in dB over all samples; `NO_ERROR` for equal pictures."""
     return _decibels(float(np.mean(np.square(picture.astype(np.float64) - truth))))
 
 
 def ssim(picture: Picture, truth: Picture) -> float:
-    """Mean SSIM over the three channels (Wang et al. 2004).
+    """Return the mean SSIM of the three channels (Wang et al. 2004).
 
     Gaussian window of 11x11 with sigma 1.5, K = (0.01, 0.03), peak 255, picture mirrored at its border.
     """
@@ -37,7 +37,7 @@ def ssim(picture: Picture, truth: Picture) -> float:
 
 
 def ssimulacra2(picture: Picture, truth: Picture) -> float | None:
-    """SSIMULACRA2 (Sneyers, Cloudinary 2022) by the plugin vszip; ``None`` where it is not installed.
+    """Return SSIMULACRA2 (Sneyers, Cloudinary 2022) by the plugin vszip, or ``None`` if it is not installed.
 
     100 for equal pictures; what is visibly wrong has no lower bound, so a mean over pictures hangs on the worst.
     """
@@ -52,8 +52,11 @@ def ssimulacra2(picture: Picture, truth: Picture) -> float | None:
 
 
 def flows(pictures: Sequence[Picture]) -> list[Flow]:
-    """Optical flow from each picture to the next one: Farneback's (2003), with the settings of the paper's own code
-    for `motion_error`, and so not the flow that any method here makes its frames with."""
+    """Return the optical flow from each picture to the next one.
+
+    Farneback's (2003), with the settings of the paper's own code for `motion_error`: not the flow that any method here
+    makes its frames with.
+    """
     greys = [np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8) for picture in pictures]
     return [
         np.asarray(cv2.calcOpticalFlowFarneback(earlier, later, None, 0.5, 3, 15, 3, 5, 1.2, 0), np.float32)  # type: ignore[call-overload]
@@ -62,7 +65,7 @@ def flows(pictures: Sequence[Picture]) -> list[Flow]:
 
 
 def motion_error(found: Sequence[Flow], true: Sequence[Flow]) -> float:
-    """tOF, pixels: how far motion from frame to frame is from the true motion, mean of all pixels and steps.
+    """Return tOF in pixels: the mean error of motion from frame to frame, over all pixels and steps.
 
     Chu et al., "Learning temporal coherence via self-supervision for GAN-based video generation" (TecoGAN), ACM
     Transactions on Graphics 39(4), 2020. Of a new frame and its two source frames it tells what a viewer sees as
@@ -70,8 +73,8 @@ def motion_error(found: Sequence[Flow], true: Sequence[Flow]) -> float:
     successive frames would not: on fast motion a blend of both frames comes out best, as it changes least.
 
     Args:
-        found: What `flows` returns for frames of which some are new.
-        true: Likewise for the true frames.
+        found: Result of `flows` for frames of which some are new.
+        true: Result of `flows` for the true frames.
     """
     lengths = [np.linalg.norm(own - other, axis=-1).mean() for own, other in zip(found, true, strict=True)]
     return float(np.mean(lengths))

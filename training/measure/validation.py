@@ -1,4 +1,4 @@
-"""How good a network is while it learns: PSNR on triplets of video files.
+"""Validation of a network during training: PSNR on triplets of video files.
 
 The network is run as the filter runs it, in 8 bit RGB, but without VapourSynth and on flow that is found once, so that
 it can be done often; the figures are those of :mod:`training.evaluate` up to the noise of half precision.
@@ -27,7 +27,7 @@ from .triplets import BUCKETS, Picture, Triplet, triplets
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Case:
-    """A triplet, made ready; pictures stay in 8 bit, as there are many."""
+    """Triplet prepared for networks; pictures stay in 8 bit, as there are many."""
 
     left: Tensor
     """(3, H, W) uint8; ``right`` likewise."""
@@ -40,13 +40,13 @@ class Case:
 
 
 class Validation:
-    """Measures networks of one kind on the same triplets.
+    """Validation of networks of one kind on the same triplets.
 
     Args:
         folder: Folder of video files.
         limit: At most so many triplets.
         spec: The networks' description. For one that knows only the middle, triplets of other times are left out.
-        device: Where networks are run.
+        device: Device on which networks are run.
         arithmetic: Theirs; where they find motion themselves, it says whether the engine would choose its scale by the
             pair.
 
@@ -85,7 +85,7 @@ class Validation:
 
 
 COLUMNS: Sequence[str] = ("psnr", *(f"psnr_{bucket}" for bucket in BUCKETS))
-"""What a measurement has at most."""
+"""All names that a measurement may have."""
 
 
 def _case(triplet: Triplet, spec: NetSpec, motion: DisFlow | None) -> Case:
@@ -113,7 +113,7 @@ def _picture(backend: TorchBackend, case: Case, spec: NetSpec, seeks: bool) -> P
 
 
 def _found(backend: TorchBackend, spec: NetSpec, img0: Tensor, img1: Tensor, seeks: bool) -> Tensor:
-    """The network's own flow, at the scale the engine would choose; pictures are small enough for the whole of it."""
+    """Return the network's own flow, at the scale the engine would choose; all of a picture fits into memory."""
 
     def estimate(img0: Tensor, img1: Tensor) -> Tensor:
         return backend.estimate(img0, img1, None)
@@ -129,5 +129,5 @@ def _found(backend: TorchBackend, spec: NetSpec, img0: Tensor, img1: Tensor, see
 
 
 def _image(picture: Tensor) -> Tensor:
-    """(1, 3, H, W) float32 in [0, 1]."""
+    """Convert to (1, 3, H, W) float32 in [0, 1]."""
     return picture[None].float().div_(255)

@@ -1,4 +1,4 @@
-"""Pictures as VapourSynth clips, and back."""
+"""Conversion of pictures to VapourSynth clips and back."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from .triplets import Picture
 
 
 def to_clip(pictures: Sequence[Picture]) -> vs.VideoNode:
-    """An RGB24 clip of the pictures, which are of one size."""
+    """Return an RGB24 clip of pictures of one size."""
     height, width = pictures[0].shape[:2]
     blank = vs.core.std.BlankClip(format=vs.RGB24, width=width, height=height, length=len(pictures), keep=True)
 
@@ -23,5 +23,5 @@ def to_clip(pictures: Sequence[Picture]) -> vs.VideoNode:
 
 
 def to_picture(frame: vs.VideoFrame) -> Picture:
-    """An RGB24 frame as an array."""
+    """Return an RGB24 frame as an array."""
     return np.stack([np.asarray(frame[channel]) for channel in range(3)], axis=-1)

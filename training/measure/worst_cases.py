@@ -1,4 +1,4 @@
-"""A contact sheet: the triplets on which one method does worst compared with another, where it is worst.
+"""Contact sheet of the triplets on which one method is worst compared with another, where it is worst.
 
 For each triplet two rows. Above: a window of the source frame before, of the true frame, of the source frame after, and
 of each method's frame, pixel for pixel. Below: the whole true frame with the window marked, what is known in words, how
@@ -25,7 +25,7 @@ _MARK = (255, 210, 0)
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A triplet with the frames that methods made for it, and their PSNR in dB."""
+    """Triplet with the frames that methods made for it, and their PSNR in dB."""
 
     triplet: Triplet
     pictures: Mapping[str, Picture]
@@ -33,12 +33,12 @@ class Case:
 
 
 class Worst:
-    """Keeps the cases in which one method is worst compared with another.
+    """Collection of the cases in which one method is worst compared with another.
 
     Args:
         subject: The one method.
         against: The other.
-        count: How many cases are kept.
+        count: Number of cases to keep.
     """
 
     def __init__(self, subject: str, against: str, count: int) -> None:
@@ -46,15 +46,15 @@ class Worst:
         self.cases: list[Case] = []
 
     def add(self, case: Case) -> None:
-        """Keep it if it is among the worst so far."""
+        """Keep a case if it is among the worst so far."""
         self.cases = sorted([*self.cases, case], key=self.margin)[: self.count]
 
     def margin(self, case: Case) -> float:
-        """By how many dB the subject is better than the other."""
+        """Return by how many dB the subject is better than the other."""
         return case.psnr[self.subject] - case.psnr[self.against]
 
     def png(self) -> bytes:
-        """The sheet as a PNG file, the worst case on top."""
+        """Return the sheet as a PNG file, the worst case on top."""
         shapes = [case.triplet.truth.shape for case in self.cases]
         height, width = min(HEIGHT, *(s[0] for s in shapes)), min(WIDTH, *(s[1] for s in shapes))
         return png(sheet([row for case in self.cases for row in self._rows(case, height, width)]))
@@ -96,14 +96,14 @@ class Worst:
 
 
 def window(picture: Picture, other: Picture, truth: Picture, height: int, width: int) -> tuple[int, int]:
-    """Top left corner (y, x) of the height x width window in which a picture's squared error exceeds the other's most.
+    """Return the top left corner (y, x) of the window in which a squared error exceeds the other's most.
 
     Args:
         picture: (H, W, 3), no smaller than the window.
-        other: Likewise.
-        truth: Likewise.
-        height: Of the window, pixels.
-        width: Of the window, pixels.
+        other: Another picture, likewise.
+        truth: The true picture, likewise.
+        height: Height of the window in pixels.
+        width: Width of the window in pixels.
     """
     own, others = (np.square(p.astype(np.float64) - truth).sum(axis=2) for p in (picture, other))
     total = cv2.integral(own - others, sdepth=cv2.CV_64F)
@@ -113,12 +113,12 @@ def window(picture: Picture, other: Picture, truth: Picture, height: int, width:
 
 
 def difference(first: Picture, second: Picture) -> NDArray[np.float32]:
-    """Mean absolute difference of the channels, (H, W), levels of 255."""
+    """Return the mean absolute difference of the channels, (H, W), in levels of 255."""
     return np.abs(first.astype(np.float32) - second.astype(np.float32)).mean(axis=2, dtype=np.float32)
 
 
 def overview(picture: Picture, top: int, left: int, height: int, width: int) -> Picture:
-    """A whole picture shrunk to height x width, black at its sides, with its window of that size marked."""
+    """Return a whole picture shrunk to height x width, black at its sides, with its window of that size marked."""
     rows, columns = picture.shape[:2]
     scale = min(height / rows, width / columns)
     size = max(1, round(columns * scale)), max(1, round(rows * scale))

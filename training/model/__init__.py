@@ -1,1 +1,1 @@
-"""The network to train: its first weights, aids that are gone afterwards, and how a step runs it."""
+"""Network to train: first weights, aids that are gone afterwards, and the way a step runs it."""

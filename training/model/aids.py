@@ -1,4 +1,4 @@
-"""Aids that help a network to learn and leave no trace in its weights: normalised activations, flow at every level.
+"""Training aids that leave no trace in the weights: normalised activations, flow at every level.
 
 A U-Net that has to find motion does not begin to by itself: what it is told at full size says little to layers at a
 sixteenth of it, and the best flow that knows nothing, zero, is a place it hardly leaves. It begins when each level of
@@ -22,14 +22,14 @@ from vsrrin.nets.parts.unet import SLOPE, UNet, UpBlock
 from vsrrin.nets.spec import NetSpec
 
 _SMALL = 0.1
-"""By which output layers begin smaller than other layers."""
+"""Factor to the first weights of output layers."""
 
 
 # --- normalised activations ----------------------------------------------------------------------------------------
 
 
 class NormalisedConv(nn.Conv2d):
-    """A convolution whose results are normalised, channel by channel.
+    """Convolution whose results are normalised, channel by channel.
 
     Its keys are those of the convolution that it takes the place of, and ``norm.*``.
 
@@ -97,12 +97,12 @@ def _replace(net: nn.Module, made: Mapping[nn.Module, nn.Module]) -> None:
 
 
 class KeptInput(nn.Sequential):
-    """Layers in a row that keep what they were given last."""
+    """Layers in a row that keep the last tensor they were given."""
 
     given: Tensor | None = None
 
     def forward(self, input: Tensor) -> Tensor:
-        """Map what the first layer takes to what the last one returns."""
+        """Return the result of the last layer."""
         self.given = input
         return cast(Tensor, super().forward(input))  # type: ignore[no-untyped-call]
 

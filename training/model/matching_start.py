@@ -1,5 +1,4 @@
-"""First weights for a U-Net that finds flow: at every level of its way down, how well the frames match when one is
-shifted.
+"""First weights for a U-Net that finds flow: costs of block matching at every level of its way down.
 
 Random layers hold next to nothing of how two frames match, so nothing tells a fresh U-Net which way things move, and
 zero flow is a place it does not leave for thousands of steps. These weights make the usual costs of block matching:
@@ -35,7 +34,7 @@ _FRAMES = 2
 _CARRIED = 2.0
 """Standard deviations by which normalised brightness and costs are raised, to be left alone by the leaky ReLU."""
 _OTHERS = 0.5
-"""By which the random weights begin smaller than usual."""
+"""Factor to the random weights."""
 
 
 def start_matching(net: nn.Module, spec: NetSpec) -> None:
@@ -68,7 +67,7 @@ def _start_level(block: ConvBlock, colours: int) -> None:
 
 
 def _shifts(width: int) -> Sequence[tuple[int, int]]:
-    """(dx, dy), the first none, then opposite ones in pairs."""
+    """Return shifts (dx, dy): first none, then opposite ones in pairs."""
     near = (*_STRAIGHT, *_OBLIQUE)
     for shifts in ((*near, *_FAR_STRAIGHT, *_FAR_OBLIQUE), (*near, *_FAR_STRAIGHT), near, _STRAIGHT):
         if _FRAMES + 2 * (1 + len(shifts)) <= width:
@@ -80,7 +79,7 @@ def _shifts(width: int) -> Sequence[tuple[int, int]]:
 
 
 def _difference(weight: Tensor, shifts: Sequence[tuple[int, int]], colours: int) -> None:
-    """Brightness of both frames, then for each shift frame 0 less the shifted frame 1, and the opposite of it."""
+    """Set brightness of both frames, then for each shift frame 0 less the shifted frame 1, and the opposite."""
     weight[: _FRAMES + 2 * len(shifts)] = 0
     share = 1 / colours
     parts = [slice(frame * colours, (frame + 1) * colours) for frame in range(_FRAMES)]
@@ -94,13 +93,13 @@ def _difference(weight: Tensor, shifts: Sequence[tuple[int, int]], colours: int)
 
 
 def _places(way: int) -> tuple[int, int]:
-    """Where frames 0 and 1 are read, from the middle, for a shift of up to two; a kernel reaches one pixel."""
+    """Return where frames 0 and 1 are read for a shift of up to two; a kernel reaches one pixel."""
     away = 1 if way > 0 else -1
     return (-away, away) if abs(way) == 2 else (0, way)
 
 
 def _mean(weight: Tensor, shifts: int) -> None:
-    """Brightness of both frames, the mean cost of each shift, and the differences of opposite ones, of both signs.
+    """Set brightness of both frames, the mean cost of each shift, and differences of opposite shifts, of both signs.
 
     A value and its opposite together are its size, as leaky ReLUs leave one of them.
     """

@@ -1,4 +1,4 @@
-"""Weights in float32, trained, and the network of another precision that is run with them.
+"""Trained weights in float32, and the network of another precision that is run with them.
 
 With half precision a copy is run whose hidden layers are of that type, as the filter runs networks: output layers,
 images, flow and warps stay float32 (:func:`vsrrin.nets.parts.precision.to_precision`). Autocast would run the output
@@ -20,11 +20,11 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 
 class Weights:
-    """The weights that are trained, in float32, and the net that is run with them.
+    """Trained weights in float32, and the network that is run with them.
 
     Attributes:
-        net: Holds the weights that are trained.
-        running: Is run; ``net`` itself with float32.
+        net: Network with the trained weights.
+        running: Network that is run; ``net`` itself with float32.
 
     Args:
         net: The net, on its device; laid out anew.
@@ -45,7 +45,7 @@ class Weights:
 
     @torch.no_grad()
     def collect(self) -> None:
-        """Add the gradients of the net that was run to those of the weights that are trained; take its means over."""
+        """Add the gradients of the network that was run to those of the trained weights; take over its buffers."""
         if self.running is self.net:
             return
         for kept, buffer in zip(self.net.buffers(), self.running.buffers(), strict=True):
@@ -61,36 +61,36 @@ class Weights:
 
     @torch.no_grad()
     def spread(self) -> None:
-        """Give the weights that were trained to the net that is run."""
+        """Copy the trained weights to the network that is run."""
         if self.running is not self.net:
             torch._foreach_copy_(self._run, self.trained)
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Set the weights."""
+        """Set the trained weights."""
         self.net.load_state_dict(state)
         for buffer, kept in zip(self.running.buffers(), self.net.buffers(), strict=True):
             buffer.copy_(kept)
         self.spread()
 
     def begin(self) -> None:
-        """Before a step: no gradients yet."""
+        """Clear the gradients before a step, and remember the buffers."""
         for value in self.trained:
             value.grad = None
         self._before = [buffer.clone() for buffer in self.running.buffers()]
 
     @torch.no_grad()
     def take_back(self) -> None:
-        """After a step that failed: means and variances of normalised layers as they were before it."""
+        """Restore the buffers after a step that failed."""
         for net in (self.running, self.net):
             for buffer, before in zip(net.buffers(), self._before, strict=True):
                 buffer.copy_(before)
 
 
 def check_precision(precision: str, device: torch.device, spec: NetSpec) -> None:
-    """Whether a network can be trained so.
+    """Check that a network can be trained in a precision.
 
     Raises:
-        RecipeError: It cannot.
+        RecipeError: The device or the network does not support the precision.
     """
     if precision == "fp16" and device.type != "cuda":
         raise RecipeError(f'optim.precision = "fp16" is for CUDA, not {device.type}; give "bf16" or "fp32"')

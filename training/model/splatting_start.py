@@ -1,4 +1,4 @@
-"""First weights for a network that splats frame 0: its refinement turns the flow to frame 0 round.
+"""First weights for a network that splats frame 0: its refinement reverses the flow to frame 0.
 
 SRRIN splats frame 0 along the flow from time t to frame 0, as if that were the flow of frame 0 to t. So it needs the
 opposite of what RRIN's flow gives it; with RRIN's weights frame 0 moves the wrong way, a mask soon learns to leave it
@@ -22,7 +22,7 @@ _CARRIERS = 4
 
 @torch.no_grad()
 def start_splatting(net: nn.Module) -> None:
-    """Let the refinement of a `ResidueNet` turn the flow to frame 0 round and leave that to frame 1, in place.
+    """Let the refinement of a `ResidueNet` reverse the flow to frame 0 and keep that to frame 1, in place.
 
     Four channels of the finest level are taken for it. What the others do is not read at first.
 
@@ -57,13 +57,13 @@ def start_splatting(net: nn.Module) -> None:
 
 
 def _clear(conv: nn.Conv2d) -> None:
-    """Take the channels that carry the flow for it alone."""
+    """Reserve the channels that carry the flow."""
     conv.weight[:_CARRIERS] = 0
     cast(nn.Parameter, conv.bias)[:_CARRIERS] = 0
 
 
 def _read(conv: nn.Conv2d, into: int, pair: int, times: float) -> None:
-    """A value from the leaky ReLUs of it and of its opposite, whose difference is 1 + slope times it.
+    """Make a value from the leaky ReLUs of it and of its opposite, whose difference is 1 + slope times it.
 
     That factor is left to the last layer: hidden ones may be of half precision, in which 1 is exact.
     """

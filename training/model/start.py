@@ -1,4 +1,4 @@
-"""The network a run starts with: built as the recipe says, with fresh weights or those of another checkpoint."""
+"""Network that a run starts with: built as the recipe says, with fresh weights or those of a checkpoint."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -21,13 +21,13 @@ from .widening import widened
 
 @dataclass(frozen=True)
 class Start:
-    """A network ready to be trained: on the CPU, in training mode."""
+    """Network ready to be trained, on the CPU, in training mode."""
 
     net: nn.Module
     spec: NetSpec
     arithmetic: str
     said: str
-    """What was taken from where, in words."""
+    """Origin of the weights, in words."""
 
 
 def start(table: ModelTable, seed: int, where: str) -> Start:
@@ -35,7 +35,7 @@ def start(table: ModelTable, seed: int, where: str) -> Start:
 
     Args:
         table: Its description.
-        seed: Of the fresh weights.
+        seed: Seed of the fresh weights.
         where: Name of the recipe, for messages.
 
     Raises:
@@ -71,7 +71,7 @@ def start(table: ModelTable, seed: int, where: str) -> Start:
 
 
 def zero(net: nn.Module, parts: tuple[str, ...], where: str) -> None:
-    """Let parts of a network start with weights of zero.
+    """Set parts of a network to zero.
 
     Args:
         net: Changed in place.
@@ -87,7 +87,7 @@ def zero(net: nn.Module, parts: tuple[str, ...], where: str) -> None:
 
 @contextmanager
 def naming(where: str) -> Iterator[None]:
-    """Say in errors of the recipe which one it is."""
+    """Add the name of the recipe to its errors."""
     try:
         yield
     except RecipeError as error:
@@ -119,7 +119,7 @@ def _fresh(spec: NetSpec, settings: Mapping[str, Any], arithmetic: str, where: s
 
 
 def _take(net: nn.Module, state: Mapping[str, Tensor], origin: str, where: str) -> str:
-    """Copy what has the same name; say how much that was."""
+    """Copy tensors of the same name, and return how many in words."""
     own = net.state_dict()
     shared = [key for key in own if key in state]
     differing = [key for key in shared if own[key].shape != state[key].shape]
@@ -139,7 +139,7 @@ def _freeze(net: nn.Module, parts: tuple[str, ...], where: str) -> None:
 
 
 def _named(net: nn.Module, key: str, parts: tuple[str, ...], where: str) -> list[nn.Parameter]:
-    """The parameters of parts that a key of the recipe names."""
+    """Return the parameters of the parts that a key of the recipe names."""
     named: list[nn.Parameter] = []
     for part in parts:
         found = [value for name, value in net.named_parameters() if name == part or name.startswith(f"{part}.")]

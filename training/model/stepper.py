@@ -1,4 +1,4 @@
-"""A network of the registry as a training step runs it."""
+"""Network as a training step runs it."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def _synthesize(net: Any, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tenso
 
 
 class Stepper(nn.Module):
-    """A network as a training step runs it: what DistributedDataParallel and torch.compile take as one module.
+    """Network as a training step runs it: one module for DistributedDataParallel and torch.compile.
 
     Args:
         net: The net.
@@ -43,7 +43,7 @@ class Stepper(nn.Module):
     def forward(
         self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor
     ) -> tuple[Tensor | None, Tensor | None, list[Tensor]]:
-        """Run the net.
+        """Run the network.
 
         Args:
             img0: Frame 0, (N, 3, H, W) float32 in [0, 1].

@@ -1,4 +1,4 @@
-"""A network made wider without changing what it computes: how the size of the paper is reached from a narrow one.
+"""Widening of a network that keeps what it computes: the way to the size of the paper from a narrow one.
 
 A step of a network of half the width takes less than half of the time, and much of learning, above all that of flow, is
 done as well by few channels. So most steps are taken narrow; then each channel is made several, equal at first, and
@@ -17,11 +17,11 @@ from torch import Tensor
 from training.errors import RecipeError
 
 _LEAST, _MOST = 0.5, 1.5
-"""Between which the parts of equal channels are drawn, before they are made to sum to 1."""
+"""Range from which the parts of equal channels are drawn, before they are scaled to sum to 1."""
 
 
 def widened(narrow: Mapping[str, Tensor], wide: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
-    """Weights of a narrow network in the shapes of a wide one that is built alike, computing the same.
+    """Return the weights of a narrow network in the shapes of a wide one that computes the same.
 
     Channel c of the narrow network becomes the channels c * k to c * k + k - 1, where k is the ratio of the widths. So
     channels that are joined from several layers stay in order.
@@ -29,7 +29,7 @@ def widened(narrow: Mapping[str, Tensor], wide: Mapping[str, Tensor], seed: int)
     Args:
         narrow: Its weights.
         wide: Weights of the wide network, for their shapes.
-        seed: Of the parts.
+        seed: Seed of the parts.
 
     Returns:
         Weights by the names that both have.
@@ -60,7 +60,7 @@ def widened(narrow: Mapping[str, Tensor], wide: Mapping[str, Tensor], seed: int)
 
 
 def _ratios(name: str, narrow: Tensor, wide: Tensor) -> tuple[int, ...]:
-    """By how much outputs and inputs of a layer grow; one number for a layer without inputs, none for a number."""
+    """Return by how much outputs and inputs of a layer grow; one number without inputs, none for a scalar."""
     before, after = narrow.shape, wide.shape
     fits = (
         len(before) == len(after)

@@ -1,1 +1,1 @@
-"""Optimiser, learning rate, running mean of the weights, and guard against steps that fail."""
+"""Optimiser, learning rate, running mean of the weights, and guard against failed steps."""

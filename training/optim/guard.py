@@ -1,4 +1,4 @@
-"""The guard against steps that fail."""
+"""Guard against steps whose loss or gradient is not finite."""
 
 import math
 from collections.abc import Iterable
@@ -7,10 +7,10 @@ from training.errors import TrainingError
 
 
 class Guard:
-    """Counts steps that failed, and stops a run that does nothing else.
+    """Counter of failed steps, which stops a run that does nothing else.
 
     Args:
-        patience: How many in a row may fail.
+        patience: Failed steps in a row after which the run stops.
     """
 
     def __init__(self, patience: int) -> None:
@@ -21,7 +21,7 @@ class Guard:
         self._patience = patience
 
     def passes(self, values: Iterable[float], step: int) -> bool:
-        """Whether all values are finite, and the step can be taken.
+        """Return whether all values are finite and the step can be taken.
 
         Raises:
             TrainingError: Too many in a row were not.

@@ -1,4 +1,4 @@
-"""Muon: moves the weights of convolutions by orthogonalised momentum.
+"""Muon: convolutions moved by orthogonalised momentum.
 
 The momentum of a layer's weights, as a matrix of its outputs by all that each reads, is replaced by the nearest matrix
 whose singular values are all about 1. So directions that few samples ask for move as far as those that all do; a U-Net
@@ -22,13 +22,13 @@ _LEAST = 1e-7
 
 
 class MuonAdamW(AdamW):
-    """AdamW, but Muon for groups that have a ``muon``: their learning rate is that many times as large."""
+    """AdamW, with Muon for groups that have a ``muon``, the factor to their learning rate."""
 
     momentum = 0.95
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
-        """See `torch.optim.Optimizer.step`."""
+        """Take a step; see `torch.optim.Optimizer.step`."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -61,7 +61,7 @@ class MuonAdamW(AdamW):
 
 
 def orthogonal(weight: Tensor) -> Tensor:
-    """Nearly the nearest matrix with orthonormal rows or columns; its singular values lie between 0.7 and 1.2.
+    """Return nearly the nearest matrix with orthonormal rows or columns; singular values are 0.7 to 1.2.
 
     Args:
         weight: (outputs, ...), taken as a matrix of its first dimension by all others.

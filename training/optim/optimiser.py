@@ -1,4 +1,4 @@
-"""The optimiser: AdamW, for some layers Muon.
+"""Optimiser: AdamW, with Muon for hidden convolutions.
 
 Source: Loshchilov, Hutter: "Decoupled weight decay regularization", ICLR 2019.
 """
@@ -15,7 +15,7 @@ _GAINS = ("beta", "bias")
 
 
 def make_optimiser(net: nn.Module, table: OptimTable) -> AdamW:
-    """AdamW over the parameters that are trained; biases, gains (``beta``) and single numbers do not decay.
+    """Make AdamW over the trained parameters; biases, gains (``beta``) and single numbers do not decay.
 
     With ``table.muon``, hidden convolutions are moved by Muon, see :class:`training.optim.muon.MuonAdamW`.
     """
@@ -37,13 +37,13 @@ def make_optimiser(net: nn.Module, table: OptimTable) -> AdamW:
 
 
 def _hidden_weights(net: nn.Module) -> list[Tensor]:
-    """Weights of the convolutions whose results other layers read."""
+    """Return the weights of the convolutions whose results other layers read."""
     convs = (module for module in net.modules() if isinstance(module, nn.Conv2d))
     return [conv.weight for conv in convs if not hasattr(conv, "keep_fp32")]
 
 
 def clip_gradient(optimiser: AdamW, largest: float) -> Tensor:
-    """Shrink the gradient of all that is optimised to a norm of at most ``largest``, 0 for any.
+    """Shrink the gradient of all that is optimised to a norm of at most ``largest``; 0 allows any.
 
     Returns:
         The norm before, a number; not finite if a gradient is not.

@@ -1,4 +1,4 @@
-"""The running mean of a network's weights."""
+"""Running mean of a network's weights."""
 
 import copy
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def decay_at(step: int, largest: float) -> float:
-    """Decay of the running mean at a step, counted from 0.
+    """Return the decay of the running mean at a step, counted from 0.
 
     With a fixed decay of 0.999 the first thousands of steps would be a mean of mostly the initial weights.
     """
@@ -15,7 +15,7 @@ def decay_at(step: int, largest: float) -> float:
 
 
 class RunningMean:
-    """An exponential mean of a net's weights, in a net of its own that can be run.
+    """Exponential mean of a network's weights, in a network of its own that can be run.
 
     Args:
         net: The net; copied.
@@ -30,10 +30,10 @@ class RunningMean:
 
     @torch.no_grad()
     def update(self, net: nn.Module, step: int) -> None:
-        """Take in the weights after a step, counted from 0."""
+        """Update the mean after a step, counted from 0."""
         torch._foreach_lerp_(self._kept, [*net.parameters(), *_numbers(net)], 1 - decay_at(step, self._largest))
 
 
 def _numbers(net: nn.Module) -> list[Tensor]:
-    """Buffers that can be averaged: not those that count."""
+    """Return the buffers that can be averaged: not those that count."""
     return [buffer for buffer in net.buffers() if buffer.is_floating_point()]

@@ -1,4 +1,4 @@
-"""The learning rate of a step.
+"""Learning rate by step.
 
 Source of the cosine: Loshchilov, Hutter: "SGDR: Stochastic gradient descent with warm restarts", ICLR 2017, equation 5,
 without restarts.
@@ -12,7 +12,9 @@ from training.recipe import OptimTable
 
 
 def learning_rate(step: int, table: OptimTable) -> float:
-    """The learning rate of a step, counted from 0: a pure function, so that nothing of it needs to be stored.
+    """Return the learning rate of a step, counted from 0.
+
+    It is a pure function, so that nothing of it needs to be stored.
 
     Rises linearly over ``warmup`` steps, then follows the schedule: ``constant``; ``multistep``, times ``gamma`` after
     each milestone; ``cosine``, down to ``floor`` times the full rate at the end.
@@ -29,6 +31,6 @@ def learning_rate(step: int, table: OptimTable) -> float:
 
 
 def set_learning_rate(optimiser: AdamW, rate: float) -> None:
-    """Set it for all parameters."""
+    """Set the learning rate of all parameters."""
     for group in optimiser.param_groups:
         group["lr"] = rate

@@ -1,1 +1,1 @@
-"""A training run: its steps, processes, folder, states and logs."""
+"""Training run: its steps, processes, folder, states and logs."""

@@ -1,4 +1,4 @@
-"""How the C library deals with the large pieces of memory that a training step asks for and gives back.
+"""Allocation of the large blocks of memory that every training step asks for and frees.
 
 glibc gets pieces above some size from the system one by one and returns each at once, so the next step has every page
 of them made and filled with zeros again: on two cores two thirds of the time of a step went into that.
@@ -11,7 +11,7 @@ _PAD = 2**28
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep memory that is freed, for the next one who asks.
+    """Let this process keep freed memory for its next use.
 
     It then holds as much as it ever needed at once, until it ends.
 

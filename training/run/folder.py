@@ -1,4 +1,4 @@
-"""The folder of a run: states to go on from, weights that the filter loads, the recipe; and who may write there.
+"""Folder of a run: its states, weights and recipe, and the lock on it.
 
 A state is a file of torch.save with all that decides the steps to come: weights, their running mean, the optimiser,
 the random state, the number of steps done (and with it the learning rate and the place in the data), the best score.
@@ -28,7 +28,7 @@ _UNFINISHED = (f".*{files.PART}", ".*.new", ".best.*", ".last.*")
 
 
 class RunFolder:
-    """The folder of a run.
+    """Folder of a run.
 
     Args:
         path: The folder.
@@ -44,7 +44,7 @@ class RunFolder:
 
     @contextmanager
     def held(self, *, fresh: bool) -> Iterator[None]:
-        """The folder, made if it is missing, for this process alone.
+        """Lock the folder for this process; make it if it is missing.
 
         Args:
             fresh: Whether a new run begins, so that it must have no states.
@@ -57,22 +57,20 @@ class RunFolder:
             held = FileLock(self.path / ".lock").acquire(blocking=False)
         except Timeout:
             raise TrainingError(
-                f"another process trains in {self.path}; stop it first, or give another folder with --out"
+                f"another process trains in {self.path}; stop it first, or give another folder"
             ) from None
         except OSError as error:
-            raise TrainingError(f"{self.path} cannot be written: {error}; give another folder with --out") from None
+            raise TrainingError(f"{self.path} cannot be written: {error}; give another folder") from None
         with held:
             if fresh and self.states():
-                raise TrainingError(
-                    f"{self.path} holds a run already: give --resume to go on with it, or another folder with --out"
-                )
+                raise TrainingError(f"{self.path} holds a run already: resume it, or give another folder")
             for pattern in _UNFINISHED:
                 for left in self.path.glob(pattern):
                     left.unlink()
             yield
 
     def states(self) -> list[Path]:
-        """The states, newest first."""
+        """Return the states, newest first."""
         found = [
             (int(match[1]), path) for path in self.path.glob("state-*.pt") if (match := _NAME.fullmatch(path.name))
         ]
@@ -95,7 +93,7 @@ class RunFolder:
         return path
 
     def newest_state(self) -> tuple[Path, dict[str, Any]] | None:
-        """The newest state that can be read, if there are any.
+        """Return the newest state that can be read, if there are any.
 
         Raises:
             TrainingError: None of those that there are can be read, or another version of the trainer wrote it.

@@ -1,4 +1,4 @@
-"""Batches of a run, in order, from any step on: which samples they are made of, and the processes that make them."""
+"""Batches of a run in order, from any step on, and the processes that make them."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ _AHEAD = 3
 
 
 def numbers(step: int, optim: OptimTable, team: Team) -> Iterator[list[int]]:
-    """Numbers of the samples of each batch of a process, from the first batch of a step on.
+    """Yield the sample numbers of each batch of a process, from the first batch of a step on.
 
     A step takes ``world * batch * accumulate`` samples in order, and each process every ``world``-th of them: so
     processes that share a step see the samples that one process with a larger batch would.
@@ -31,18 +31,18 @@ def numbers(step: int, optim: OptimTable, team: Team) -> Iterator[list[int]]:
 
 
 def samples_per_step(optim: OptimTable, team: Team) -> int:
-    """Of all processes together."""
+    """Return the samples of a step, of all processes together."""
     return team.world * optim.batch * optim.accumulate
 
 
 def feed(open_source: Callable[[], Source], workers: int, step: int, optim: OptimTable, team: Team) -> Iterator[Batch]:
-    """The batches of a process, from the first of a step on; what was made ahead is forgotten with the iterator.
+    """Return the batches of a process from the first of a step on; prefetched ones end with the iterator.
 
     Args:
-        open_source: Makes the source of samples; every worker makes its own, so it must be fit to be pickled.
+        open_source: Function that makes the source of samples; every worker calls it, so it must be picklable.
         workers: Processes that make samples; 0 makes them here.
         step: The first step.
-        optim: Says how many.
+        optim: Table with the sizes of batches and the number of steps.
         team: The processes that train together.
     """
     loader: DataLoader[Sample] = DataLoader(
@@ -63,7 +63,7 @@ def feed(open_source: Callable[[], Source], workers: int, step: int, optim: Opti
 
 
 class _Samples(Dataset[Sample]):
-    """A source of samples as DataLoader takes it, opened by the first process that asks."""
+    """Source of samples as a Dataset, opened by the first process that asks."""
 
     def __init__(self, open_source: Callable[[], Source]) -> None:
         self._open = open_source

@@ -1,4 +1,4 @@
-"""What a run writes down: a line of log.csv, scalars and pictures for TensorBoard, progress on stderr."""
+"""Logs of a run: log.csv, scalars and pictures for TensorBoard, progress on stderr."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ _ERROR_WHITE = 0.25
 
 
 class CsvLog:
-    """A table of numbers, a line every some steps; columns that a line has no value for stay empty.
+    """Table of numbers with a line every some steps; columns without a value stay empty.
 
     Args:
         path: The file.
@@ -49,17 +49,17 @@ class CsvLog:
         self._writer = csv.DictWriter(self._file, self._columns, lineterminator="\n")
 
     def write(self, values: Mapping[str, float]) -> None:
-        """A line."""
+        """Write a line."""
         self._writer.writerow({name: _shown(value) for name, value in values.items()})
         self._file.flush()
 
     def close(self) -> None:
-        """To be called when all is done."""
+        """Close the file."""
         self._file.close()
 
 
 def read_log(path: Path) -> list[dict[str, str]]:
-    """The lines of a log, by column.
+    """Read the lines of a log, by column.
 
     Raises:
         TrainingError: There is no such file, or it is no log.
@@ -83,8 +83,8 @@ class TensorBoard:
     """Scalars and pictures for TensorBoard.
 
     Args:
-        folder: Where to.
-        after: What earlier processes wrote of later steps is hidden; all of it goes for 0.
+        folder: Folder of the files.
+        after: Step after which earlier entries are hidden; 0 removes all of them.
     """
 
     def __init__(self, folder: Path, after: int) -> None:
@@ -97,32 +97,32 @@ class TensorBoard:
         self._writer: Any = SummaryWriter(str(folder), purge_step=after + 1 if after else None)
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
-        """Numbers by name; ``group/name`` are shown together."""
+        """Write numbers by name; those named ``group/name`` are shown together."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 
     def picture(self, name: str, picture: NDArray[np.uint8], step: int) -> None:
-        """An RGB picture, (H, W, 3)."""
+        """Write an RGB picture, (H, W, 3)."""
         self._writer.add_image(name, picture, step, dataformats="HWC")
 
     def text(self, name: str, text: str) -> None:
-        """A text, in Markdown."""
+        """Write a text in Markdown."""
         self._writer.add_text(name, text)
 
     def close(self) -> None:
-        """To be called when all is done."""
+        """Close the file."""
         self._writer.close()
 
 
 class Progress:
-    """Steps done, samples a second and the time left, on stderr: a bar on a terminal, elsewhere a line now and then.
+    """Progress on stderr: a bar on a terminal, elsewhere a line now and then.
 
     Args:
-        steps: Of the whole run.
+        steps: Steps of the whole run.
         done: Steps done before.
-        samples: Of one step.
-        stream: Where to.
-        clock: Seconds.
+        samples: Samples of one step.
+        stream: Stream to write to.
+        clock: Function that returns seconds.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Progress:
             self._bar = tqdm(total=steps, initial=done, unit="step", file=self._stream, dynamic_ncols=True)
 
     def step(self, loss: float | None) -> None:
-        """A step was done; its loss, where it is known."""
+        """Count a step and show its loss, if known."""
         self._done += 1
         if self._bar is not None:
             shown = {"samples/s": f"{self.rate():.1f}"}
@@ -155,43 +155,43 @@ class Progress:
             self.say(self.line(loss))
 
     def rate(self) -> float:
-        """Samples a second since the start of this process."""
+        """Return the samples per second since the start of this process."""
         return (self._done - self._first) * self._samples / max(self._clock() - self._began, 1e-9)
 
     def line(self, loss: float | None) -> str:
-        """All in one line."""
+        """Return the progress as one line."""
         left = (self._steps - self._done) * self._samples / max(self.rate(), 1e-9)
         about = "" if loss is None else f", loss {loss:.4f}"
         return f"step {self._done} of {self._steps}{about}, {self.rate():.1f} samples/s, {duration(left)} left"
 
     def say(self, text: str) -> None:
-        """A line of its own."""
+        """Print a line of its own."""
         if self._bar is not None:
             self._bar.write(text, file=self._stream)
         else:
             print(text, file=self._stream, flush=True)
 
     def close(self) -> None:
-        """To be called when all is done."""
+        """End the bar."""
         if self._bar is not None:
             self._bar.close()
 
 
 def duration(seconds: float) -> str:
-    """As hours, minutes and seconds: ``1:02:03``, ``2:03``."""
+    """Return seconds as hours, minutes and seconds: ``1:02:03``, ``2:03``."""
     minutes, rest = divmod(round(min(seconds, 1e9)), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
 def contact_sheet(img0: Tensor, img1: Tensor, target: Tensor, made: Tensor, maps: Sequence[Maps]) -> NDArray[np.uint8]:
-    """What a network makes of some pairs, a row for each: left, right, made, true, error, flow, mask.
+    """Return a picture with a row for each pair: left, right, made, true, error, flow, mask.
 
     Args:
         img0: Frame 0, (N, 3, H, W) in [0, 1].
         img1: Frame 1, likewise.
         target: The true frame, likewise.
         made: The network's.
-        maps: Of each pair: the flow 0->1, in full colour where it is longest, and the share of frame 1 in the blend,
+        maps: For each pair the flow 0->1, in full colour where it is longest, and the share of frame 1 in the blend,
             as far as the network has them.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Several processes on one or many machines: PyTorch's DistributedDataParallel, started by ``torchrun``.
+"""Processes that train together, by PyTorch's DistributedDataParallel, and the signals that stop them.
 
 Sources: Li et al., "PyTorch Distributed: Experiences on accelerating data parallel training", VLDB 2020.
 """
@@ -22,7 +22,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(frozen=True, kw_only=True)
 class Team:
-    """The processes that train together, as one of them sees them."""
+    """Processes that train together, as one of them sees them."""
 
     rank: int
     world: int
@@ -34,18 +34,18 @@ class Team:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the one process that writes files and speaks."""
+        """Whether this is the process that writes files and messages."""
         return self.rank == 0
 
     def mean(self, values: Tensor) -> Tensor:
-        """The mean over all processes; every one of them has to ask."""
+        """Return the mean over all processes; every one of them has to call this."""
         if self.world > 1:
             dist.all_reduce(values)
             values /= self.world
         return values
 
     def share(self, value: Any) -> Any:
-        """What the leading process has, in every process; waits until all are here."""
+        """Return the value of the leading process in every process; waits until all are here."""
         if self.world == 1:
             return value
         parcel = [value]
@@ -53,10 +53,10 @@ class Team:
         return parcel[0]
 
     def wrap(self, net: nn.Module, *, all_used: bool) -> nn.Module:
-        """The net, its gradients averaged over the processes; itself for one process.
+        """Return the network with gradients averaged over the processes; itself for one process.
 
         Args:
-            net: What has a gradient.
+            net: The network with the gradients.
             all_used: Whether a step uses all parameters.
         """
         if self.world == 1:
@@ -64,13 +64,13 @@ class Team:
         return DistributedDataParallel(net, find_unused_parameters=not all_used)
 
     def leave(self) -> None:
-        """To be called when all is done."""
+        """Leave the process group, when all is done."""
         if self.world > 1:
             dist.destroy_process_group()
 
 
 def join(device: str | None = None) -> Team:
-    """The team that ``torchrun`` describes in the environment; a team of one without it.
+    """Join the team that ``torchrun`` describes in the environment; without it, a team of one.
 
     Args:
         device: See :func:`resolve_device`; left out, each process of a machine has a GPU of its own if there are any.
@@ -94,7 +94,7 @@ def join(device: str | None = None) -> Team:
             if local >= torch.cuda.device_count():
                 raise TrainingError(
                     f"{local_world} processes on this machine need {local_world} GPUs, and there are "
-                    f"{torch.cuda.device_count()}; start fewer (torchrun --nproc-per-node) or give --device cpu"
+                    f"{torch.cuda.device_count()}; start fewer, or give the device cpu"
                 )
             place = torch.device("cuda", local)
             torch.cuda.set_device(place)
@@ -103,7 +103,7 @@ def join(device: str | None = None) -> Team:
 
 
 class Stop:
-    """Notes SIGINT and SIGTERM, so that the run can end in order after the step it is at.
+    """Flag that SIGINT and SIGTERM set, so that the run can end in order after the current step.
 
     A second one ends the process at once. Under ``torchrun`` it does not: there a Ctrl-C reaches each process twice,
     from the terminal and from ``torchrun``, which kills by itself what does not end.
@@ -118,7 +118,7 @@ class Stop:
         self._shared = shared
 
     def listen(self) -> None:
-        """From now on."""
+        """Install the signal handlers."""
         for number in SIGNALS:
             signal.signal(number, self._note)
 

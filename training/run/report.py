@@ -1,4 +1,4 @@
-"""What the leading process of a run tells: numbers, pictures, how good the network is, and weights that can be used."""
+"""Reports of the leading process: numbers, pictures, validation, and weights that can be used."""
 
 import time
 from collections.abc import Mapping
@@ -24,26 +24,26 @@ from .folder import RunFolder
 from .logs import CsvLog, Progress, TensorBoard, contact_sheet
 
 PARTS = ("data", "forward", "backward", "optimiser")
-"""What the time of a step is spent on."""
+"""Parts of a step whose time is measured."""
 _SHOWN = 3
 """Pairs in a picture."""
 
 
 class Meter:
-    """Means of numbers over the steps since it was last read."""
+    """Means of numbers over the steps since the last reading."""
 
     def __init__(self) -> None:
         self.sums: dict[str, float] = {}
         self.count = 0
 
     def add(self, values: Mapping[str, float]) -> None:
-        """The numbers of a step."""
+        """Add the numbers of a step."""
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.count += 1
 
     def read(self) -> dict[str, float]:
-        """The means; forgets."""
+        """Return the means and reset."""
         means = {name: total / self.count for name, total in self.sums.items()}
         self.sums, self.count = {}, 0
         return means
@@ -53,7 +53,7 @@ class Laps:
     """Seconds of a step, by what they were spent on.
 
     Args:
-        device: Is waited for at the end of each part, since it works on by itself.
+        device: Device to wait for at the end of each part, since it works on by itself.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -62,7 +62,7 @@ class Laps:
         self._last = time.perf_counter()
 
     def lap(self, part: str) -> None:
-        """A part is done."""
+        """End a part."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         now = time.perf_counter()
@@ -71,16 +71,16 @@ class Laps:
 
 
 class Report:
-    """Everything that a run writes but its states.
+    """Writer of everything in a run's folder but its states.
 
     Args:
-        recipe: Of the run.
-        folder: Where to.
-        begun: What the run started with.
-        device: Where networks are measured.
+        recipe: Recipe of the run.
+        folder: Folder of the run.
+        begun: Network that the run started with.
+        device: Device on which networks are measured.
         losses: Names of the losses.
-        training_data: What the network learns from and its licences, in short.
-        samples: Of a step.
+        training_data: Data that the network learns from and its licences, in short.
+        samples: Samples of a step.
         done: Steps done before.
     """
 
@@ -108,7 +108,7 @@ class Report:
             self._board.text("recipe", f"```toml\n{recipe.toml()}```")
 
     def numbers(self, step: int, rate: float, skipped: int, means: Mapping[str, float]) -> None:
-        """Write down the means of some steps: losses, ``gradient``, and the seconds of `PARTS`."""
+        """Write the means of some steps: losses, ``gradient``, and the seconds of `PARTS`."""
         seconds = sum(means[part] for part in PARTS)
         values = {name: value for name, value in means.items() if name not in PARTS}
         shares = {part: means[part] / seconds for part in PARTS}
@@ -120,7 +120,7 @@ class Report:
         self._board.scalars({**losses, **others, **{f"share/{part}": share for part, share in shares.items()}}, step)
 
     def measure(self, net: nn.Module, step: int) -> dict[str, float]:
-        """Measure the network on the recipe's validation data, and write it down."""
+        """Validate the network, and write down the result."""
         table = self._recipe.validate
         if self._validation is None:
             self._validation = Validation(
@@ -133,7 +133,7 @@ class Report:
         return found
 
     def pictures(self, net: nn.Module, batch: Batch, step: int) -> None:
-        """Show what the network makes of the first pairs of a batch."""
+        """Write a picture of the network's results for the first pairs of a batch."""
         spec = self._begun.spec
         shown = batch.each(lambda x: x[:_SHOWN])
         backend = TorchBackend(net, spec, self._device, resolve_precision("auto", self._device, spec))
@@ -154,7 +154,7 @@ class Report:
             net: The network.
             path: The file.
             step: Steps done.
-            found: What `measure` found, if it was measured.
+            found: Result of `measure`, if it was measured.
         """
         recipe, data = self._recipe, self._recipe.validate.data
         metrics = f"not measured, {step} steps"
@@ -176,7 +176,7 @@ class Report:
         loader.save(net, self._begun.spec, path, arithmetic=self._begun.arithmetic, sidecar=sidecar)
 
     def close(self) -> None:
-        """To be called when all is done."""
+        """Close all logs."""
         self.progress.close()
         self._csv.close()
         self._board.close()

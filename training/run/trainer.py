@@ -1,4 +1,4 @@
-"""A training run: its steps, and what happens between them.
+"""Training run: its steps, and what happens between them.
 
 All that decides the steps to come is in `Trainer.state`, and samples are a pure function of their number: so a run that
 was interrupted and goes on takes the very steps that it would have taken.
@@ -38,11 +38,11 @@ class Trainer:
     """One process of a training run.
 
     Args:
-        recipe: What to do.
-        folder: Where to write; held by the leading process.
+        recipe: Recipe of the run.
+        folder: Folder of the run; held by the leading process.
         team: The processes that train together.
         resume: Whether to go on from the newest state in the folder, if there is one.
-        open_samples: Makes the source of samples, in place of the one that the recipe describes.
+        open_samples: Function that makes the source of samples, in place of the one that the recipe describes.
 
     Raises:
         TrainingError: The recipe does not fit the machine, the network, or the run that is to go on.
@@ -113,18 +113,19 @@ class Trainer:
 
     @property
     def result(self) -> nn.Module:
-        """The net that comes out, without what helped it to learn: the running mean of the weights if there is one."""
+        """Resulting network without training aids: the running mean of the weights if there is one."""
         return aids.plain(self.weights.net if self.mean is None else self.mean.net)
 
     @property
     def finished(self) -> bool:
+        """Whether all steps of the recipe are done."""
         return self.step >= self.table.steps
 
     def run(self, wants_stop: Callable[[], bool] = lambda: False) -> bool:
         """Take steps to the end of the recipe, or until a process of the team wants to stop.
 
         Args:
-            wants_stop: Is asked after every step.
+            wants_stop: Function that is called after every step; true ends the run.
 
         Returns:
             Whether the run is finished. If not, a state to go on from has been saved.
@@ -149,8 +150,8 @@ class Trainer:
             if "DataLoader worker" not in str(error):
                 raise
             raise TrainingError(
-                f"a process that makes samples has ended ({error}). Was it killed, perhaps for want of memory? Go on "
-                "with --resume, with fewer data.workers if it happens again"
+                f"a process that makes samples has ended ({error}). Was it killed, perhaps for want of memory? Resume "
+                "the run, with fewer data.workers if it happens again"
             ) from error
         finally:
             if self.report is not None:
@@ -158,7 +159,7 @@ class Trainer:
         return self.finished
 
     def state(self) -> dict[str, Any]:
-        """All that decides the steps to come."""
+        """Return all that decides the steps to come."""
         return {
             "recipe": self.recipe.tables(),
             "world": self.team.world,
@@ -176,7 +177,7 @@ class Trainer:
     # --- a step ----------------------------------------------------------------------------------------------------
 
     def _take_step(self, batches: Iterator[Batch], wants_stop: Callable[[], bool]) -> bool:
-        """One step of the optimiser; whether any process wants to stop."""
+        """Take a step of the optimiser; return whether any process wants to stop."""
         laps = Laps(self.team.device)
         set_learning_rate(self.optimiser, learning_rate(self.step, self.table))
         self.weights.begin()
@@ -220,7 +221,7 @@ class Trainer:
         return batch.to(self.team.device, channels_last=self.table.channels_last)
 
     def _agree(self, losses: dict[str, float], stop: bool) -> tuple[bool, dict[str, float]]:
-        """Whether any process wants to stop, and the means of the losses over all of them."""
+        """Return whether any process wants to stop, and the means of the losses over all of them."""
         if self.team.world == 1:
             return stop, losses
         values = torch.tensor([float(stop), *losses.values()], dtype=torch.float64, device=self.team.device)
@@ -228,7 +229,7 @@ class Trainer:
         return wanted > 0, dict(zip(losses, means, strict=True))
 
     def _move(self, loss: float) -> float:
-        """Move the weights by the gradient, unless it or the loss is not finite; the norm of the gradient."""
+        """Move the weights unless the loss or the gradient is not finite; return the gradient's norm."""
         if not math.isfinite(loss):
             self.weights.take_back()
             self._guard.passes((loss,), self.step)
@@ -248,7 +249,7 @@ class Trainer:
     # --- between steps ---------------------------------------------------------------------------------------------
 
     def _write_down(self, stopping: bool) -> None:
-        """What is due after a step: numbers, pictures, a state."""
+        """Write what is due after a step: numbers, pictures, a state."""
         log = self.recipe.log
         if (self.step % log.every == 0 or self.finished) and self._meter.count:
             means = self._meter.read()
@@ -311,8 +312,8 @@ class Trainer:
             )
             raise TrainingError(
                 f"{self.recipe.where} differs from the recipe of the run in {self.folder.path}: {', '.join(names)}"
-                f"{hint}. Give the recipe it was started with, {self.folder.recipe}, or start a new run (--out) from "
-                f"its weights, model.from = {str(self.folder.last)!r}"
+                f"{hint}. Give the recipe it was started with, {self.folder.recipe}, or start a new run "
+                f"in another folder from its weights, model.from = {str(self.folder.last)!r}"
             )
         if state["world"] != self.team.world:
             raise TrainingError(
@@ -322,6 +323,6 @@ class Trainer:
 
 
 def deadline(minutes: float | None) -> Callable[[], bool]:
-    """Whether so many minutes have passed since now; never for None."""
+    """Return a function that tells whether so many minutes have passed since now; never for None."""
     end = math.inf if minutes is None else time.monotonic() + 60 * minutes
     return lambda: time.monotonic() >= end

@@ -70,7 +70,9 @@ def test_csv_that_is_not_one(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"none\.csv cannot be read \(No such file"):
         score_tables.read_csv(tmp_path / "none.csv")
     (tmp_path / "other.csv").write_text("name,value\na,1\n")
-    with pytest.raises(TrainingError, match=r"other\.csv does not hold results .*give a file that --csv wrote"):
+    with pytest.raises(
+        TrainingError, match=r"other\.csv does not hold results .*give results that training\.evaluate wrote"
+    ):
         score_tables.read_csv(tmp_path / "other.csv")
 
 

@@ -88,7 +88,7 @@ def test_holding_takes_away_what_was_being_written_and_refuses_a_folder_with_a_r
         assert not any(path.exists() for path in left) and mine.exists()
     folder.save_state(1, {})
     with (
-        pytest.raises(TrainingError, match=r"holds a run already: give --resume to go on with it"),
+        pytest.raises(TrainingError, match=r"holds a run already: resume it, or give another folder"),
         folder.held(fresh=True),
     ):
         pass
@@ -99,7 +99,7 @@ def test_holding_takes_away_what_was_being_written_and_refuses_a_folder_with_a_r
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(TrainingError, match=r"file/run cannot be written: .*--out"),
+        pytest.raises(TrainingError, match=r"file/run cannot be written: .*give another folder"),
         RunFolder(tmp_path / "file/run").held(fresh=True),
     ):
         pass

@@ -1,4 +1,4 @@
-"""The making of a bank, which can be interrupted at any time and goes on from there."""
+"""Making of a bank, by one or several processes; interrupted work goes on where it stopped."""
 
 import signal
 import time
@@ -27,7 +27,7 @@ _AHEAD = 2
 
 @dataclass(frozen=True)
 class Data:
-    """Where the pictures of a bank come from."""
+    """Sources of a bank's pictures."""
 
     shots: tuple[Path, ...] = ()
     """Datasets, see :func:`training.data.shots.open_shots`."""
@@ -35,12 +35,12 @@ class Data:
     """Folder of textures."""
 
     def open(self) -> tuple[list[Shot], Sequence[Picture]]:
-        """The shots and the photos."""
+        """Open the shots and the photos."""
         shots = [shot for path in self.shots for shot in open_shots(path).shots]
         return shots, [] if self.photos is None else open_photos(self.photos)
 
     def licences(self) -> dict[str, int]:
-        """How many shots there are of each licence."""
+        """Return the number of shots by licence."""
         counts: Counter[str] = Counter()
         for path in self.shots:
             counts.update(open_shots(path).licences)
@@ -48,17 +48,17 @@ class Data:
 
 
 def make_bank(folder: Path, samples: int, settings: BankSettings, data: Data, processes: int = 1) -> Iterator[int]:
-    """Make a bank, or go on with one.
+    """Make a bank, or go on with an unfinished one.
 
     Args:
-        folder: Of the bank.
-        samples: How many it shall have.
-        settings: What it is made of.
-        data: Where its pictures come from.
-        processes: That work at the same time; the result does not depend on it.
+        folder: Folder of the bank.
+        samples: Number of samples wanted.
+        settings: Settings of the bank.
+        data: Sources of its pictures.
+        processes: Number of processes; the result does not depend on it.
 
     Yields:
-        How many samples there are, every time some are finished.
+        The number of finished samples, whenever it has grown.
 
     Raises:
         DatasetError: Data is missing, or there is a bank of other settings in the folder.
@@ -85,7 +85,7 @@ def make_bank(folder: Path, samples: int, settings: BankSettings, data: Data, pr
 
 
 def _begin(folder: Path, samples: int, settings: BankSettings, maker: BankMaker) -> dict[str, Any]:
-    """The manifest to go on from."""
+    """Return the manifest to go on from."""
     given = asdict(settings)
     sources = {
         "shots": [[shot.name, shot.frames, shot.width, shot.height] for shot in maker.shots],
@@ -100,14 +100,13 @@ def _begin(folder: Path, samples: int, settings: BankSettings, maker: BankMaker)
         differing.append("other shots or photos")
     if differing:
         raise DatasetError(
-            f"the bank {folder} was begun with {', '.join(differing)}; "
-            f"give what it was begun with, or another folder for --out"
+            f"the bank {folder} was begun with {', '.join(differing)}; give what it was begun with, or another folder"
         )
     return old | {"samples": max(samples, old["done"])}
 
 
 def _spread(settings: BankSettings, data: Data, numbers: range, processes: int) -> Iterator[list[Entry]]:
-    """The results of jobs, in order, made by several processes."""
+    """Yield the results of jobs in order, made by several processes."""
     # Spawned: a fork would inherit threads that are not there.
     with ProcessPoolExecutor(processes, get_context("spawn"), _start, (settings, data)) as pool:
         waiting: deque[Future[list[Entry]]] = deque()

@@ -1,4 +1,4 @@
-"""The form of a bank: windows of frames with their flow in a folder, in slots of one size for access in any order.
+"""File format of a bank: windows of frames with their flow, in slots of fixed size for random access.
 
 ::
 
@@ -27,7 +27,7 @@ from vsrrin import files
 FORMAT = 2
 """Goes up too when flow is found in another way: a bank must not go on with samples of two kinds."""
 LAYERS = 5
-"""Of a synthetic scene, at most."""
+"""Largest number of layers in a synthetic scene."""
 _UNIT = 64
 """Steps of flow in a pixel of half the size: the error is below 1/128, the range 512 pixels of half the size."""
 _MANIFEST = "manifest.json"
@@ -53,10 +53,10 @@ RECORD = np.dtype(
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A sample of a bank, in the form in which it is kept."""
+    """Sample of a bank as it is stored."""
 
     record: np.void
-    """Of the type `RECORD`."""
+    """Line of the index, of the type `RECORD`."""
     frames: NDArray[np.uint8]
     """(3, h, w, 3)."""
     flow: NDArray[np.int16]
@@ -66,7 +66,7 @@ class Entry:
 
 
 def record(**values: Any) -> np.void:
-    """A line of the index; what is not named is 0."""
+    """Return a line of the index; fields that are not given are 0."""
     line: np.void = np.zeros(1, RECORD)[0]
     for name, value in values.items():
         line[name] = value
@@ -74,25 +74,25 @@ def record(**values: Any) -> np.void:
 
 
 def to_steps(flow: NDArray[np.float32]) -> NDArray[np.int16]:
-    """Flow in the form in which it is kept."""
+    """Convert flow to the stored form."""
     return np.clip(np.rint(flow * np.float32(_UNIT)), -32768, 32767).astype(np.int16)
 
 
 def from_steps(steps: NDArray[np.int16]) -> NDArray[np.float32]:
-    """The flow that was kept."""
+    """Convert stored flow back to pixels."""
     flow: NDArray[np.float32] = steps.astype(np.float32)
     flow *= np.float32(1 / _UNIT)
     return flow
 
 
 def slots(window: int) -> dict[str, int]:
-    """Bytes of a sample in each file, for windows of that side."""
+    """Return the bytes of a sample in each file, for windows of that side."""
     area = window * window
     return {"frames": 9 * area, "flow": 2 * area, "owners": 2 * area, "index": RECORD.itemsize}
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a bank; None if there is none.
+    """Return the manifest of a bank, or None if there is none.
 
     Raises:
         DatasetError: It cannot be read, or is of another format.
@@ -111,11 +111,11 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 class BankWriter:
-    """Writes a bank; what `save` has not confirmed does not count.
+    """Writer of a bank; only what `save` has confirmed counts.
 
     Args:
-        folder: Is made if it is not there.
-        window: Side of the largest windows.
+        folder: Folder of the bank; made if it is missing.
+        window: Side of the largest windows, in pixels.
     """
 
     def __init__(self, folder: Path, window: int) -> None:
@@ -149,7 +149,7 @@ class BankWriter:
                 view, at = view[written:], at + written
 
     def save(self, manifest: dict[str, Any]) -> None:
-        """Confirm what was written: the manifest says how much, and is replaced in one step."""
+        """Flush what was written and confirm it by replacing the manifest."""
         for name, number in self._files.items():
             size = manifest["samples"] * self._slots[name]
             if os.fstat(number).st_size < size:
@@ -159,10 +159,10 @@ class BankWriter:
 
 
 class BankReader:
-    """Reads a finished bank, through maps: only what is looked at is fetched.
+    """Reader of a finished bank, memory-mapped so that only the samples in use are read.
 
     Args:
-        folder: Of the bank.
+        folder: Folder of the bank.
 
     Raises:
         DatasetError: There is no bank, it is not finished, or a file is too short.
@@ -195,7 +195,7 @@ class BankReader:
         return len(self.index)
 
     def entry(self, number: int) -> Entry:
-        """A sample; its arrays are views of the files."""
+        """Return a sample; its arrays are views of the files."""
         line = self.index[number]
         height, width = int(line["height"]), int(line["width"])
         area = height * width

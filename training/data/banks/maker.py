@@ -1,4 +1,4 @@
-"""Makes the samples of a bank: the hardest windows of hard pairs, with flow found on whole frames, and scenes."""
+"""Samples of a bank before they are stored: the hardest windows of hard pairs, and synthetic scenes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from vsrrin.flow.dis import Preset
 from .files import LAYERS, Entry, record, to_steps
 
 _PURPOSE = 3
-"""Tells the random numbers of banks from those of others with the same seed."""
+"""Purpose in the seed: keeps the random numbers of banks apart from those of others."""
 _DULL = 0.004
 """Mean error of plain interpolation, 1 from black to white, below which nothing is to be learned: about 40 dB."""
 _TRIES = 8
@@ -31,7 +31,7 @@ _STEP = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankSettings:
-    """What a bank is made of."""
+    """Settings that decide the contents of a bank."""
 
     window: int = 256
     """Side of the windows, pixels, even; crops are taken from them when they are used."""
@@ -46,21 +46,21 @@ class BankSettings:
     candidates: int = 4
     """Pairs of a shot looked at."""
     hard: float = 0.75
-    """How often the hardest pair and window is taken, rather than the first."""
+    """Share of samples for which the hardest pair and window is taken, rather than the first."""
     per_pair: int = 2
     """Windows of a pair."""
     flow_preset: Preset = "fine"
-    """Of the DIS flow."""
+    """Preset of the DIS flow."""
     flow_scale: float = 1.0
     """Size of the pictures that it is found on, relative to the frames."""
     seed: int = 1
 
 
 class BankMaker:
-    """Makes the samples of a bank, some at a time.
+    """Maker of a bank's samples, one job at a time.
 
     Args:
-        settings: What it is made of.
+        settings: Settings of the bank.
         shots: Real video; may be empty if all is synthetic.
         photos: Textures; may be empty if nothing is.
 
@@ -87,7 +87,7 @@ class BankMaker:
             self._scenes = SyntheticSource(photos, sampling, settings.seed)
 
     def job(self, number: int) -> list[Entry]:
-        """As many samples as there are windows of a pair; a pure function of the number."""
+        """Return ``per_pair`` samples; a pure function of the job's number."""
         rng = generator(self.settings.seed, _PURPOSE, number)
         if self._turns.of(number):
             return [self._scene(rng) for _ in range(self.settings.per_pair)]
@@ -122,7 +122,7 @@ class BankMaker:
         return entries
 
     def _choose(self, rng: np.random.Generator) -> tuple[Place, NDArray[np.uint8]]:
-        """A pair, often the hardest of several of a shot, and its frames (3, H, W, 3)."""
+        """Return a pair, often the hardest of several of a shot, and its frames (3, H, W, 3)."""
         for _ in range(_TRIES):
             shot = self._places.shot(rng)
             found = [self._places.draw(shot, rng) for _ in range(self.settings.candidates)]
@@ -141,12 +141,12 @@ class BankMaker:
         return np.stack([shot.frame(number) for number in place.numbers])
 
     def _window(self, frames: NDArray[np.uint8]) -> tuple[int, int]:
-        """Height and width of windows of frames."""
+        """Return height and width of the windows of frames."""
         height, width = (min(self.settings.window, size // 2 * 2) for size in frames.shape[1:3])
         return height, width
 
     def _score(self, place: Place) -> float:
-        """What there is to learn in the best window of a pair; flow is found at half size, by the fast preset."""
+        """Return the worth of the best window of a pair; flow is found at half size, by the fast preset."""
         frames = self._frames(place)
         bright = half_brightness(frames)
         if changes_light(bright):
@@ -158,7 +158,7 @@ class BankMaker:
     def _hardest(
         self, scores: NDArray[np.floating], height: int, width: int, rng: np.random.Generator
     ) -> list[tuple[int, int]]:
-        """Top and left of windows, often the hardest; they do not overlap by much where there is room."""
+        """Return top and left of windows, often the hardest, that overlap little where there is room."""
         scores = scores * rng.uniform(0.9, 1, scores.shape)  # those that are about equal take turns
         open_places = np.ones(scores.shape, np.bool_)
         rows, columns = np.arange(scores.shape[0])[:, None], np.arange(scores.shape[1])
@@ -198,13 +198,13 @@ class BankMaker:
 def window_worth(
     error: NDArray[np.float32], motion: NDArray[np.float32], height: int, width: int
 ) -> NDArray[np.floating]:
-    """What there is to learn in windows.
+    """Return how much there is to learn in each window.
 
     Args:
         error: (h, w), errors of plain interpolation at half size.
         motion: (h, w), lengths of flow at half size, pixels of it.
-        height: Of the windows, pixels of full size, even.
-        width: Likewise.
+        height: Height of the windows in pixels of full size, even.
+        width: Width, likewise.
 
     Returns:
         `worth` of the windows whose top and left are multiples of `_STEP` pixels of half the size.
@@ -213,7 +213,7 @@ def window_worth(
 
 
 def _means(field: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float64]:
-    """Of windows of (rows, columns), every `_STEP`."""
+    """Return the means of windows of (rows, columns), one for every `_STEP` pixels."""
     sums = np.asarray(cv2.integral(field, sdepth=cv2.CV_64F), np.float64)
     sums = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
     return sums[::_STEP, ::_STEP] / (rows * columns)

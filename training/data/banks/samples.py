@@ -1,4 +1,4 @@
-"""Samples of a bank: where in a window the crop lies, flips and the order of channels are drawn anew for every use."""
+"""Samples of a bank; crop, flips, time reversal and channel order are drawn anew for every use."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -16,9 +16,9 @@ from training.errors import DatasetError
 from .files import BankReader, Entry, from_steps
 
 _DRAWN, _ORDER = 4, 5
-"""Tell the random numbers of this source from those of others with the same seed."""
+"""Purposes in the seed: keep the random numbers of this source apart from those of others."""
 _SPARSE = 8
-"""Of so many pixels of flow, in each direction, one is looked at for the motion of a window."""
+"""Step in pixels of flow between those looked at for the motion of a window."""
 _MOST = 0.9
 _DOUBLINGS = 16
 """After which motion is limited no more."""
@@ -26,7 +26,7 @@ _DOUBLINGS = 16
 
 @dataclass(frozen=True)
 class GrowingMotion:
-    """The motion of windows that are taken, which grows during a run: what moves a little is learned first.
+    """Limit to the motion of the windows in use, which grows during a run: small motion is learned first.
 
     Attributes:
         first: Pixels that nine tenths of a window move at most, at the beginning.
@@ -37,19 +37,19 @@ class GrowingMotion:
     doubles: int = 0
 
     def limit(self, index: int) -> float:
-        """For the sample of a number."""
+        """Return the limit for the sample of a number, in pixels."""
         return self.first * 2.0 ** min(index / self.doubles, _DOUBLINGS) if self.doubles else self.first
 
 
 class BankSource:
-    """Samples of a bank: all of them in every epoch, each time in another order and changed in another way.
+    """Samples of a bank: all of them in every epoch, in a new order and with new augmentations.
 
     Args:
         path: The folder of the bank.
         crop: Side of a sample, pixels, even.
         seed: Sources of different seeds draw differently.
         times: ``middle`` for networks that make the middle frame only, for which a bank must have been made.
-        motion: Which windows to take by their motion; all if None, else each is drawn by itself.
+        motion: Limit to the motion of windows; if None all are taken in turn, else each is drawn by itself.
 
     Raises:
         DatasetError: There is no bank, it is not finished, or its windows, times or motion do not fit.
@@ -68,10 +68,12 @@ class BankSource:
         if smallest < crop:
             raise DatasetError(
                 f"the bank {path} has windows of {smallest} pixels, less than a crop of {crop}; "
-                f"make one with --crop {crop}, or use smaller crops"
+                f"make one with python -m training.bank --crop {crop}, or use smaller crops"
             )
         if times == "middle" and np.any(self._bank.index["t"] != 0.5):
-            raise DatasetError(f"the bank {path} has other times than 1/2; make one with --times middle")
+            raise DatasetError(
+                f"the bank {path} has other times than 1/2; make one with python -m training.bank --times middle"
+            )
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
         self._by_motion, self._motions = self._sorted_by_motion() if motion else (self._order[1], np.empty(0))
 
@@ -83,13 +85,13 @@ class BankSource:
         return len(self._bank)
 
     def sample(self, index: int) -> Sample:
-        """The sample of a number; see :class:`training.data.batch.Source`."""
+        """Return the sample of a number; see :class:`training.data.batch.Source`."""
         rng = generator(self.seed, _DRAWN, index)
         entry = self._bank.entry(self._number(index))
         return to_sample(augmented(entry_window(entry, self.crop, rng), self.crop, rng))
 
     def _number(self, index: int) -> int:
-        """Which sample of the bank it is."""
+        """Return which sample of the bank the sample of a number is made of."""
         if self.motion is not None:
             fitting = np.searchsorted(self._motions, self.motion.limit(index), "right")
             return int(self._by_motion[generator(self.seed, _ORDER, index).integers(fitting)])
@@ -99,7 +101,7 @@ class BankSource:
         return int(self._order[1][at])
 
     def _sorted_by_motion(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Numbers of samples by their motion, and the motion of each."""
+        """Return the numbers of samples by their motion, and the motion of each."""
         assert self.motion is not None
         motions = np.array([_motion(self._bank.entry(number)) for number in range(len(self))])
         order = np.argsort(motions, kind="stable")
@@ -112,13 +114,13 @@ class BankSource:
 
 
 def _motion(entry: Entry) -> float:
-    """Length of DIS flow that nine tenths of a window do not exceed, pixels of full size."""
+    """Return the length of DIS flow that nine tenths of a window do not exceed, in pixels of full size."""
     flow = 2 * from_steps(entry.flow[::_SPARSE, ::_SPARSE])
     return float(np.quantile(np.hypot(flow[..., 0::2], flow[..., 1::2]), _MOST))
 
 
 def entry_window(entry: Entry, side: int, rng: np.random.Generator) -> Window:
-    """A random square of a sample of a bank."""
+    """Return a random square of a stored sample."""
     height, width = entry.frames.shape[1:3]
     top, left = (2 * int(rng.integers((size - side) // 2 + 1)) for size in (height, width))
     t, flow = float(entry.record["t"]), from_steps(entry.flow)

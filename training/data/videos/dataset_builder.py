@@ -1,4 +1,4 @@
-"""A dataset while it is made: which videos are done, and what of them is on the disk.
+"""Making of a dataset of shots, which can be interrupted and continued.
 
 ::
 
@@ -32,7 +32,7 @@ from .shot_splitter import Run, Splitter, mark_repeated, mark_scenes
 from .shot_writer import ShotWriter
 
 type Watch = Callable[[Iterable[Frame], Video], Iterable[Frame]]
-"""Passes frames on, and shows how far it is."""
+"""Function that passes frames on and shows progress."""
 
 _SAVED_EVERY = 20.0
 """Seconds after which the manifest is written in the middle of a video."""
@@ -44,12 +44,12 @@ _RATE_TOLERANCE = 0.01
 
 
 class Preparation:
-    """Makes or continues a dataset; a context manager that keeps others from doing the same.
+    """Dataset while it is made or continued; a context manager that keeps other processes out.
 
     Args:
-        folder: Of the dataset; made if it is not there.
-        settings: What shots depend on besides the videos.
-        watch: Is shown the frames of each video.
+        folder: Folder of the dataset; made if it is missing.
+        settings: Settings that shots depend on besides the videos.
+        watch: Function that passes the frames of each video on, to show progress.
 
     Raises:
         DatasetError: The folder holds something else or a dataset made with other settings, another run works in it,
@@ -78,7 +78,7 @@ class Preparation:
         self._lock.release()
 
     def add(self, path: Path, origin: Origin) -> VideoState:
-        """Cuts a video, or what is left of it; does nothing where it, or one of the same content, is finished.
+        """Cut a video, or the rest of it, into shots; a file of the same content that is finished is passed over.
 
         A video that cannot be read to its end keeps the shots made before, and says so in `VideoState.problem`.
 
@@ -144,7 +144,7 @@ class Preparation:
         self.manifest.shots = [shot for shot in self.manifest.shots if shot.file != info.file] + [info]
 
     def _state(self, path: Path) -> VideoState:
-        """How far a video is; one whose shots are not all there is begun again."""
+        """Return how far a video is; one that lacks shots is begun again."""
         known = fingerprint(path)
         state = next((video for video in self.manifest.videos if video.sha256 == known), None)
         if state is None:
@@ -157,7 +157,7 @@ class Preparation:
         return state
 
     def shots(self, state: VideoState) -> list[ShotInfo]:
-        """Those made of a video."""
+        """Return the shots of a video."""
         return [shot for shot in self.manifest.shots if shot.file.startswith(_prefix(state))]
 
     def _begin(self, settings: Settings) -> Manifest:
@@ -199,7 +199,7 @@ class Preparation:
 
 
 def rate_of(step: Fraction, claimed: Fraction | None) -> Fraction:
-    """Frames per second of a shot: what the video claims, divided by a whole number, if that is about right.
+    """Return the frame rate of a shot: the video's rate divided by a whole number, where that is about right.
 
     Args:
         step: Mean seconds from frame to frame; containers may have rounded them.
@@ -214,7 +214,7 @@ def rate_of(step: Fraction, claimed: Fraction | None) -> Fraction:
 
 
 def _prefix(state: VideoState) -> str:
-    """What the files of a video's shots begin with; unlike those of all other videos."""
+    """Return the beginning of the names of a video's shots, which no other video shares."""
     return f"{SHOTS}/{Path(state.file).stem[:_LONGEST_NAME]}-{state.sha256[:_SUMS]}_"
 
 

@@ -1,4 +1,4 @@
-"""Frames of video files as RGB pictures of 8 bit, one after the other.
+"""Decoding of video files to 8-bit RGB pictures.
 
 FFmpeg's way to RGB, left alone, takes every file that names no matrix for BT.601 (on BT.709 that was wrong by up to 16
 levels), and is 1 to 2 levels too dark with all files, more from 10 bit. So matrix and range are told to it, guessed by
@@ -50,12 +50,12 @@ _DEFAULT_RATE = Fraction(25)
 
 
 class VideoError(DatasetError):
-    """A video cannot be read, or not to its end; the text names the file and what to do."""
+    """Video that cannot be read, or not to its end; the text names the file and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One decoded frame.
+    """Decoded frame.
 
     Attributes:
         number: Its place in the video, from 0.
@@ -69,7 +69,7 @@ class Frame:
 
 
 class Video:
-    """A video file, to be read once from its beginning.
+    """Video file, to be read once from its beginning.
 
     Args:
         path: The file.
@@ -93,10 +93,10 @@ class Video:
             self.rate: Fraction | None = next((rate for rate in rates if rate > 0), None)
             """Frames per second as the file claims them."""
             self.claimed_frames = stream.frames or None
-            """How many frames the file says it has; not to be relied on."""
+            """Number of frames that the file claims; not to be relied on."""
 
     def frames(self, first: int = 0) -> Iterator[Frame]:
-        """Decodes the file; frames before number ``first`` are passed over.
+        """Decode the file; frames before number ``first`` are passed over.
 
         Raises:
             VideoError: It is damaged, interlaced, or has a pixel format that cannot be converted; frames before the
@@ -125,7 +125,7 @@ class Video:
 
 
 class Converter:
-    """Makes upright RGB pictures of frames."""
+    """Converter of decoded frames to upright RGB pictures."""
 
     def __init__(self, rotation: int = 0, long_edge: int | None = None) -> None:
         self._quarters = rotation // 90
@@ -133,6 +133,7 @@ class Converter:
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> Picture:
+        """Return the frame as an upright (H, W, 3) uint8 RGB picture."""
         if frame.interlaced_frame:
             raise VideoError(
                 "it is interlaced, which would teach combs; deinterlace it first (if it is progressive and only marked "
@@ -162,7 +163,7 @@ class Converter:
 
 
 def colour_of(frame: av.VideoFrame) -> Colour:
-    """How a frame's samples are to be read, with the filter's guesses where the frame does not say.
+    """Return how a frame's samples are to be read, with the filter's guesses where the frame does not say.
 
     Raises:
         VideoError: More than 16 bits per sample, or floating point.
@@ -184,7 +185,10 @@ def colour_of(frame: av.VideoFrame) -> Colour:
 
 
 def _levels(colour: Colour, wide: bool) -> tuple[float, float]:
-    """Values of black and white that FFmpeg gives: it takes gray as it is, and shifts samples of more than 8 bits."""
+    """Return the values of black and white in what FFmpeg returns.
+
+    It takes grey as it is, and shifts samples of more than 8 bits.
+    """
     if colour.family == vs.YUV:
         return 0.0, float(2**colour.bits - 1 << 16 - colour.bits) if wide else 255.0
     if colour.family == vs.RGB:

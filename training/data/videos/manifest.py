@@ -1,4 +1,4 @@
-"""manifest.json of a dataset: which shots there are, where they are from, and what has been done.
+"""Manifest of a dataset: its shots, their origin, and how far each video has been cut.
 
 ::
 
@@ -27,18 +27,18 @@ SHOTS = "shots"
 
 @dataclass(frozen=True, kw_only=True)
 class ShotInfo:
-    """What the manifest says of a shot.
+    """Manifest entry of a shot.
 
     Attributes:
         file: Its file, relative to the manifest.
         video: Name of the video file it was cut from.
-        source: Where that is from, in words.
+        source: Origin of the video, in words.
         source_frames: Number of its first frame in the video, and of the frame after its last.
-        licence: Under which terms it may be used.
+        licence: Terms under which it may be used.
         width: Pixels.
         height: Pixels.
         fps: Frames per second, what was left out taken into account.
-        frames: How many there are.
+        frames: Number of frames.
         bytes: Size of the file.
         motion: Mean length of the motion between neighbouring frames, pixels; mean over the shot.
         motion_p95: The length that 5 % of the pixels exceed, pixels; mean over the shot.
@@ -60,7 +60,7 @@ class ShotInfo:
     repeated: int
 
     def to_json(self) -> dict[str, object]:
-        """As the manifest holds it."""
+        """Return the entry as the manifest stores it."""
         values = asdict(self)
         motion = {"motion_mean_px": round(values.pop("motion"), 3), "motion_p95_px": round(values.pop("motion_p95"), 3)}
         repeated = values.pop("repeated")
@@ -68,7 +68,7 @@ class ShotInfo:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "ShotInfo":
-        """Reads what `to_json` gives; KeyError, TypeError or ValueError for anything else."""
+        """Read what `to_json` returns; raise KeyError, TypeError or ValueError for anything else."""
         values = dict(values)
         first, end = values.pop("source_frames")
         info = cls(
@@ -85,7 +85,7 @@ class ShotInfo:
 
 @dataclass(kw_only=True)
 class VideoState:
-    """How far a video has been cut.
+    """Progress of cutting a video.
 
     Attributes:
         file: Its name.
@@ -93,7 +93,7 @@ class VideoState:
         next_frame: Number of the first frame of the scene to go on with.
         finished: Whether nothing is left to do.
         dropped: Frames left out so far, by reason.
-        problem: Why the rest of it could not be used; empty if it could.
+        problem: Reason why the rest of it could not be used; empty if it could.
     """
 
     file: str
@@ -106,7 +106,7 @@ class VideoState:
 
 @dataclass(frozen=True)
 class Settings:
-    """What shots depend on besides the videos."""
+    """Settings that shots depend on besides the videos."""
 
     long_edge: int | None
     least_frames: int
@@ -115,14 +115,14 @@ class Settings:
 
 @dataclass
 class Manifest:
-    """A dataset's manifest in memory."""
+    """Manifest of a dataset, in memory."""
 
     settings: Settings
     videos: list[VideoState] = field(default_factory=list)
     shots: list[ShotInfo] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
-        """Writes it; what was there before stays until the new one is whole.
+        """Write the manifest; the old one stays until the new one is whole.
 
         Raises:
             DatasetError: It cannot be written.
@@ -138,7 +138,7 @@ class Manifest:
 
     @classmethod
     def load(cls, folder: Path) -> "Manifest":
-        """Reads that of a dataset.
+        """Read the manifest of a dataset.
 
         Raises:
             DatasetError: It is missing, damaged, or of another version.

@@ -1,4 +1,4 @@
-"""Which videos there are to prepare, and where each is from and under which licence.
+"""Video files to prepare, with their origin and licence.
 
 That is read from a manifest.json beside the videos, where there is one: a list of objects, or an object with such a
 list under "clips", "videos" or "shots", in which an object has "file" and "licence" or "license", and maybe "source".
@@ -26,7 +26,7 @@ _MIB = 2**20
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a video is from.
+    """Origin of a video.
 
     Attributes:
         source: In words; the file's name where nothing is known.
@@ -38,7 +38,7 @@ class Origin:
 
 
 def find_videos(paths: Sequence[Path]) -> list[Path]:
-    """The video files that are given, and those in folders that are given, at any depth, in natural order.
+    """Return the given video files and those in the given folders, at any depth, in natural order.
 
     Raises:
         DatasetError: A path does not exist, or a folder holds no videos.
@@ -66,7 +66,7 @@ def _within(folder: Path) -> list[Path]:
 
 
 def origin(video: Path, *, source: str | None = None, licence: str | None = None) -> Origin:
-    """What the manifest beside a video says of it; what it leaves open is taken from the arguments."""
+    """Return the origin that the manifest beside a video states; gaps are filled from the arguments."""
     said = _beside(video.parent).get(video.name, {})
     licences = (said[key] for key in _LICENCE_KEYS if isinstance(said.get(key), str) and said[key])
     named = said.get("source")
@@ -78,7 +78,7 @@ def origin(video: Path, *, source: str | None = None, licence: str | None = None
 
 @cache
 def _beside(folder: Path) -> Mapping[str, Mapping[str, Any]]:
-    """Entries of the folder's manifest by file name; empty where there is no such list.
+    """Return the entries of the folder's manifest by file name; empty where there is no such list.
 
     Raises:
         DatasetError: The manifest is no JSON.
@@ -97,7 +97,7 @@ def _beside(folder: Path) -> Mapping[str, Mapping[str, Any]]:
 
 
 def fingerprint(video: Path) -> str:
-    """A sum over the size and both ends of a file, in hexadecimal: tells files apart, wherever they lie.
+    """Return a hexadecimal digest of the size and both ends of a file, which tells files apart.
 
     Raises:
         DatasetError: It cannot be read.

@@ -1,4 +1,4 @@
-"""Where the frames of a video are cut into shots, and which are left out.
+"""Splitting of a video's frames into shots, and the frames that are left out.
 
 A shot is a run of frames of one scene and one size that differ and are evenly spaced in time, so that the frame k of n
 between two others really is at k/n. The rules, in this order:
@@ -44,7 +44,7 @@ type Grey = NDArray[np.uint8]
 """(H, W), at most `LONG_EDGE` on the long edge."""
 
 REASONS = ("repeated", "still", "uneven", "short")
-"""Why frames are left out."""
+"""Reasons for leaving out frames."""
 
 LONG_EDGE = 256
 """Pixels on the long edge of the pictures on which changes and motion are measured."""
@@ -62,12 +62,12 @@ _CLOCK = 0.0015
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Look:
-    """A frame with what is looked at of it.
+    """Frame with the small pictures that are compared.
 
     Attributes:
         frame: The frame.
         grey: Small and grey.
-        thumbnail: What the scene detector takes.
+        thumbnail: Picture for the scene detector.
         begins: Whether a scene begins with it.
         change: Since the frame before, levels; `None` where a scene begins.
     """
@@ -80,7 +80,7 @@ class Look:
 
 
 def look(frame: Frame) -> Look:
-    """Makes the small pictures of a frame."""
+    """Make the small pictures of a frame."""
     height, width = frame.picture.shape[:2]
     ratio = min(1.0, LONG_EDGE / max(height, width))
     size = max(1, round(width * ratio)), max(1, round(height * ratio))
@@ -90,12 +90,12 @@ def look(frame: Frame) -> Look:
 
 
 def change(first: Grey, second: Grey) -> float:
-    """The largest mean difference of any 8x8 block, levels of 255; both pictures of one size."""
+    """Return the largest mean difference of any 8x8 block, in levels of 255; both pictures have one size."""
     return float(cv2.blur(cv2.absdiff(first, second).astype(np.float32), (_BLOCK, _BLOCK)).max())
 
 
 def mark_scenes(frames: Iterable[Frame]) -> Iterator[Look]:
-    """Looks at frames and says where scenes begin; reads `scene.RADIUS` frames ahead."""
+    """Yield frames with where scenes begin; reads `scene_score.RADIUS` frames ahead."""
     window: deque[Look | None] = deque([None] * (2 * scene_score.RADIUS + 2), maxlen=2 * scene_score.RADIUS + 2)
     changes: deque[scene_score.Change | None] = deque(
         [None] * (2 * scene_score.RADIUS + 1), maxlen=2 * scene_score.RADIUS + 1
@@ -115,7 +115,7 @@ def mark_scenes(frames: Iterable[Frame]) -> Iterator[Look]:
 
 
 def mark_repeated(looks: Iterable[Look]) -> Iterator[tuple[Look, bool]]:
-    """Says which frames are repetitions of the one before; reads `REACH` frames ahead."""
+    """Yield frames with whether each repeats the one before; reads `REACH` frames ahead."""
     window: deque[Look | None] = deque([None] * (2 * REACH + 1), maxlen=2 * REACH + 1)
     for new in chain(looks, repeat(None, REACH)):
         window.append(new)
@@ -141,13 +141,13 @@ def _is_repeated(changed: float | None, before: list[Look | None], after: list[L
 
 @dataclass(kw_only=True)
 class Run:
-    """Frames that may become a shot.
+    """Run of frames that may become a shot.
 
     Attributes:
-        writer: Takes their pictures.
+        writer: Writer of their pictures.
         uneven: Whether the spacing of frames changes where it begins or ends.
-        numbers: Of the frames in the video.
-        times: When they are shown, seconds.
+        numbers: Numbers of the frames in the video.
+        times: Times at which they are shown, in seconds.
         repeated: Repetitions left out before each frame, since the run began.
         motion: Mean and 95th percentile of the motion since the frame before, pixels, from the second frame on.
     """
@@ -168,14 +168,14 @@ class Run:
         return (self.times[-1] - self.times[0]) / (len(self) - 1) if len(self) > 1 else None
 
     def fits(self, time: Fraction) -> bool:
-        """Whether a frame shown at that time continues the run evenly."""
+        """Return whether a frame shown at that time continues the run evenly."""
         step, new = self.step, time - self.times[-1]
         if step is None:
             return new > 0
         return new > 0 and abs(float(new - step)) <= max(UNEVEN * float(step), _CLOCK)
 
     def cut_back(self, frames: int) -> None:
-        """Forgets what follows the first ``frames`` frames."""
+        """Drop what follows the first ``frames`` frames."""
         self.writer.cut_back(frames)
         for values in (self.numbers, self.times, self.repeated):
             del values[frames:]
@@ -183,10 +183,10 @@ class Run:
 
 
 class Splitter:
-    """Makes runs of marked frames.
+    """Splitter of marked frames into runs.
 
     Args:
-        begin: Makes the writer of a run from the number of its first frame.
+        begin: Function that makes the writer of a run from the number of its first frame.
         least: Frames that a shot must have.
     """
 
@@ -201,7 +201,7 @@ class Splitter:
         self._flow = DisFlow("fast")
 
     def add(self, seen: Look, repeated: bool) -> Iterator[Run]:
-        """Takes the next frame; gives the run that has become a shot by it, if one has."""
+        """Take the next frame; yield the run that it has completed to a shot, if any."""
         if seen.begins:
             yield from self.end()
         if seen.begins or self._anchor is None or change(self._anchor.grey, seen.grey) >= STILL:
@@ -219,7 +219,7 @@ class Splitter:
             self._append(seen, uneven)
 
     def end(self, *, uneven: bool = False) -> Iterator[Run]:
-        """Ends the run; gives it if it has become a shot."""
+        """End the run; yield it if it has become a shot."""
         run, self._run, self._repeated = self._run, None, 0
         if run is None:
             return
@@ -231,13 +231,13 @@ class Splitter:
             self.dropped["uneven" if run.uneven else "short"] += len(run)
 
     def close(self) -> None:
-        """Forgets an unfinished run."""
+        """Drop an unfinished run."""
         if self._run is not None:
             self._run.writer.discard()
             self._run = None
 
     def _rest(self, anchor: int) -> Iterator[Run]:
-        """Ends the run with the frame of that number, after which nothing has changed."""
+        """End the run with the frame of that number, after which nothing has changed."""
         if self._run is not None:
             kept = sum(number <= anchor for number in self._run.numbers)
             self.dropped["still"] += len(self._run) - kept
@@ -256,7 +256,7 @@ class Splitter:
         self._last = seen
 
     def _motion(self, first: Look, second: Look) -> tuple[float, float]:
-        """Mean and 95th percentile of the length of DIS flow, pixels of the frames."""
+        """Return mean and 95th percentile of the length of DIS flow, in pixels of the frames."""
         flow, _ = self._flow(*(each.grey * np.float32(1 / 255) for each in (first, second)))
         length = np.linalg.norm(flow, axis=-1) * (max(first.frame.picture.shape[:2]) / max(first.grey.shape))
         return float(length.mean()), float(np.percentile(length, 95))

@@ -1,4 +1,4 @@
-"""Shots as files: uncompressed frames in a `.npy` file that is mapped into memory, and how such a file is written.
+"""Writing of shots: uncompressed frames in a `.npy` file that can be memory-mapped.
 
 Why uncompressed, measured on four shots of 480p (690 MB) with random 192x192 crops, one thread, in the page cache:
 
@@ -31,7 +31,7 @@ type Picture = NDArray[np.uint8]
 
 
 class ShotWriter:
-    """Writes frames of one size, (H, W, 3) uint8, to a `.npy` file of (frames, H, W, 3).
+    """Writer of frames of one size, (H, W, 3) uint8, to a `.npy` file of (frames, H, W, 3).
 
     The file has its name only when it is finished: nothing that was interrupted looks whole.
 
@@ -49,11 +49,11 @@ class ShotWriter:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width)."""
+        """Height and width of the frames."""
         return self._size
 
     def append(self, picture: Picture) -> None:
-        """Adds a frame."""
+        """Add a frame."""
         if not self._header:
             self._size = picture.shape[0], picture.shape[1]
             self._write_header()
@@ -61,13 +61,13 @@ class ShotWriter:
         self.frames += 1
 
     def cut_back(self, frames: int) -> None:
-        """Forgets what follows the first ``frames`` frames."""
+        """Drop what follows the first ``frames`` frames."""
         self._file.truncate(self._header + frames * self._size[0] * self._size[1] * 3)
         self._file.seek(0, os.SEEK_END)
         self.frames = frames
 
     def finish(self) -> int:
-        """Gives the file its name; returns its bytes."""
+        """Give the file its name and return its size in bytes."""
         self._write_header()
         length = self._file.seek(0, os.SEEK_END)
         self._file.close()
@@ -75,7 +75,7 @@ class ShotWriter:
         return length
 
     def discard(self) -> None:
-        """Removes what is not finished."""
+        """Remove an unfinished file."""
         self._file.close()
         self._part.unlink(missing_ok=True)
 
