@@ -4,15 +4,14 @@
                                 [--all] [--limit N] [--through filter|net] [--csv FILE] [--sheet FILE.png] ...
 
 DIR holds video files without cuts. A triplet is two source frames and a true frame between them, at 1/2 or 1/4 of the
-way; which triplets there are is told in :mod:`training.measure.triplets`, the methods in
-:mod:`training.measure.methods` and the measures in :mod:`training.measure.metrics`. The methods take turns, in another
-order for each triplet. The tables go to stdout, progress to stderr.
+way: see :mod:`training.measure.triplets`, and :mod:`training.measure.methods` and :mod:`training.measure.metrics` for
+methods and measures. The methods take turns, in another order for each triplet. The tables go to stdout, progress to
+stderr.
 """
 
 import argparse
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,76 +31,12 @@ from vsrrin.errors import VsrrinError
 
 if TYPE_CHECKING:
     from training.measure.methods import Method
-    from training.measure.metrics import Flow
-    from training.measure.triplets import Picture, Triplet
     from training.measure.worst_cases import Worst
 
 DEFAULT_METHODS = "blend,dis,mvtools"
 NOTE = """\
 tOF is the error of motion from frame to frame: lower is better. SSIMULACRA2 has no lower bound: its mean hangs on the
 worst frames. s per frame is the median of single frames and depends on what else the machine does: a rough figure."""
-
-
-def measure(
-    methods: Mapping[str, "Method"],
-    sources: Iterable["Triplet"],
-    log: Callable[[str], None],
-    worst: "Worst | None" = None,
-    keep: Callable[[Sequence[Score]], object] | None = None,
-) -> list[Score]:
-    """Run every method on every triplet.
-
-    Args:
-        methods: By name.
-        sources: The triplets.
-        log: Function that takes a line for each triplet.
-        worst: Collection that gets every triplet with the pictures made for it.
-        keep: Function that takes the scores of a triplet as soon as all methods have theirs.
-    """
-    from training.measure.metrics import flows
-    from training.measure.worst_cases import Case
-
-    scores: list[Score] = []
-    for number, triplet in enumerate(sources):
-        if number == 0:
-            for method in methods.values():  # loading and first-call costs are not a frame's time
-                method(triplet.left, triplet.right, triplet.span.t)
-        true_motion = flows((triplet.left, triplet.truth, triplet.right))
-        order = list(methods)
-        turn = number % len(order)
-        pictures, found = {}, {}
-        for name in order[turn:] + order[:turn]:
-            began = time.perf_counter()
-            pictures[name] = methods[name](triplet.left, triplet.right, triplet.span.t)
-            seconds = time.perf_counter() - began
-            found[name] = _score(name, triplet, pictures[name], true_motion, seconds)
-        fresh = [found[name] for name in order]
-        scores += fresh
-        if keep is not None:
-            keep(fresh)
-        if worst is not None:
-            worst.add(Case(triplet, {name: pictures[name] for name in order}, {n: s.psnr for n, s in found.items()}))
-        line = "  ".join(f"{name} {found[name].psnr:.2f}" for name in order)
-        log(f"{number + 1:3} {triplet.clip} {triplet.span} {triplet.bucket}: {line}")
-    return scores
-
-
-def _score(name: str, triplet: "Triplet", picture: "Picture", true_motion: "Sequence[Flow]", seconds: float) -> Score:
-    from training.measure import metrics
-
-    new_motion = metrics.flows((triplet.left, picture, triplet.right))
-    return Score(
-        method=name,
-        clip=triplet.clip,
-        span=triplet.span,
-        motion=triplet.motion,
-        bucket=triplet.bucket,
-        psnr=metrics.psnr(picture, triplet.truth),
-        ssim=metrics.ssim(picture, triplet.truth),
-        ssimulacra2=metrics.ssimulacra2(picture, triplet.truth),
-        motion_error=metrics.motion_error(new_motion, true_motion),
-        seconds=seconds,
-    )
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -191,6 +126,7 @@ def run(options: argparse.Namespace) -> str:
         VsrrinError: Something that is asked for is missing or wrong.
         OSError: A file cannot be written.
     """
+    from training.measure.comparison import measure
     from training.measure.triplets import read_triplets
 
     old = [score for path in options.merge for score in read_csv(path)]

@@ -131,7 +131,7 @@ def test_resuming_what_has_not_begun_begins_it_and_says_so(capsys: pytest.Captur
 def test_a_run_is_not_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--set", "optim.steps=2") == 0
     assert run("--set", "optim.steps=2") == 2
-    assert "training.train: runs/tiny holds a run already: give --resume" in capsys.readouterr().err
+    assert "training.train: runs/tiny holds a run already: resume it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ class Worker:
         """Measures quality on pickled triplets and writes single results as `training.evaluate` does."""
         if not self._method.scored:
             return {"scored": False}
-        from training.evaluate import measure
+        from training.measure.comparison import measure
         from training.measure.score_tables import write_csv
 
         sources = pickle.loads(Path(triplets).read_bytes())

@@ -1,6 +1,7 @@
-"""What helps a network to learn, and that nothing of it is left."""
+"""Training aids, and that nothing of them is left."""
 
 import copy
+import hashlib
 
 import pytest
 import torch
@@ -100,6 +101,18 @@ def test_what_levels_are_told_reaches_the_layers_before_them_and_no_others() -> 
     shown_by(net)[0].square().sum().backward()
     assert net.Flow_L.midconv.weight.grad is not None and net.Flow_L.heads[0].weight.grad is not None
     assert net.Flow_L.up_path[0].up[1].weight.grad is None and net.Flow_L.last.weight.grad is None
+
+
+def test_names_and_their_order_are_those_of_runs_that_were_made_before() -> None:
+    """States of interrupted runs hold weights by name, and what the optimiser knows by their order."""
+    net = RRIN("exact", width=4)
+    normalise(net)
+    teach_levels(net, rrin.SPEC)
+    for names, count, digest in (
+        (list(net.state_dict()), 555, "ca6ebbc819842c62"),
+        ([name for name, _ in net.named_parameters()], 324, "b0be3e4a858d8464"),
+    ):
+        assert len(names) == count and hashlib.sha256("\n".join(names).encode()).hexdigest()[:16] == digest
 
 
 def test_what_is_frozen_is_not_taught() -> None:
