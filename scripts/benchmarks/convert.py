@@ -1,6 +1,6 @@
 """What converting a file costs beyond the network: the whole work against the bare network on the same frames.
 
-Times ``vsrrin.convert.video.convert`` (opening, decoding, interpolation, encoding, joining, verifying; without starting
+Times `convert_file` (opening, decoding, interpolation, encoding, joining, verifying; without starting
 Python and loading the network) against the bare network on the same pairs, alternating, in one run. Prints a markdown
 table; ratio is the median over rounds.
 
@@ -22,7 +22,7 @@ import vapoursynth as vs
 from scripts.benchmarks.clips import CLIP, size_of
 from scripts.benchmarks.overhead import bare_runner
 from vsrrin.checkpoint import loader
-from vsrrin.convert.video import Settings, convert
+from vsrrin.convert.convert_file import convert_file
 from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 
 
@@ -67,10 +67,13 @@ def _compare(source: Path, model: str, options: argparse.Namespace) -> str:
     device = resolve_device(None)
     backend = TorchBackend(loaded.net, loaded.spec, device, resolve_precision("auto", device, loaded.spec))
     bare = bare_runner(vs.core.bs.VideoSource(str(source), cachemode=0), backend)
-    settings = Settings(source, source.with_name("out.mkv"), model=model, codec=options.codec, overwrite=True)
+
+    def whole() -> object:
+        return convert_file(source, source.with_name("out.mkv"), model=model, codec=options.codec, overwrite=True)
+
     times: tuple[list[float], list[float]] = ([], [])
     for round_number in range(options.rounds + 1):
-        for run, results in zip((bare, lambda: convert(settings)), times, strict=True):
+        for run, results in zip((bare, whole), times, strict=True):
             start = time.perf_counter()
             run()
             if round_number:  # the first round warms up

@@ -18,7 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +40,9 @@ BEFORE = "layers by grid_sample"
 BANK_SAMPLES = 64
 PER_TURN = 8
 """Samples that a source makes in a round."""
+
+type Layer = tuple[list[float], list[float], float, float]
+"""Place, movement, angle and scale."""
 
 
 class GridSampleSource:
@@ -79,7 +82,8 @@ class GridSampleSource:
         truth = torch.cat([self._flow(layers, owner, at) for at, owner in enumerate(owners)])
         img0, target, img1 = (picture[0].clamp(0, 1) for picture in pictures)
         greys = [(image.mean(0) * 255).byte().numpy() for image in (img0, img1)]
-        flows = [self._dis.calc(*pair, None) for pair in (greys, greys[::-1])]
+        calculate: Callable[..., np.ndarray] = self._dis.calc  # OpenCV's types do not know that None is allowed
+        flows = [calculate(*pair, None) for pair in (greys, greys[::-1])]
         full = torch.from_numpy(np.concatenate(flows, -1)).permute(2, 0, 1)
         return Sample(
             img0=img0,
@@ -107,7 +111,7 @@ class GridSampleSource:
         distance = (side[None, :] ** 2 + side[:, None] ** 2).sqrt()
         return torch.sigmoid((0.75 - distance + 0.25 * noise) * size) * (distance < 0.97).float()
 
-    def _flow(self, layers: Sequence[tuple], owner: Tensor, at: int) -> Tensor:
+    def _flow(self, layers: Sequence[Layer], owner: Tensor, at: int) -> Tensor:
         flow = torch.zeros(2, self._crop**2)
         for number, layer in enumerate(layers):
             move = _matrix(layer, 1.0 - at) @ torch.linalg.inv(_matrix(layer, float(at)))
@@ -116,13 +120,13 @@ class GridSampleSource:
         return flow.view(2, self._crop, self._crop)
 
 
-def _matrix(layer: tuple, when: float) -> Tensor:
+def _matrix(layer: Layer, when: float) -> Tensor:
     (x, y), (dx, dy), angle, scale = layer
     cosine, sine, u = np.cos(angle) * scale, np.sin(angle) * scale, when - 0.5
     return torch.tensor([[cosine, -sine, x + dx * u], [sine, cosine, y + dy * u], [0, 0, 1]], dtype=torch.float32)
 
 
-def measure(sources: dict[str, Callable[[int], object]], rounds: int) -> dict[str, list[float]]:
+def measure(sources: Mapping[str, Callable[[int], object]], rounds: int) -> dict[str, list[float]]:
     """Seconds a sample in every round, by source; all of them taking turns."""
     found: dict[str, list[float]] = {name: [] for name in sources}
     for number in range(rounds + 1):

@@ -47,7 +47,7 @@ def filter_rate(source: vs.VideoNode, options: Options, seconds: float) -> float
     count = min(max(int(rate * seconds), _WARM_UP), output.num_frames - 2 * _WARM_UP) // 2 * 2
     begin = time.perf_counter()
     _render(output[2 * _WARM_UP : 2 * _WARM_UP + count])
-    return count / 2 / (time.perf_counter() - begin)  # every other frame is a source frame
+    return float(count / 2 / (time.perf_counter() - begin))  # every other frame is a source frame
 
 
 def _render(clip: vs.VideoNode) -> None:

@@ -25,12 +25,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from scripts.benchmarks.clips import ROOT, size_of
 from scripts.benchmarks.memory import own_peak
 from scripts.models.random_weights import random_model
+from vsrrin.engine.backends.torch_backend import Precision
 from vsrrin.engine.interpolator import Interpolator
 from vsrrin.engine.options import Options
 from vsrrin.nets import NETS, NetSpec
 from vsrrin.nets.registry import by_name
 
-PRECISIONS = ("fp32", "auto")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "auto")
 FLOP_SIDE = 256
 SEED = 0
 

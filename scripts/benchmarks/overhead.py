@@ -11,7 +11,7 @@ import argparse
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,11 +24,11 @@ from scripts.benchmarks.clips import CLIP, in_memory, size_of
 from vsrrin.checkpoint import loader
 from vsrrin.clip import frames
 from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
-from vsrrin.engine.options import automatic_scale
+from vsrrin.engine.plan import automatic_scale
 from vsrrin.flow.dis import DisFlow, brightness, half_flow
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Parse arguments, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clip", type=Path, default=CLIP)
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=12, help="source frames per round")
     parser.add_argument("--sizes", nargs="+", type=size_of, default=[(854, 480), (1920, 1080)], metavar="SIZE")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     source = vs.core.bs.VideoSource(str(options.clip), cachemode=0)
     print(f"{options.rounds} rounds of {options.frames - 1} new frames, {torch.get_num_threads()} threads\n")
     print("| weights | size | precision | bare network s/frame | filter s/frame | ratio |")
@@ -57,7 +57,7 @@ def _compare(clip: vs.VideoNode, model: str, rounds: int) -> str:
     def prepared() -> Callable[[], None]:
         # A new graph each time, or VapourSynth would answer from its frame cache; built before the clock starts.
         output = vsrrin.interpolate(clip, 2, model)
-        return lambda: deque(output.frames(close=True), maxlen=0) and None
+        return lambda: deque(output.frames(close=True), maxlen=0).clear()
 
     times: tuple[list[float], list[float]] = ([], [])
     for round_number in range(rounds + 1):

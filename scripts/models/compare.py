@@ -23,6 +23,7 @@ from av.video.reformatter import Colorspace
 from scripts.benchmarks.clips import CLIP
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
+from vsrrin.engine.backends.torch_backend import Precision
 from vsrrin.engine.interpolator import Interpolator
 from vsrrin.engine.options import Options
 from vsrrin.errors import VsrrinError
@@ -88,7 +89,7 @@ def model_of(spec: NetSpec, given: Path | None) -> tuple[Model, str]:
     return random_model(spec, output_scale=OUTPUT_SCALE), "random weights"
 
 
-def middle(model: Model, left: Picture, right: Picture, precision: str) -> Picture:
+def middle(model: Model, left: Picture, right: Picture, precision: Precision) -> Picture:
     """The network's frame in the middle of two."""
     img0, img1 = (torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float() / 255 for x in (left, right))
     (frame,) = Interpolator(model, Options(precision=precision, backend="torch")).interpolate(img0, img1, [0.5])
@@ -96,7 +97,7 @@ def middle(model: Model, left: Picture, right: Picture, precision: str) -> Pictu
 
 
 def cells(
-    shots: Sequence[Picture], first: int, specs: Sequence[NetSpec], weights: dict[str, Path], precision: str
+    shots: Sequence[Picture], first: int, specs: Sequence[NetSpec], weights: dict[str, Path], precision: Precision
 ) -> list[Cell]:
     """All cells in order."""
     left, right, gap = shots[0], shots[-1], len(shots) - 1

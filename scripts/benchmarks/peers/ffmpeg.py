@@ -66,7 +66,8 @@ class Minterpolate:
         command += ["-vf", f"{_TO_YUV},{self._filter(t.denominator)},{_TO_RGB}", "-fps_mode", "passthrough"]
         data = b"".join(np.ascontiguousarray(picture).tobytes() for picture in (left, right, right))
         done = subprocess.run([*command, "-f", "rawvideo", "pipe:1"], input=data, stdout=subprocess.PIPE, check=True)
-        return np.frombuffer(done.stdout, np.uint8).reshape(-1, height, width, 3)[t.numerator].copy()
+        frames = np.frombuffer(done.stdout, np.uint8).reshape(-1, height, width, 3)
+        return np.array(frames[t.numerator])
 
     def _filter(self, factor: int) -> str:
         options = "".join(f":{key}={value}" for key, value in self._options.items())

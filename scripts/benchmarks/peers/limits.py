@@ -52,7 +52,7 @@ def _in_torch(layers: nn.Module, precision: str) -> Callable[[], object]:
     import copy
 
     dtype = PRECISIONS[precision]
-    net = copy.deepcopy(layers).to(dtype=dtype, memory_format=torch.channels_last).eval()
+    net = copy.deepcopy(layers).to(dtype).to(memory_format=torch.channels_last).eval()
     x = torch.rand(1, CHANNELS, HEIGHT, WIDTH, dtype=dtype).contiguous(memory_format=torch.channels_last)
 
     def run() -> object:

@@ -5,6 +5,7 @@ import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
@@ -64,7 +65,7 @@ class Benchmark:
         if options.limits:
             for cell in cells:
                 if cell.runs:
-                    self._try(cell, lambda cell=cell: self._count(cell, source, processes[cell.method]))
+                    self._try(cell, partial(self._count, cell, source, processes[cell.method]))
             self._save(f"{size}: operations counted")
 
     def _measure_cell(self, cell: Cell, source: Source, process: Process) -> None:

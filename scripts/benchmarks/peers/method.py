@@ -74,10 +74,11 @@ def parse(text: str) -> tuple[str, dict[str, str]]:
         ValueError: The text is not of the form name:key=value:..., or this kind of method has no such option.
     """
     name, *parts = text.split(":")
-    options = dict(part.split("=", 1) if "=" in part else ("", part) for part in parts)
+    pairs = [part.partition("=") for part in parts]
+    options = {key: value for key, _, value in pairs}
     allowed = {"backend", "precision"} if name in PEERS else set()
     free = not (name in (*PEERS, *FILTERS) or name.endswith(EAGER))
-    if not name or "" in options or (not free and set(options) - allowed):
+    if not name or not all(key and equals for key, equals, _ in pairs) or (not free and set(options) - allowed):
         raise ValueError(text)
     return name, options
 

@@ -119,7 +119,8 @@ def eager(name: str) -> Network:
         border = (0, -width % _EAGER_MULTIPLE, 0, -height % _EAGER_MULTIPLE)
         padded = (F.pad(image, border, "replicate") for image in (img0, img1))
         with torch.inference_mode():
-            return net(*padded, torch.full((1, 1, 1, 1), t))[..., :height, :width]
+            image: Tensor = net(*padded, torch.full((1, 1, 1, 1), t))
+        return image[..., :height, :width]
 
     return run
 
@@ -179,7 +180,8 @@ class _Flat(nn.Module):
 
     def forward(self, both: Tensor, t: Tensor) -> Tensor:
         """(1, 6, H, W) and (1, 1, 1, 1) to (1, 3, H, W)."""
-        return self.net(both, t, list(self.scales))[2][-1]
+        image: Tensor = self.net(both, t, list(self.scales))[2][-1]
+        return image
 
 
 class _Stack(nn.Module):
@@ -187,14 +189,15 @@ class _Stack(nn.Module):
 
     def __init__(self, block: nn.Module, adds_input: bool) -> None:
         super().__init__()
-        self.conv0, self.convblock, self.lastconv = block.conv0, block.convblock, block.lastconv
+        self.conv0, self.convblock, self.lastconv = map(block.get_submodule, ("conv0", "convblock", "lastconv"))
         self.adds_input = adds_input
 
     def forward(self, x: Tensor) -> Tensor:
         """The block's input at its scale to its output before enlargement."""
         first = self.conv0(x)
         x = self.convblock(first)
-        return self.lastconv(x + first if self.adds_input else x)
+        result: Tensor = self.lastconv(x + first if self.adds_input else x)
+        return result
 
 
 class _Nothing(nn.Module):

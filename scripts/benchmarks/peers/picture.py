@@ -59,10 +59,8 @@ def _name(axes: "Axes", points: list[tuple[float, float, str]]) -> None:
     """Writes the name of each point where it covers neither another point nor another name."""
     from matplotlib.transforms import Bbox
 
-    taken = [
-        Bbox.from_bounds(*(axes.transData.transform((speed, psnr)) - _MARKER), 2 * _MARKER, 2 * _MARKER)
-        for speed, psnr, _ in points
-    ]
+    middles = [axes.transData.transform((speed, psnr)) for speed, psnr, _ in points]
+    taken = [Bbox.from_extents(x - _MARKER, y - _MARKER, x + _MARKER, y + _MARKER) for x, y in middles]
     for speed, psnr, method in sorted(points):
         for distance, side in itertools.product((4, -13, 18, -27, 32, -41), (1, -1)):
             name = axes.annotate(

@@ -1,6 +1,7 @@
 """The benchmark's results to read: tables in Markdown, and what follows from them."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from .method import EAGER, is_own, parse
 from .results import CHANNELS, HEIGHT, WIDTH, Cell, Results
@@ -108,6 +109,10 @@ def conclusions(results: Results) -> list[str]:
     return [text for text in found if text]
 
 
+def _is_of(name: str, method: str) -> bool:
+    return parse(method)[0] == name
+
+
 def _at(results: Results, size: str, factor: int, choose: Callable[[str], bool]) -> list[Cell]:
     """Cells with times, fastest first."""
     found = [results.cell(method, size, factor) for method in results.methods if choose(method)]
@@ -134,7 +139,7 @@ def _against_rife(results: Results) -> str:
     for cell in own:
         alone = min((value for other in same or rife for value in other.alone), default=None)
         times = [f"{_seconds(rival) / _seconds(cell):.2f}" for rival in rivals.values()]
-        bare = _text(alone, lambda s, cell=cell: f"{s / _seconds(cell):.2f}")
+        bare = _text(None if alone is None else alone / _seconds(cell), "{:.2f}".format)
         rows.append([cell.method, *times, bare, _db(results, cell.method)])
     return "\n".join([*lines, markdown(rows)])
 
@@ -148,7 +153,7 @@ def _against_eager(results: Results) -> str:
     for size in results.sizes:
         for eager in _at(results, size, 2, lambda method: parse(method)[0].endswith(EAGER)):
             net = parse(eager.method)[0].removesuffix(EAGER)
-            for cell in _at(results, size, 2, lambda method, net=net: parse(method)[0] == net):
+            for cell in _at(results, size, 2, partial(_is_of, net)):
                 times = _seconds(eager) / _seconds(cell)
                 goal = _goal(times >= FEWEST_TIMES, f"at least {FEWEST_TIMES:.0f}")
                 lines.append(f"- {size}: {cell.method} makes {times:.2f} times the frames of {eager.method} ({goal})")

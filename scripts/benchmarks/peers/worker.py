@@ -88,7 +88,7 @@ class Worker:
             from .limits import ConvolutionRate
 
             self._rate = ConvolutionRate(self._name.removeprefix(_RATE))
-        return self._rate.measure()
+        return dict(self._rate.measure())
 
     @property
     def _method(self) -> Method:
