@@ -1,4 +1,4 @@
-"""The demo: interpolates a clip through vspipe, writes a video and a picture, and checks both.
+"""Demo that interpolates a clip through vspipe, writes a video and a picture, and checks both.
 
 `vspipe -c y4m examples/demo.vpy -` is read as any encoder would read it; PyAV encodes, so no ffmpeg program is needed.
 """
@@ -33,25 +33,25 @@ Image = NDArray[np.uint8]
 
 
 class DemoError(Exception):
-    """The demo's output is missing or wrong; the message says what was expected and what to do."""
+    """The demo's output is missing or wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a video file holds, counted by decoding all of it."""
+    """Contents of a video file, counted by decoding all of it."""
 
     frames: int
     fps: Fraction
     seconds: Fraction
     steady: bool
-    """Whether all frames are equally far apart."""
+    """All frames are equally far apart."""
 
 
 def probe(path: Path) -> Probe:
-    """Decode `path` and report frame count, rate, duration in seconds and whether its timestamps are even.
+    """Decode a video and return its frame count, rate, duration and whether its timestamps are even.
 
     Raises:
-        DemoError: if the file cannot be read as a video.
+        DemoError: The file cannot be read as a video.
     """
     try:
         with av.open(str(path)) as container:
@@ -71,7 +71,7 @@ def probe(path: Path) -> Probe:
 
 
 def decode(path: Path) -> list[Image]:
-    """The planes of every frame of a YUV 4:2:0 file, each (H * 3 / 2, W)."""
+    """Return the planes of every frame of a YUV 4:2:0 file, each (H * 3 / 2, W)."""
     with av.open(str(path)) as container:
         return [_planes(frame) for frame in container.decode(video=0)]
 
@@ -82,7 +82,7 @@ def _planes(frame: av.VideoFrame) -> Image:
 
 @contextmanager
 def vspipe(script: Path, source: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `vspipe -c y4m` on `script` and yield the process; its messages go to our stderr."""
+    """Run ``vspipe -c y4m`` on ``script`` and yield the process; its messages go to stderr."""
     folder = Path(sys.executable).parent
     command = [str(folder / "vspipe"), "-c", "y4m", "-a", f"source={source}", str(script), "-"]
     # vspipe looks for the `vapoursynth` program of its environment on PATH when it has never been configured.
@@ -101,13 +101,13 @@ def vspipe(script: Path, source: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def encode(script: Path, source: Path, target: Path) -> list[Image]:
-    """Interpolate `source` through `script` into the H.264 file `target`.
+    """Interpolate ``source`` through ``script`` into the H.264 file ``target``.
 
     Returns:
         The planes of every frame as they came out of the filter, each (H * 3 / 2, W).
 
     Raises:
-        DemoError: if vspipe fails or delivers no video.
+        DemoError: vspipe fails or delivers no video.
     """
     frames: list[Image] = []
     with vspipe(script, source) as process:
@@ -153,7 +153,7 @@ def verify(before: Probe, after: Probe, source: Sequence[Image], frames: Sequenc
     """Check counts, rate and duration, that all source frames survive, and that the others are new.
 
     Raises:
-        DemoError: naming the first thing that is wrong.
+        DemoError: Something is wrong; the message names the first thing.
     """
     expectations = (
         ("frames out of vspipe", len(frames), before.frames * FACTOR),
@@ -173,13 +173,13 @@ def verify(before: Probe, after: Probe, source: Sequence[Image], frames: Sequenc
 
 
 def count_new(frames: Sequence[Image]) -> int:
-    """How many frames between two source frames differ from both of them."""
+    """Return how many frames between two source frames differ from both of them."""
     triples = zip(frames[::FACTOR], frames[1::FACTOR], frames[FACTOR::FACTOR], strict=False)
     return sum(not np.array_equal(new, left) and not np.array_equal(new, right) for left, new, right in triples)
 
 
 def liveliest(frames: Sequence[Image], count: int, apart: int) -> list[int]:
-    """Numbers of the new frames whose source frames differ most, at least `apart` frames from each other, in order."""
+    """Return the numbers of the new frames whose sources differ most, ``apart`` or more from each other, in order."""
     height = frames[0].shape[0] * 2 // 3
     change = {
         number: float(cv2.absdiff(frames[number - 1][:height], frames[number + 1][:height]).mean())
@@ -193,7 +193,7 @@ def liveliest(frames: Sequence[Image], count: int, apart: int) -> list[int]:
 
 
 def busiest_window(left: Image, right: Image, width: int, height: int) -> tuple[int, int]:
-    """Top left corner (x, y) of the width x height window of two BGR pictures in which they differ most."""
+    """Return the top left corner (x, y) of the window in which two BGR pictures differ most."""
     difference = cv2.cvtColor(cv2.absdiff(left, right), cv2.COLOR_BGR2GRAY).astype(np.float32)
     sums = cv2.boxFilter(difference, -1, (width, height), anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
     sums = sums[: difference.shape[0] - height + 1, : difference.shape[1] - width + 1]
@@ -202,13 +202,13 @@ def busiest_window(left: Image, right: Image, width: int, height: int) -> tuple[
 
 
 def to_bgr(planes: Image) -> Image:
-    """(H * 3 / 2, W) BT.709 limited-range planes to a (H, W, 3) picture as OpenCV stores it."""
+    """Convert BT.709 limited-range planes, (H * 3 / 2, W), to a picture as OpenCV stores it, (H, W, 3)."""
     frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
     return _planes(frame.reformat(format="bgr24", src_colorspace=Colorspace.ITU709))
 
 
 def contact_sheet(frames: Sequence[Image], fps: Fraction) -> Image:
-    """Source, new and source frame side by side for the three liveliest instants, with enlarged cuttings below."""
+    """Return source, new and source frame side by side for the three liveliest instants, details enlarged below."""
     rows = [_instant(frames, number, fps) for number in liveliest(frames, count=3, apart=max(2, len(frames) // 6))]
     foot = np.full((34, rows[0].shape[1], 3), 24, np.uint8)
     _write(foot, CREDIT, (10, 23))
@@ -226,12 +226,12 @@ def _instant(frames: Sequence[Image], number: int, fps: Fraction) -> Image:
         kind = "NEW" if offset == 1 else "source"
         whole = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
         cv2.rectangle(whole, (x // 2, y // 2), ((x + window[0]) // 2, (y + window[1]) // 2), (0, 255, 255))
-        cutting = cv2.resize(
+        detail = cv2.resize(
             picture[y : y + window[1], x : x + window[0]], whole.shape[1::-1], interpolation=cv2.INTER_CUBIC
         )
         head = np.full((34, whole.shape[1], 3), (0, 90, 160) if offset == 1 else 24, np.uint8)
         _write(head, f"{kind}: frame {shown}, {float(shown / fps):.3f} s", (10, 23))
-        columns.append(np.pad(np.vstack([head, whole, cutting]), ((0, 6), (0, 6), (0, 0)), constant_values=24))
+        columns.append(np.pad(np.vstack([head, whole, detail]), ((0, 6), (0, 6), (0, 0)), constant_values=24))
     return np.hstack(columns)
 
 
@@ -240,13 +240,13 @@ def _write(picture: Image, text: str, corner: tuple[int, int]) -> None:
 
 
 def make_demo(script: Path, source: Path, folder: Path) -> str:
-    """Run the whole demo into `folder`.
+    """Run the whole demo into ``folder``.
 
     Returns:
         The report to print.
 
     Raises:
-        DemoError: if a step fails; nothing new is left in `folder` then.
+        DemoError: A step fails; nothing new is left in ``folder`` then.
     """
     folder.mkdir(parents=True, exist_ok=True)
     video, picture = folder / "bunny_2x.mp4", folder / "frames.png"
@@ -278,7 +278,7 @@ def make_demo(script: Path, source: Path, folder: Path) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse the command line, run the demo, print its report; returns the exit status."""
+    """Parse the command line, run the demo, print its report; return the exit status."""
     parser = argparse.ArgumentParser(description="interpolate a clip and show the result")
     parser.add_argument("--script", type=Path, default=ROOT / "examples" / "demo.vpy")
     parser.add_argument("--source", type=Path, default=CLIP, help="an 8-bit 4:2:0 video of constant frame rate")

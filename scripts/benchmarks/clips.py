@@ -1,4 +1,4 @@
-"""The frames that benchmarks are given: decoded and scaled before, held in memory while the clock runs."""
+"""Frames for benchmarks, decoded and scaled beforehand, held in memory while the clock runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CLIP = ROOT / "media" / "bunny_stretch.mp4"
 SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
 """(width, height) by name."""
 RATE = 25
-"""Frames a second that the frames are said to have; no method's time depends on it."""
+"""Frame rate of the clips; no method's time depends on it."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def size_of(text: str) -> tuple[int, int]:
 
 
 def write_source(clip: Path, target: Path, size: tuple[int, int], frames: int) -> Source:
-    """Decodes the first frames of a video, scales them and writes them to ``target``.
+    """Decode the first frames of a video, scale them and write them to ``target``.
 
     Raises:
         ValueError: The video has fewer frames.
@@ -61,12 +61,14 @@ def write_source(clip: Path, target: Path, size: tuple[int, int], frames: int) -
             file.write(frame.reformat(*size, "yuv420p", interpolation="BICUBIC").to_ndarray().tobytes())
             count += 1
     if count < frames:
-        raise ValueError(f"{clip} has {count} frames; --frames {frames} needs as many")
+        raise ValueError(
+            f"{clip} has {count} frames, fewer than the {frames} asked for: choose a longer video or fewer frames"
+        )
     return Source(str(target), *size, frames)
 
 
 def load_clip(source: Source) -> vs.VideoNode:
-    """The frames as a clip, held in memory, BT.709 in limited range."""
+    """Return the frames as a clip, held in memory, BT.709 in limited range."""
     import numpy as np
     import vapoursynth as vs
 
@@ -122,7 +124,7 @@ def opencv_clip(frames: int, size: tuple[int, int], kind: int | None = None) -> 
 
 
 def in_memory(clip: vs.VideoNode) -> vs.VideoNode:
-    """The clip with all its frames decoded and held, so that decoding is not timed."""
+    """Return the clip with all its frames decoded and held, so that decoding is not timed."""
     clip = clip.std.Trim()  # a node of its own, whose cache is ours to set
     clip.std.SetVideoCache(mode=1, fixedsize=1, maxsize=clip.num_frames + 1, maxhistory=0)
     for _ in clip.frames():

@@ -1,4 +1,4 @@
-"""What converting a file costs beyond the network: the whole work against the bare network on the same frames.
+"""Cost of converting a file beyond that of the bare network on the same frames.
 
 Times `convert_file` (opening, decoding, interpolation, encoding, joining, verifying; without starting
 Python and loading the network) against the bare network on the same pairs, alternating, in one run. Prints a markdown
@@ -27,7 +27,7 @@ from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_device, r
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse arguments, measure, print."""
+    """Parse the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clip", type=Path, default=CLIP)
     parser.add_argument("--models", nargs="+", default=["draft", "rrin_lite"], help="bundled names or checkpoints")
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _cut(clip: Path, target: Path, width: int, height: int, frames: int) -> None:
-    """The first frames of a video, scaled, as H.264."""
+    """Write the first frames of a video, scaled, as H.264."""
     with av.open(str(clip)) as before, av.open(str(target), "w") as after:
         stream = after.add_stream("libx264", rate=25, options={"crf": "16"})
         assert isinstance(stream, av.VideoStream)

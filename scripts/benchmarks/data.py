@@ -1,4 +1,4 @@
-"""How fast samples to train on are made, by every source there is. Prints a markdown table.
+"""Speed of making samples to train on, by every source there is. Prints a markdown table.
 
     python -m scripts.benchmarks.data --shots DATASET --photos FOLDER [--bank BANK] [--crop 192] [--rounds 8]
 
@@ -9,7 +9,7 @@ count.
 
 "layers by grid_sample" is what the sources are compared with: layered motion rendered by PyTorch, layer by layer and
 time by time over the whole crop, and OpenCV's DIS flow of the crop alone, as the prototype of rrin_lite was trained.
-The sources find flow as the filter does, and on more than the crop; that is most of their time.
+The sources find flow as the filter does, on more than the crop, which is most of their time.
 """
 
 import argparse
@@ -56,7 +56,7 @@ class GridSampleSource:
         self._points = torch.stack((x, y, torch.ones(crop * crop)))
 
     def sample(self, index: int) -> Sample:
-        """Layers at three times, the flow of their owners, DIS both ways."""
+        """Return layers at three times, the flow of their owners, and DIS flow both ways."""
         rng, crop, t = random.Random(index), self._crop, 0.5
         pictures: list[Tensor] = []
         owners = [torch.zeros(crop * crop, dtype=torch.long) for _ in range(2)]
@@ -127,7 +127,7 @@ def _matrix(layer: Layer, when: float) -> Tensor:
 
 
 def measure(sources: Mapping[str, Callable[[int], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds a sample in every round, by source; all of them taking turns."""
+    """Return the seconds a sample in every round, by source; the sources take turns."""
     found: dict[str, list[float]] = {name: [] for name in sources}
     for number in range(rounds + 1):
         for name, sample in sources.items():
@@ -141,7 +141,7 @@ def measure(sources: Mapping[str, Callable[[int], object]], rounds: int) -> dict
 
 
 def table(found: dict[str, list[float]]) -> str:
-    """A markdown table: median time, samples a second, and how many times as many as before."""
+    """Return a markdown table: median time, samples a second, and their multiple of those of `BEFORE`."""
     before = statistics.median(found[BEFORE])
     lines = [["source", "ms a sample", "samples a second", "times as many"], ["---"] * 4]
     for name, seconds in found.items():
@@ -151,6 +151,7 @@ def table(found: dict[str, list[float]]) -> str:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shots", type=Path, required=True, metavar="DATASET")
     parser.add_argument("--photos", type=Path, required=True, metavar="FOLDER")

@@ -1,4 +1,4 @@
-"""The peak memory of the running process."""
+"""Peak memory of the running process."""
 
 import contextlib
 import resource
@@ -10,7 +10,7 @@ _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def own_peak() -> int:
-    """Peak resident bytes of this process."""
+    """Return the peak resident bytes of this process."""
     try:
         # Linux hands ru_maxrss down from the process that started this one, so that it would be the larger of both.
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
@@ -20,6 +20,6 @@ def own_peak() -> int:
 
 
 def reset_peak() -> None:
-    """Makes `own_peak` begin again from what is resident now; only Linux can, elsewhere nothing happens."""
+    """Make `own_peak` begin again from what is resident now; only Linux can, elsewhere nothing happens."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")

@@ -1,4 +1,4 @@
-"""What every network costs: parameters, operations, seconds, memory. Prints a markdown table.
+"""Cost of every network: parameters, operations, seconds, memory. Prints a markdown table.
 
     python -m scripts.benchmarks.networks [--nets NAME ...] [--size 854x480] [--rounds 3] [--memory 1920x1080 3840x2160]
 
@@ -37,13 +37,13 @@ SEED = 0
 
 
 def parameters(spec: NetSpec) -> int:
-    """Number of parameters of the network in its usual size."""
+    """Return the number of parameters of the network in its usual size."""
     with torch.device("meta"):
         return sum(p.numel() for p in spec.default().parameters())
 
 
 def flop(spec: NetSpec) -> int:
-    """Operations of one forward pass of a `FLOP_SIDE` pair; multiplication and addition are two."""
+    """Return the operations of one forward pass of a `FLOP_SIDE` pair; multiplication and addition are two."""
     net = random_model(spec).net
     img0, img1 = frames(FLOP_SIDE, FLOP_SIDE)
     flow = (torch.zeros(1, 4, FLOP_SIDE // 2, FLOP_SIDE // 2),) if spec.external_flow else ()
@@ -53,7 +53,7 @@ def flop(spec: NetSpec) -> int:
 
 
 def frames(width: int, height: int) -> tuple[Tensor, Tensor]:
-    """Two frames of soft blobs, the second moved by a few pixels, (1, 3, H, W) float32 in [0, 1]."""
+    """Return two frames of soft blobs, (1, 3, H, W) float32 in [0, 1], the second moved by a few pixels."""
     torch.manual_seed(SEED)
     coarse = torch.rand(1, 3, height // 16 + 3, width // 16 + 3)
     size = ((height // 16 + 3) * 16, (width // 16 + 3) * 16)
@@ -62,7 +62,7 @@ def frames(width: int, height: int) -> tuple[Tensor, Tensor]:
 
 
 def seconds(specs: Sequence[NetSpec], size: tuple[int, int], rounds: int) -> dict[tuple[str, str], float]:
-    """Median seconds per pair by (network, precision), all of them taking turns."""
+    """Return the median seconds per pair by (network, precision); they take turns."""
     img0, img1 = frames(*size)
     engines = {
         (spec.name, precision): Interpolator(
@@ -83,7 +83,7 @@ def seconds(specs: Sequence[NetSpec], size: tuple[int, int], rounds: int) -> dic
 
 
 def peak_memory(spec: NetSpec, size: tuple[int, int]) -> int:
-    """Peak bytes of a fresh process that interpolates one pair."""
+    """Return the peak bytes of a fresh process that interpolates one pair."""
     command = [sys.executable, "-m", "scripts.benchmarks.networks", "--child", spec.name, "{}x{}".format(*size)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
     return int(done.stdout.splitlines()[-1])
@@ -101,7 +101,7 @@ def child(spec: NetSpec, size: tuple[int, int]) -> int:
 def table(
     specs: Sequence[NetSpec], size: tuple[int, int], rounds: int, memory_sizes: Sequence[tuple[int, int]]
 ) -> list[str]:
-    """Measure everything; the lines of the table."""
+    """Measure everything and return the lines of the table."""
     head = ["network", "parameters", f"GFLOP {FLOP_SIDE}x{FLOP_SIDE}"]
     head += [f"s {precision} {size[0]}x{size[1]}" for precision in PRECISIONS] if rounds else []
     head += [f"GB {width}x{height}" for width, height in memory_sizes]
@@ -118,6 +118,7 @@ def table(
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
     names = [spec.name for spec in NETS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nets", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))

@@ -1,4 +1,4 @@
-"""What the filter costs beyond the network it runs.
+"""Cost of the filter beyond that of the network it runs.
 
 Times new frames through ``vsrrin.interpolate`` (8-bit 4:2:0 frames in memory in, the same out: conversion, scene
 detection, graph and all) against the bare network on the same pairs (optical flow, ``estimate``, ``synthesize`` on
@@ -29,7 +29,7 @@ from vsrrin.flow.dis import DisFlow, brightness, half_flow
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse arguments, measure, print."""
+    """Parse the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clip", type=Path, default=CLIP)
     parser.add_argument("--models", nargs="+", default=["draft", "rrin_lite"], help="bundled names or checkpoints")
@@ -72,7 +72,7 @@ def _compare(clip: vs.VideoNode, model: str, rounds: int) -> str:
 
 
 def bare_runner(clip: vs.VideoNode, backend: TorchBackend) -> Callable[[], None]:
-    """A function that runs the bare network over all pairs of a clip, whose frames are tensors already."""
+    """Return a function that runs the bare network over all pairs of a clip, whose frames are tensors already."""
     colour = frames.Colour.of(clip.format, clip.width, clip.height, clip.get_frame(0).props)
     tensors = [frames.to_tensor(frame, colour) for frame in clip.frames()]
     scale = automatic_scale(clip.height, clip.width)

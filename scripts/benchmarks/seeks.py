@@ -1,4 +1,4 @@
-"""Whether memory stays flat when somebody jumps about in a 1080p clip.
+"""Growth of memory over random seeks in a 1080p clip.
 
 A seek asks for a random odd output frame, which is always an interpolated one, and drops it. After some of the seeks
 the memory is printed as a markdown table: resident now, the peak so far, and what VapourSynth's frame cache holds.
@@ -28,14 +28,14 @@ import vsrrin
 from scripts.benchmarks.clips import CLIP, size_of
 
 _SETTLED = 50
-"""Seeks after which the peak may hardly grow any more."""
+"""Seeks after which the peak may grow by no more than `_GROWTH`."""
 _GROWTH = 1.10
 _LEAST_FRAMES = 1000
 _MIB = 2**20
 
 
 def main() -> int:
-    """Parse arguments, measure, print; 1 if memory grew."""
+    """Parse the command line, measure, print; return 1 if memory grew."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clip", type=Path, default=CLIP)
     parser.add_argument("--size", type=size_of, default=(1920, 1080))
@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def _measure(options: argparse.Namespace, factor: int) -> None:
-    """Seeks with one factor; ends the process with status 1 if memory grew."""
+    """Seek with one factor; end the process with status 1 if memory grew."""
     vs.core.max_cache_size = options.vapoursynth_cache
     clip = _source(options.clip, options.size)
     output = vsrrin.interpolate(clip, factor, options.model)
@@ -88,7 +88,7 @@ def _measure(options: argparse.Namespace, factor: int) -> None:
 
 
 def _source(path: Path, size: tuple[int, int]) -> vs.VideoNode:
-    """The clip at that size, of many frames, all of them different ones to every cache."""
+    """Return the clip at that size, of many frames, all of them different ones to every cache."""
     clip = vs.core.bs.VideoSource(str(path), cachemode=0, showprogress=0)
     clip = clip.std.Loop(-(-_LEAST_FRAMES // clip.num_frames))
     return clip.resize.Bicubic(*size)
@@ -100,7 +100,7 @@ def _row() -> str:
 
 
 def _peak() -> float:
-    """Largest resident memory of this process so far, MiB."""
+    """Return the largest resident memory of this process so far, MiB."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / _MIB
 

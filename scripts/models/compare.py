@@ -1,4 +1,4 @@
-"""One real frame pair through every network, as a labelled picture.
+"""Labelled picture of one real frame pair through every network.
 
     python -m scripts.models.compare [--clip VIDEO] [--frame 20] [--gap 2] [--crop 320x240] [--nets NAME ...]
                                        [--weights NAME=PATH ...] [--output networks.png]
@@ -35,15 +35,15 @@ from .random_weights import random_model
 
 COLUMNS = 3
 OUTPUT_SCALE = 0.02
-"""What random output layers are multiplied with."""
+"""Factor of the weights of random output layers."""
 
 
 class CompareError(Exception):
-    """The comparison cannot be made; the message says why."""
+    """The comparison cannot be made."""
 
 
 def read_frames(clip: Path, first: int, gap: int) -> list[Picture]:
-    """Frames ``first`` to ``first + gap`` of a BT.709 video.
+    """Read the frames ``first`` to ``first + gap`` of a BT.709 video.
 
     Raises:
         CompareError: The file is no video, or too short.
@@ -60,7 +60,7 @@ def read_frames(clip: Path, first: int, gap: int) -> list[Picture]:
 
 
 def cropped(picture: Picture, size: tuple[int, int] | None) -> Picture:
-    """The middle of a picture, (width, height) of it at most; all of it for ``None``."""
+    """Return the middle of a picture, at most (width, height) of it; all of it for ``None``."""
     if size is None:
         return picture
     height, width = picture.shape[:2]
@@ -70,7 +70,7 @@ def cropped(picture: Picture, size: tuple[int, int] | None) -> Picture:
 
 
 def model_of(spec: NetSpec, given: Path | None) -> tuple[Model, str]:
-    """A network with the best weights there are, and what kind of weights they are, in words.
+    """Return a network with the best weights there are, and their kind in words.
 
     Raises:
         VsrrinError: The file does not load.
@@ -90,7 +90,7 @@ def model_of(spec: NetSpec, given: Path | None) -> tuple[Model, str]:
 
 
 def middle(model: Model, left: Picture, right: Picture, precision: Precision) -> Picture:
-    """The network's frame in the middle of two."""
+    """Return the network's frame in the middle of two."""
     img0, img1 = (torch.from_numpy(x.copy()).permute(2, 0, 1)[None].float() / 255 for x in (left, right))
     (frame,) = Interpolator(model, Options(precision=precision, backend="torch")).interpolate(img0, img1, [0.5])
     return np.asarray((frame[0].permute(1, 2, 0) * 255).round().clamp(0, 255).byte().numpy(), np.uint8)
@@ -99,7 +99,7 @@ def middle(model: Model, left: Picture, right: Picture, precision: Precision) ->
 def cells(
     shots: Sequence[Picture], first: int, specs: Sequence[NetSpec], weights: dict[str, Path], precision: Precision
 ) -> list[Cell]:
-    """All cells in order."""
+    """Return all cells in order."""
     left, right, gap = shots[0], shots[-1], len(shots) - 1
     found = [Cell(f"source: frame {first}", left)]
     if gap % 2 == 0:
@@ -111,6 +111,7 @@ def cells(
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
     names = [spec.name for spec in NETS]
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--clip", type=Path, default=CLIP, help="a video without a cut between the two frames")
@@ -145,7 +146,7 @@ def _weights(text: str) -> tuple[str, Path]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse the command line, make the picture, say what is on it; returns the exit status."""
+    """Parse the command line, make the picture, say what is on it; return the exit status."""
     options = parse(arguments)
     specs = [by_name(name) for name in options.nets]
     try:

@@ -1,6 +1,6 @@
-"""Write the bundled draft weights: those of the network "plain", which has none but a number to tell it by.
+"""Writer of the bundled draft weights: those of the network "plain", a number to tell it by.
 
-Usage: python -m scripts.models.draft_weights [FILE]     (default: vsrrin/weights/draft.safetensors)
+python -m scripts.models.draft_weights [FILE]     (default: vsrrin/weights/draft.safetensors)
 """
 
 import hashlib
@@ -26,7 +26,7 @@ SIDECAR = {
 
 
 def main() -> None:
-    """Write the file and say what was written."""
+    """Write the file and print its size and sum."""
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT
     loader.save(plain.Plain(), plain.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
     print(f"{path}: {path.stat().st_size} bytes, sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}")

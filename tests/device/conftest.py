@@ -35,6 +35,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if collection_path.name == "test_cuda.py" and not place_of(config).is_cuda else None
 
 
+def pytest_report_header(config: pytest.Config) -> str:
+    """Return facts on which the results depend."""
+    device, text = place_of(config).device, f"PyTorch {torch.__version__}, {vs.core.num_threads} threads of VapourSynth"
+    if device.type == "cuda":
+        found = torch.cuda.get_device_properties(device)
+        text += f", {found.name}, compute capability {found.major}.{found.minor}, {found.total_memory >> 30} GiB, "
+        text += f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
+    return f"device: {device}, {text}"
+
+
 @pytest.fixture(scope="session")
 def place(pytestconfig: pytest.Config) -> Place:
     return place_of(pytestconfig)

@@ -1,4 +1,4 @@
-"""Quality and speed of vsrrin beside its peers, in one run on this machine: tables, JSON and a picture.
+"""Quality and speed of vsrrin beside its peers, in one run on this machine, as tables, JSON and a picture.
 
     python -m scripts.benchmarks.peers [--methods NAME ...] [--sizes 480p 720p 1080p] [--factors 2 4] [--rounds 3]
                                 [--frames 13] [--seconds 15] [--no-quality] [--no-limits] [--out benchmark] ...
@@ -6,8 +6,8 @@
 Methods are named as in :mod:`.methods`. Each has a process of its own, which stays alive for all
 rounds of a size, so that compiled models, caches and threads do not mix; one works at a time. In every round all take
 turns, beginning with another one each time. A run makes the new frames between the first --frames source frames, or
-between fewer where that would take longer than --seconds; a run before the first round does not count. What is counted
-as a method's time stands under the tables. A method that lacks something stays in them, with the reason.
+between fewer where that would take longer than --seconds; a run before the first round does not count. The text under
+the tables says what counts as a method's time. A method that lacks something stays in them, with the reason.
 
 Quality is that of `training.evaluate`: the same triplets of --val, the same measures. The limit is the time that the
 convolutions of a network would take at the rate at which this machine does them, measured between the rounds.
@@ -32,7 +32,7 @@ from .results import Results
 
 
 def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--methods", nargs="+", default=list(DEFAULT), metavar="NAME[:KEY=VALUE]...", help="see peers/methods.py")

@@ -1,4 +1,4 @@
-"""The filter minterpolate of the program ffmpeg as a method of the benchmark.
+"""Filter minterpolate of the program ffmpeg as a method of the benchmark.
 
 Timed is a process that reads raw frames and throws its output away, less the same process without the filter. The
 filter looks one frame ahead and behind, so that N source frames give the new frames of N - 2 pairs. Its detector of
@@ -24,7 +24,7 @@ _TO_RGB = "scale=in_color_matrix=bt709,format=rgb24"
 
 
 def make(options: Options) -> "Minterpolate":
-    """The method with ffmpeg's own options of the filter.
+    """Make the method with ffmpeg's own options of the filter.
 
     Raises:
         UnavailableError: There is no ffmpeg.
@@ -36,7 +36,7 @@ def make(options: Options) -> "Minterpolate":
 
 
 class Minterpolate:
-    """The filter with some settings."""
+    """Filter minterpolate with its options."""
 
     least_frames = 3
     scored = True
@@ -45,20 +45,20 @@ class Minterpolate:
         self._program, self._options = program, options
 
     def timed(self, source: Source, frames: int, factor: int) -> Sample:
-        """See `scripts.benchmarks.peers.methods.Method`."""
+        """See `.method.Method`."""
         plain = self._process(source, frames, "null")
         full = self._process(source, frames, self._filter(factor))
         new = sum(number % factor != 0 for number in range(full.new))
         return Sample(max(full.seconds - plain.seconds, 1e-9), max(full.cpu - plain.cpu, 0.0), new, full.peak)
 
     def alone(self, source: Source, frames: int) -> None:
-        """It has no network."""
+        """Return nothing: it has no network."""
 
     def flop(self, source: Source, factor: int) -> None:
-        """It is no network."""
+        """Return nothing: it is no network."""
 
     def picture(self, left: "Picture", right: "Picture", t: Fraction) -> "Picture":
-        """See `scripts.benchmarks.peers.methods.Method`."""
+        """See `.method.Method`."""
         import numpy as np
 
         height, width = left.shape[:2]
@@ -74,7 +74,7 @@ class Minterpolate:
         return f"minterpolate=fps={RATE * factor}{options}"
 
     def _process(self, source: Source, frames: int, chain: str) -> Sample:
-        """One run of ffmpeg over the first frames; ``new`` counts all frames that come out."""
+        """Run ffmpeg over the first frames; ``new`` counts all frames that come out."""
         command = [self._program, "-nostdin", "-hide_banner", "-benchmark", "-nostats", "-progress", "pipe:1"]
         command += [*_raw("yuv420p", source.width, source.height), "-t", str((frames - 0.5) / RATE), "-i", source.path]
         command += ["-vf", chain, "-fps_mode", "passthrough", "-f", "null", "-"]

@@ -29,12 +29,12 @@ type Graph = Callable[[vs.VideoNode, int], vs.VideoNode]
 
 
 class FilterMethod:
-    """A filter.
+    """Filter of VapourSynth, asked for frames and timed.
 
     Args:
-        graph: The filter as it is timed.
-        scored_graph: The filter as its quality is measured, if that is another one; it need not look for cuts.
-        scored_format: What pictures are converted to for it.
+        graph: The filter to time.
+        scored_graph: The filter whose quality is measured, if that is another one; it need not look for cuts.
+        scored_format: The format to which pictures are converted for it.
         counted_graph: The same network in PyTorch, whose operations can be counted.
         network_seconds: Measures the bare network.
         scored: Whether its quality means anything.
@@ -57,15 +57,15 @@ class FilterMethod:
         self._clips: dict[str, vs.VideoNode] = {}
 
     def timed(self, source: Source, frames: int, factor: int) -> Sample:
-        """See `scripts.benchmarks.peers.methods.Method`."""
+        """See `.method.Method`."""
         return self._run(self._graph, source, frames, factor)
 
     def alone(self, source: Source, frames: int) -> float | None:
-        """See `scripts.benchmarks.peers.methods.Method`."""
+        """See `.method.Method`."""
         return self._network_seconds(source, frames) if self._network_seconds else None
 
     def flop(self, source: Source, factor: int) -> float | None:
-        """See `scripts.benchmarks.peers.methods.Method`."""
+        """See `.method.Method`."""
         if self._counted_graph is None:
             return None
         from .limits import convolution_flop
@@ -79,7 +79,7 @@ class FilterMethod:
         return convolution_flop(run) / max(new[0], 1)
 
     def picture(self, left: "Picture", right: "Picture", t: Fraction) -> "Picture":
-        """See `scripts.benchmarks.peers.methods.Method`."""
+        """See `.method.Method`."""
         from training.measure.vs_clips import to_clip, to_picture
 
         clip = to_clip((left, right))
@@ -108,7 +108,7 @@ class FilterMethod:
 
 
 def own(name: str, options: Options, folder: Path) -> FilterMethod:
-    """`vsrrin.interpolate`; options are its arguments.
+    """Make the method that is `vsrrin.interpolate`, whose arguments are the options.
 
     Raises:
         UnavailableError: It has no such argument.
@@ -140,7 +140,7 @@ def own(name: str, options: Options, folder: Path) -> FilterMethod:
 
 
 def value_of(text: str) -> int | float | str:
-    """A number where the text is one."""
+    """Return the number that a text is, or else the text."""
     for kind in (int, float):
         try:
             return kind(text)
@@ -153,7 +153,7 @@ def value_of(text: str) -> int | float | str:
 
 
 def mvtools() -> FilterMethod:
-    """FlowFPS of mvtools.
+    """Make the method that is FlowFPS of mvtools.
 
     Raises:
         UnavailableError: The plugin is not installed.
@@ -173,7 +173,7 @@ def mvtools() -> FilterMethod:
 
 
 def svpflow() -> FilterMethod:
-    """SmoothFps of open-svpflow on the CPU.
+    """Make the method that is SmoothFps of open-svpflow on the CPU.
 
     Raises:
         UnavailableError: Its plugins are not installed.

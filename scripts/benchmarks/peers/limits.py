@@ -1,4 +1,4 @@
-"""How fast this machine convolves, and how much convolving a network does: what no method can be faster than."""
+"""Rate of convolutions on this machine and their number in a network: no method can be faster."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _REPEATS = 10
 
 
 class ConvolutionRate:
-    """Operations a second of 3x3 convolutions in one library; multiplication and addition are two.
+    """Rate of 3x3 convolutions in one library, in operations a second; multiplication and addition are two.
 
     Args:
         library: One of `.results.LIBRARIES`.
@@ -34,7 +34,7 @@ class ConvolutionRate:
         self._runs = {name: prepare(layers, name) for name in PRECISIONS}
 
     def measure(self) -> dict[str, float]:
-        """Operations a second by precision, of the fastest of a few runs: it is a limit that is looked for."""
+        """Return the rate by precision, that of the fastest of a few runs, as it is to be a limit."""
         total = 2 * 9 * CHANNELS**2 * HEIGHT * WIDTH * _LAYERS
         return {name: total / _seconds(run) for name, run in self._runs.items()}
 
@@ -70,7 +70,7 @@ def _in_openvino(layers: nn.Module, precision: str) -> Callable[[], object]:
 
 
 def convolution_flop(run: Callable[[], object]) -> int:
-    """Operations of all convolution layers of PyTorch that a function runs, in whatever thread."""
+    """Return the operations of all convolution layers of PyTorch that a function runs, in whatever thread."""
     total, lock = [0], Lock()
 
     def count(module: nn.Module, inputs: tuple[Any, ...], output: object) -> None:

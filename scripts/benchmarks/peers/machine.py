@@ -1,4 +1,4 @@
-"""Facts about the machine, which results depend on."""
+"""Facts about the machine that results depend on."""
 
 import datetime
 import importlib.metadata

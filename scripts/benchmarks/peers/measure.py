@@ -1,4 +1,4 @@
-"""A run of the benchmark: every method in a process of its own, all of them taking turns."""
+"""Run of the benchmark, with every method in a process of its own; the methods take turns."""
 
 import argparse
 import pickle
@@ -22,14 +22,14 @@ _LEAST_FREE = 0.2
 
 
 class Benchmark:
-    """One run: measures and keeps what it found in ``results``."""
+    """One run, which keeps in ``results`` what it found."""
 
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         self._options, self._folder = options, folder
         self.results = Results(machine=machine())
 
     def measure(self) -> None:
-        """Everything that was asked for."""
+        """Measure everything that was asked for."""
         options = self._options
         processes = {name: Process(name, self._folder) for name in options.methods}
         try:
@@ -48,7 +48,11 @@ class Benchmark:
     def _measure_size(self, size: str, processes: dict[str, Process]) -> None:
         options, (width, height) = self._options, size_of(size)
         source = write_source(options.clip, self._folder / f"{size}.yuv", (width, height), options.frames)
-        cells = [Cell(name, size, width, height, factor) for name in options.methods for factor in options.factors]
+        cells = [
+            Cell(method=name, size=size, width=width, height=height, factor=factor)
+            for name in options.methods
+            for factor in options.factors
+        ]
         self.results.cells += cells
         limits = {library: Process(f"rate:{library}", self._folder) for library in LIBRARIES if options.limits}
         for number in range(options.rounds):
@@ -129,11 +133,11 @@ class Benchmark:
 
 
 def close(processes: dict[str, Process]) -> None:
-    """Ends workers."""
+    """End workers."""
     for process in processes.values():
         process.close()
 
 
 def log(text: str) -> None:
-    """Progress, to stderr."""
+    """Write progress to stderr."""
     print(text, file=sys.stderr, flush=True)

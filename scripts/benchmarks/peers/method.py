@@ -1,4 +1,4 @@
-"""The protocol of a compared method, and the text that names one."""
+"""Protocol of a compared method, and the text that names one."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ type Options = Mapping[str, str]
 
 
 class UnavailableError(Exception):
-    """A method needs something that is not installed; the text says what, and how to get it."""
+    """A method needs something that is not installed, or has no such variant."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One run of a method.
+    """Times and memory of one run of a method.
 
     Attributes:
         seconds: Wall time.
@@ -43,7 +43,7 @@ class Sample:
 
 
 class Method(Protocol):
-    """A way to make frames between frames."""
+    """Way to make frames between frames."""
 
     least_frames: int
     """Source frames from which it makes a new one."""

@@ -1,4 +1,4 @@
-"""The compared methods, made from their names and options.
+"""Compared methods, made from their names and options.
 
 A method is a text like ``rrin_lite:backend=openvino:precision=bf16``: a name, then options.
 

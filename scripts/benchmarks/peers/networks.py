@@ -38,14 +38,14 @@ from .method import EAGER, Options, UnavailableError
 from .openvino_model import Compiled
 
 type Network = Callable[[Tensor, Tensor, float], Tensor]
-"""Two frames (1, 3, H, W) float32 RGB in [0, 1] and t to the frame at t, likewise."""
+"""Function of two frames, (1, 3, H, W) float32 RGB in [0, 1], and t that returns the frame at t, likewise."""
 
 _CPU = torch.device("cpu")
 _EAGER_MULTIPLE = 32
 
 
 def make(name: str, options: Options) -> FilterMethod:
-    """The method of a peer or of "NAME-eager".
+    """Make the method of a peer or of "NAME-eager".
 
     Raises:
         UnavailableError: Its package or OpenVINO is not installed, or there is no such variant.
@@ -67,7 +67,7 @@ def make(name: str, options: Options) -> FilterMethod:
 
 
 def through_filter(network: Network) -> Graph:
-    """A network as a filter."""
+    """Return a network as a filter."""
     lock = Lock()
 
     def graph(clip: vs.VideoNode, factor: int) -> vs.VideoNode:
@@ -93,12 +93,12 @@ def through_filter(network: Network) -> Graph:
 
 
 def to_tensor(frame: vs.VideoFrame) -> Tensor:
-    """An RGBS frame, (1, 3, H, W)."""
+    """Return an RGBS frame as a tensor, (1, 3, H, W)."""
     return torch.from_numpy(np.stack([np.asarray(frame[plane]) for plane in range(3)]))[None]
 
 
 def bare_seconds(network: Network, source: Source, frames: int) -> float:
-    """Seconds per new frame of the network on tensors that are there."""
+    """Return the seconds per new frame of the network on tensors that are there."""
     clip = load_clip(source)[:frames].resize.Bicubic(format=vs.RGBS)
     images = [to_tensor(frame) for frame in clip.frames(close=True)]
     begin = time.perf_counter()
@@ -111,7 +111,7 @@ def bare_seconds(network: Network, source: Source, frames: int) -> float:
 
 
 def eager(name: str) -> Network:
-    """A network of vsrrin as published: float32, plain, nothing kept from one t to the next."""
+    """Return a network of vsrrin as published: float32, plain, nothing kept from one t to the next."""
     net = random_model(by_name(name)).net
 
     def run(img0: Tensor, img1: Tensor, t: float) -> Tensor:
@@ -126,7 +126,7 @@ def eager(name: str) -> Network:
 
 
 def peer(name: str, backend: str, precision: str) -> Network:
-    """A peer in one of its variants.
+    """Return a peer in one of its variants.
 
     Raises:
         TrainingError: Its package is not installed.
@@ -161,7 +161,7 @@ def _within(context: AbstractContextManager[Any], network: Network) -> Network:
 
 
 def _framed(network: Callable[[Tensor, float], Tensor]) -> Network:
-    """Pads and crops as `training.measure.peers.load` does."""
+    """Pad and crop as `training.measure.peers.load` does."""
 
     def run(img0: Tensor, img1: Tensor, t: float) -> Tensor:
         both = torch.cat((peers.pad(img0), peers.pad(img1)), 1)
@@ -172,20 +172,20 @@ def _framed(network: Callable[[Tensor, float], Tensor]) -> Network:
 
 
 class _Flat(nn.Module):
-    """A peer that returns nothing but the picture."""
+    """Peer that returns nothing but the picture."""
 
     def __init__(self, net: nn.Module, scales: list[int]) -> None:
         super().__init__()
         self.net, self.scales = net, scales
 
     def forward(self, both: Tensor, t: Tensor) -> Tensor:
-        """(1, 6, H, W) and (1, 1, 1, 1) to (1, 3, H, W)."""
+        """Return the picture, (1, 3, H, W), of both frames, (1, 6, H, W), and t, (1, 1, 1, 1)."""
         image: Tensor = self.net(both, t, list(self.scales))[2][-1]
         return image
 
 
 class _Stack(nn.Module):
-    """The convolutions of one of RIFE's blocks."""
+    """Convolutions of one of RIFE's blocks."""
 
     def __init__(self, block: nn.Module, adds_input: bool) -> None:
         super().__init__()
@@ -193,7 +193,7 @@ class _Stack(nn.Module):
         self.adds_input = adds_input
 
     def forward(self, x: Tensor) -> Tensor:
-        """The block's input at its scale to its output before enlargement."""
+        """Return the block's output before enlargement, of its input at its scale."""
         first = self.conv0(x)
         x = self.convblock(first)
         result: Tensor = self.lastconv(x + first if self.adds_input else x)
@@ -201,15 +201,15 @@ class _Stack(nn.Module):
 
 
 class _Nothing(nn.Module):
-    """What adds nothing to its input."""
+    """Stand-in for a block whose result is added to its input."""
 
     def forward(self, x: Tensor) -> float:
-        """Zero."""
+        """Return zero."""
         return 0.0
 
 
 def compile_block(block: nn.Module, *, adds_input: bool) -> None:
-    """Puts all convolutions of a block into one compiled model in its first place, and nothing into the others."""
+    """Put all convolutions of a block into one compiled model in its first place, and nothing into the others."""
     block.conv0 = Compiled(_Stack(block, adds_input), "bf16")
     block.convblock = _Nothing() if adds_input else nn.Identity()
     block.lastconv = nn.Identity()

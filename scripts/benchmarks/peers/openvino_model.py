@@ -1,4 +1,4 @@
-"""A module of PyTorch compiled by OpenVINO."""
+"""Modules of PyTorch compiled by OpenVINO."""
 
 import warnings
 from typing import Any
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Compiled(nn.Module):
-    """A module in OpenVINO, compiled for every shape it meets."""
+    """Module compiled by OpenVINO for every shape it meets."""
 
     def __init__(self, module: nn.Module, precision: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A picture of the benchmark: quality against speed."""
+"""Picture of quality against speed."""
 
 import itertools
 from pathlib import Path
@@ -15,11 +15,11 @@ _MARKER = 5
 
 
 def draw(results: Results, path: Path, size: str, factor: int = 2) -> bool:
-    """Writes a PNG; says whether there was anything to show.
+    """Write a PNG and return whether there was anything to show.
 
     Args:
-        results: With times and quality.
-        path: The picture.
+        results: Results with times and quality.
+        path: Path of the picture.
         size: The size whose times are shown.
         factor: The factor whose times are shown.
     """
@@ -56,7 +56,7 @@ def draw(results: Results, path: Path, size: str, factor: int = 2) -> bool:
 
 
 def _name(axes: "Axes", points: list[tuple[float, float, str]]) -> None:
-    """Writes the name of each point where it covers neither another point nor another name."""
+    """Write the name of each point where it covers neither another point nor another name."""
     from matplotlib.transforms import Bbox
 
     middles = [axes.transData.transform((speed, psnr)) for speed, psnr, _ in points]
@@ -81,7 +81,7 @@ def _name(axes: "Axes", points: list[tuple[float, float, str]]) -> None:
 
 
 def label(method: str) -> str:
-    """A method's name and the values of its options."""
+    """Return a method's name and the values of its options."""
     name, options = parse(method)
     if name == "minterpolate":
         return f"ffmpeg {name}{', bidir' if options.get('me_mode') == 'bidir' else ''}"

@@ -1,4 +1,4 @@
-"""The benchmark's handle on a worker (:mod:`.worker`)."""
+"""Handle on a worker (:mod:`.worker`)."""
 
 import json
 import os
@@ -11,18 +11,18 @@ from scripts.benchmarks.clips import ROOT
 
 
 class WorkerError(Exception):
-    """The worker could not do what it was asked, or is no more."""
+    """The worker could not do what it was asked, or has ended."""
 
 
 class Process:
-    """A worker, started when it is first asked."""
+    """Worker, started by the first question."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self._folder = name, folder
         self._process: subprocess.Popen[str] | None = None
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """The worker's answer.
+        """Return the worker's answer to a command.
 
         Raises:
             WorkerError: It says that it cannot, or it ended.
@@ -44,7 +44,7 @@ class Process:
         return answer
 
     def close(self) -> None:
-        """Ends the worker; the next question starts another."""
+        """End the worker; the next question starts another."""
         process, self._process = self._process, None
         if process is not None:
             process.communicate()  # closes stdin, which ends it

@@ -1,4 +1,4 @@
-"""The benchmark's results to read: tables in Markdown, and what follows from them."""
+"""Results to read: tables in Markdown, and what follows from them."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -24,7 +24,7 @@ rate measured here (of float32 for float32), as a share of the time it took."""
 
 
 def report(results: Results) -> str:
-    """Everything, in Markdown."""
+    """Return everything in Markdown."""
     parts = ["# Benchmark", *_facts(results)]
     for size in results.sizes:
         parts += [f"## {size}", _table(results, size)]
@@ -92,7 +92,7 @@ def _problems(results: Results) -> str:
 
 
 def markdown(rows: list[list[str]]) -> str:
-    """A table of Markdown; the first row is its head."""
+    """Return a table in Markdown; the first row is its head."""
     return "\n".join(f"| {' | '.join(row)} |" for row in [rows[0], ["---"] * len(rows[0]), *rows[1:]])
 
 
@@ -104,7 +104,7 @@ def _text[T](value: T | None, show: Callable[[T], str]) -> str:
 
 
 def conclusions(results: Results) -> list[str]:
-    """What was set as a goal, and whether it is met."""
+    """Return what was set as a goal, and whether it is met."""
     found = (_against_rife(results), _against_eager(results), _factors(results), _large(results))
     return [text for text in found if text]
 
@@ -114,7 +114,7 @@ def _is_of(name: str, method: str) -> bool:
 
 
 def _at(results: Results, size: str, factor: int, choose: Callable[[str], bool]) -> list[Cell]:
-    """Cells with times, fastest first."""
+    """Return the cells with times, fastest first."""
     found = [results.cell(method, size, factor) for method in results.methods if choose(method)]
     return sorted((cell for cell in found if cell and cell.seconds), key=_seconds)
 

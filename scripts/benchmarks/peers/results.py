@@ -1,4 +1,4 @@
-"""What the benchmark found: kept as JSON, read again, summed up."""
+"""Results of the benchmark, kept as JSON, read again, summed up."""
 
 import json
 import statistics
@@ -13,17 +13,17 @@ CHANNELS, HEIGHT, WIDTH = 64, 240, 432
 """Size of the 3x3 convolutions whose rate is the limit."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Cell:
-    """One method at one size with one factor.
+    """Times and memory of one method at one size with one factor.
 
     Attributes:
         method: Its name and options.
-        size: As it was asked for.
-        width: Of the frames.
-        height: Of the frames.
+        size: Size as it was asked for.
+        width: Width of the frames.
+        height: Height of the frames.
         factor: Output frames per source frame.
-        runs: What the worker answered in each round.
+        runs: The worker's answer in each round.
         alone: Seconds per frame of the bare network in each round; empty where there is none.
         flop: Operations of convolutions per new frame; ``None`` where there are none or it was not asked.
         problem: Why nothing was measured.
@@ -41,17 +41,17 @@ class Cell:
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """(method, size, factor)."""
+        """Method, size and factor."""
         return self.method, self.size, self.factor
 
     @property
     def seconds(self) -> float | None:
-        """Per new frame, median of the rounds."""
+        """Seconds per new frame, median of the rounds."""
         return median([run["seconds"] / run["new"] for run in self.runs if run["new"]])
 
     @property
     def spread(self) -> float | None:
-        """(longest - shortest) / median of the rounds."""
+        """Spread of the rounds: (longest - shortest) / median."""
         found = [run["seconds"] / run["new"] for run in self.runs if run["new"]]
         return (max(found) - min(found)) / statistics.median(found) if found else None
 
@@ -68,7 +68,7 @@ class Cell:
 
 @dataclass
 class Quality:
-    """Of one method over all triplets; ``None`` where it was not measured, for the reason in ``problem``."""
+    """Quality of one method over all triplets; ``None`` where it was not measured, for the reason in ``problem``."""
 
     psnr: float | None = None
     ssim: float | None = None
@@ -78,12 +78,12 @@ class Quality:
 
 @dataclass
 class Results:
-    """All of a benchmark.
+    """All results of a benchmark.
 
     Attributes:
-        machine: Facts to be read.
+        machine: Facts about the machine, by name.
         cells: Times and memory.
-        quality: By method.
+        quality: Quality by method.
         rates: Operations a second of convolutions in each round, by library, then precision.
     """
 
@@ -93,19 +93,19 @@ class Results:
     rates: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
-        """Writes everything."""
+        """Write everything as JSON."""
         path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """What `save` wrote."""
+        """Read what `save` wrote."""
         data = json.loads(path.read_text(encoding="utf-8"))
         cells = [Cell(**cell) for cell in data["cells"]]
         quality = {name: Quality(**found) for name, found in data["quality"].items()}
         return cls(data["machine"], cells, quality, data["rates"])
 
     def add(self, earlier: "Results") -> None:
-        """Takes over what an earlier run has and this one has not."""
+        """Take over what an earlier run has and this one has not."""
         own = {cell.key for cell in self.cells}
         self.cells += [cell for cell in earlier.cells if cell.key not in own]
         self.quality = earlier.quality | self.quality
@@ -113,7 +113,7 @@ class Results:
         self.machine = earlier.machine | self.machine
 
     def cell(self, method: str, size: str, factor: int) -> Cell | None:
-        """The measured cell, if there is one."""
+        """Return the measured cell, if there is one."""
         found = (cell for cell in self.cells if cell.key == (method, size, factor) and cell.runs)
         return next(found, None)
 
@@ -128,7 +128,7 @@ class Results:
         return list(dict.fromkeys(cell.size for cell in self.cells))
 
     def psnr(self, method: str) -> float | None:
-        """dB, where measured."""
+        """Return the PSNR in dB, where measured."""
         return self.quality[method].psnr if method in self.quality else None
 
     @property
@@ -139,7 +139,7 @@ class Results:
         return sum(run["others"] for run in runs) / possible if possible else None
 
     def rate(self, precision: str | None = None) -> float | None:
-        """Operations a second in the best library, with ``precision`` or with the better one."""
+        """Return the operations a second in the best library, with ``precision`` or with the better one."""
         found = [
             value
             for library in self.rates.values()
@@ -149,7 +149,7 @@ class Results:
         return max(found, default=None)
 
     def share_of_limit(self, cell: Cell) -> float | None:
-        """The time its convolutions would take at the machine's rate, of the time it took."""
+        """Return the time its convolutions would take at the machine's rate, as a share of the time it took."""
         precision = "fp32" if "precision=fp32" in cell.method or cell.method.endswith("-eager") else None
         rate = self.rate(precision)
         if not rate or not cell.flop or cell.seconds is None:
@@ -158,5 +158,5 @@ class Results:
 
 
 def median(values: Sequence[float]) -> float | None:
-    """The median; ``None`` of nothing."""
+    """Return the median, or ``None`` where there is nothing."""
     return statistics.median(values) if values else None

@@ -1,4 +1,4 @@
-"""One method of the benchmark in a process of its own, so that memory, caches and threads are its own.
+"""Worker that runs one method in a process of its own, so that memory, caches and threads are its own.
 
     python -m scripts.benchmarks.peers.worker METHOD FOLDER
 
@@ -29,7 +29,7 @@ _RATE = "rate:"
 
 
 class Worker:
-    """Answers requests; its public methods are the commands."""
+    """Answers to requests; the public methods are the commands."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self._name, self._folder = name, folder
@@ -38,13 +38,13 @@ class Worker:
         self._lengths: dict[tuple[str, int], int] = {}
 
     def run(self, source: dict[str, Any], factor: int, frames: int, seconds: float) -> dict[str, Any]:
-        """One timed run, after one that warms up when it is the first with these arguments.
+        """Time one run, after one that warms up when it is the first with these arguments.
 
         Args:
             source: Fields of a `Source`.
             factor: Output frames per source frame.
             frames: Source frames at most.
-            seconds: What a run should take at most, as long as it makes a frame at all.
+            seconds: Time that a run should take at most, as long as it makes a frame at all.
 
         Returns:
             The fields of `Sample`; "frames", how many source frames it took; and of all processor cores together the
@@ -63,16 +63,16 @@ class Worker:
         return sample | {"frames": length, "peak": peak, "possible": possible, "others": max(others, 0.0)}
 
     def alone(self, source: dict[str, Any], factor: int) -> dict[str, Any]:
-        """Seconds per frame of the bare network; "alone" is null where there is none."""
+        """Return the seconds per frame of the bare network; "alone" is null where there is none."""
         given = Source(**source)
         return {"alone": self._method.alone(given, self._lengths.get((given.path, factor), 2))}
 
     def flop(self, source: dict[str, Any], factor: int) -> dict[str, Any]:
-        """Operations per new frame."""
+        """Return the operations per new frame."""
         return {"flop": self._method.flop(Source(**source), factor)}
 
     def score(self, triplets: str, csv: str) -> dict[str, Any]:
-        """Measures quality on pickled triplets and writes single results as `training.evaluate` does."""
+        """Measure quality on pickled triplets and write single results as `training.evaluate` does."""
         if not self._method.scored:
             return {"scored": False}
         from training.measure.comparison import measure
@@ -83,7 +83,7 @@ class Worker:
         return {"scored": True}
 
     def rate(self) -> dict[str, Any]:
-        """Operations a second of convolutions, by precision."""
+        """Return the operations a second of convolutions, by precision."""
         if self._rate is None:
             from .limits import ConvolutionRate
 
@@ -97,7 +97,7 @@ class Worker:
         return self._made
 
     def _length(self, source: Source, factor: int, frames: int, seconds: float) -> int:
-        """Source frames that take about the time allowed, found while warming up."""
+        """Return the number of source frames that take about the time allowed, found while warming up."""
         least = self._method.least_frames
         for _ in range(2):  # the first run compiles and loads
             begin = time.perf_counter()
@@ -109,7 +109,7 @@ class Worker:
 
 
 def _processor() -> tuple[float, float]:
-    """Seconds of all cores so far, and those of them that neither this process and its children used nor nobody."""
+    """Return the seconds of all cores so far, and those of them that other processes used."""
     times = psutil.cpu_times()
     own = os.times()
     idle = times.idle + getattr(times, "iowait", 0.0)
