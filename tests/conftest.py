@@ -15,6 +15,7 @@ from torch import Tensor
 from tests.machine import MACHINES, imitate
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
+from vsrrin.engine.backends.torch_backend import resolve_device
 from vsrrin.nets.cain import CAIN
 from vsrrin.nets.registry import by_name
 
@@ -29,8 +30,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--device",
-        help="device, such as cuda:0, that tests marked 'device' run on, with every network and backend; without it "
-        "they run on the CPU with few",
+        help="device, such as cuda:0, that tests marked 'device' run on, in tests/device with every network; without "
+        "it they run on the CPU, with few networks",
     )
     parser.addoption("--machine", choices=MACHINES, default="plain", help="machine that the tests believe to run on")
 
@@ -43,6 +44,12 @@ def pytest_configure(config: pytest.Config) -> None:
         patch = pytest.MonkeyPatch()
         config.add_cleanup(patch.undo)
         imitate(config.getoption("machine"), int(worker.removeprefix("gw") or 0), patch)
+
+
+@pytest.fixture(scope="session")
+def device(pytestconfig: pytest.Config) -> str:
+    """The device that tests marked 'device' run on."""
+    return str(resolve_device(pytestconfig.getoption("device") or "cpu"))
 
 
 @pytest.fixture

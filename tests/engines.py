@@ -13,9 +13,6 @@ from vsrrin.nets import NETS
 
 MOTION = (6.0, -4.0)
 
-DEVICES = ["cpu", *(["cuda:0"] if torch.cuda.is_available() else [])]
-"""The devices that are here, for tests of what has to hold on each of them."""
-
 
 def middle(height: int, width: int, t: float = 0.5) -> Tensor:
     return texture(height, width, (MOTION[0] * t, MOTION[1] * t))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tests.conftest import texture
-from tests.engines import DEVICES, MOTION, untrained
+from tests.engines import MOTION, untrained
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
 from vsrrin.engine.frame_pool import FramePool
@@ -153,7 +153,7 @@ def test_on_the_cpu_nothing_is_copied() -> None:
     assert transfer.download(x, torch.empty) is x
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.device
 def test_every_frame_arrives_as_it_was_sent_under_load(device: str) -> None:
     """Memory of frames is used again as soon as nobody holds it, by the host and by the device."""
     place = torch.device(device)
@@ -181,7 +181,7 @@ def test_every_frame_arrives_as_it_was_sent_under_load(device: str) -> None:
     assert not transfer._uploads
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.device
 def test_an_upload_is_awaited_on_the_device_behind_its_other_work(device: str) -> None:
     place = torch.device(device)
     transfer = Transfer(mover_of(place))
@@ -197,7 +197,7 @@ def test_an_upload_is_awaited_on_the_device_behind_its_other_work(device: str) -
     assert [round(float(value), 3) for value in sums] == [k + 1 for k in range(12)]
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.device
 @pytest.mark.parametrize("name", ["rrin_lite", "draft"])
 def test_copies_beside_other_work_change_no_bit(name: str, device: str) -> None:
     """The device's own copies against those that the host waits for, from many threads."""

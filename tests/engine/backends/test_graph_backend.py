@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tests.conftest import texture
-from tests.engines import DEVICES, MOTION, untrained
+from tests.engines import MOTION, untrained
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
 from vsrrin.engine.backends import graph_backend
@@ -166,7 +166,7 @@ def check(backend: GraphBackend, plain: TorchBackend, given: tuple[Tensor, Tenso
 @pytest.mark.usefixtures("any_pytorch")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("name", ["rrin_lite", "balanced", "draft"])
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.device
 def test_what_the_device_replays_is_what_the_network_gives(device: str, name: str, dtype: torch.dtype) -> None:
     """Sizes in turn, each with other frames and times than it was recorded with; more sizes than are kept."""
     model = loader.load(name)
@@ -182,7 +182,7 @@ def test_what_the_device_replays_is_what_the_network_gives(device: str, name: st
 
 
 @pytest.mark.usefixtures("any_pytorch")
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.device
 def test_residues_of_a_pair_are_recorded_too(lite: Model, device: str) -> None:
     backend, plain = (
         kind(lite.net, lite.spec, torch.device(device), torch.float32) for kind in (GraphBackend, TorchBackend)
@@ -199,7 +199,7 @@ def test_residues_of_a_pair_are_recorded_too(lite: Model, device: str) -> None:
 
 
 @pytest.mark.usefixtures("any_pytorch")
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.device
 def test_recording_and_copying_at_once_do_not_disturb_each_other(lite: Model, device: str) -> None:
     place = torch.device(device)
     backend, plain = (kind(lite.net, lite.spec, place, torch.float32) for kind in (GraphBackend, TorchBackend))
@@ -229,7 +229,7 @@ def test_recording_and_copying_at_once_do_not_disturb_each_other(lite: Model, de
 
 
 @pytest.mark.usefixtures("any_pytorch")
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.device
 def test_engines_that_share_recordings_from_many_threads_give_the_same_bits(lite: Model, device: str) -> None:
     place = torch.device(device)
     backend = GraphBackend(lite.net, lite.spec, place, torch.float32)

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from tests.conftest import texture
-from tests.engines import DEVICES
 from tests.machine import real_cpu_multiplies_bf16
 from vsrrin.engine.backends import torch_backend
 from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
@@ -186,7 +185,7 @@ def test_the_callers_net_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("spec", [rrin.SPEC, rrin_lite.SPEC], ids=lambda spec: spec.name)
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.device
 def test_every_device_gives_the_picture_of_the_cpu(device: str, spec: NetSpec, dtype: torch.dtype) -> None:
     net, (img0, img1, flow) = make_net(spec), inputs(spec)
     backend, plain = TorchBackend(net, spec, torch.device(device), dtype), TorchBackend(net, spec, CPU, torch.float32)
