@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.machine import MACHINES
+
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = "sh cat chmod cksum dirname flock head mkdir rm sed sleep sort tr"
 
@@ -303,16 +305,19 @@ def test_where_nothing_lacks_nothing_is_said_and_the_demo_is_content_with_more(r
 # All checks
 
 
-def test_check_runs_the_tests_last_and_fails_when_a_linter_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", [(), ("-k", "scene")])
+def test_check_runs_the_tests_last_and_fails_when_a_linter_does(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     (tmp_path / "scripts").mkdir()
     shutil.copy(ROOT / "scripts/check", tmp_path / "scripts/check")
-    for name in ("ruff", "mypy", "pytest"):
-        program(tmp_path / ".venv/bin" / name, f'echo "ran {name} $*"; [ {name} != mypy ]')
-    done = subprocess.run(
-        ["sh", str(tmp_path / "scripts/check"), "-k", "scene"], capture_output=True, text=True, cwd="/"
-    )
+    for name in ("ruff", "mypy", "lint-imports", "mkdocs", "pytest"):
+        program(tmp_path / ".venv/bin" / name, f'echo "ran {name}${{1:+ $*}}"; [ {name} != mypy ]')
+    done = subprocess.run(["sh", str(tmp_path / "scripts/check"), *arguments], capture_output=True, text=True, cwd="/")
     assert done.returncode == 1
     ran = [line for line in done.stdout.splitlines() if line.startswith("ran")]
-    assert ran[:3] == ["ran ruff format --check .", "ran ruff check .", "ran mypy "]
-    assert re.fullmatch(r"ran pytest -n [1-4] --dist worksteal -k scene", ran[3]) and len(ran) == 4
+    linters, tests = ran[:5], [re.sub("-n [1-4]", "-n N", line) for line in ran[5:]]
+    assert linters[:3] == ["ran ruff format --check .", "ran ruff check .", "ran mypy"]
+    assert linters[3:] == ["ran lint-imports", "ran mkdocs build --strict --quiet"]
+    assert tests[0] == f"ran pytest -n N --dist worksteal {' '.join(arguments)}".strip()
+    others = [line.split(" -m ")[0] for line in tests[1:]]
+    assert others == [f"ran pytest -n N --dist worksteal --machine {name}" for name in MACHINES[1:] if not arguments]
     assert "failed: mypy" in done.stderr
