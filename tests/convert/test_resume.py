@@ -189,9 +189,9 @@ def test_work_in_progress_is_neither_shared_nor_forgotten(source: Path, target: 
     run.until(2 * SEGMENT)
     os.kill(run.process.pid, signal.SIGKILL)
     run.end()
-    with pytest.raises(ConvertError, match="--resume continues it, --overwrite begins again"):
+    with pytest.raises(ConvertError, match="resume=True continues it, overwrite=True begins again"):
         convert(Settings(source, target))
-    with pytest.raises(ConvertError, match=r"encoder was .*crf.*18.*, is .*crf.*30.*--overwrite"):
+    with pytest.raises(ConvertError, match=r"encoder was .*crf.*18.*, is .*crf.*30.*overwrite=True"):
         convert(Settings(source, target, resume=True, crf=30, segment_frames=SEGMENT, codec="libx264"))
     assert list(folder_of(target).glob("*.nut"))
     assert convert(Settings(source, target, overwrite=True)).resumed_frames == 0
