@@ -96,8 +96,8 @@ def test_the_thread_that_is_interrupted_takes_no_lock(
     monkeypatch.setattr(Condition, "__enter__", note)
     with WorkFolder(tmp_path / "out.mkv", {}) as work:
         encode_segments(job, work, lambda frames, cuts: takers.clear() if frames == 1 else None)
-    assert takers
-    assert get_ident() not in takers
+        assert takers
+        assert get_ident() not in takers
 
 
 INTERRUPTED = """

@@ -178,7 +178,7 @@ def test_what_else_is_in_the_folder_is_said(folder: Path) -> None:
 
 
 def test_folders_that_hold_no_sequence(folder: Path) -> None:
-    with pytest.raises(ConvertError, match=r"there is no folder .*missing"):
+    with pytest.raises(ConvertError, match=r"the folder .*missing does not exist"):
         read_folder(folder / "missing")
     (folder / "a.txt").write_text("x")
     with pytest.raises(ConvertError, match=r"in holds no images \(\.png, \.jpg"):

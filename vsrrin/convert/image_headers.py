@@ -28,11 +28,11 @@ _KINDS: dict[bytes, tuple[Form, type[ImageFile], bytes]] = {
     b"\xff\xd8\xff": ("JPEG", JpegImageFile, b"\xff\xd9"),
     b"RIFF": ("WebP", WebPImageFile, b""),
 }
-"""By the first bytes of a file: what it is, how it is opened, and how it ends."""
+"""Kind, class and last bytes of a file, by its first bytes."""
 _TIFF = (b"II*\0", b"MM\0*")
 _PALETTE = 3
 _SAMPLES = {0: 1, 1: 1, 2: 3, _PALETTE: 1, 6: 3}
-"""Of a pixel without alpha, by TIFF's kinds of colours: grey (two kinds), RGB, palette, YCbCr."""
+"""Samples of a pixel without alpha, by TIFF's kinds of colours: grey (two kinds), RGB, palette, YCbCr."""
 _ASSOCIATED = 1
 _SIDEWAYS = (5, 6, 7, 8)
 
@@ -98,7 +98,7 @@ def _begins_with(file: BinaryIO, *starts: bytes) -> bool:
 
 
 def _require_ending(file: BinaryIO, mark: bytes) -> None:
-    """Decoders fill what is missing from a file cut short with grey, and say nothing that reaches us."""
+    """Refuse a file that was cut off: decoders fill it with grey, and say nothing that reaches us."""
     here = file.tell()
     if file.seek(0, SEEK_END) - here >= len(mark):
         file.seek(-len(mark), SEEK_END)
@@ -149,7 +149,7 @@ def _tiff(file: BinaryIO) -> Header:
 
 
 def _first(tags: ImageFileDirectory_v2, tag: Tag, otherwise: int | None = None) -> int:
-    """The number that a tag holds, the first if there are several."""
+    """Return the number that a tag holds, the first if there are several."""
     value = tags.get(tag, otherwise)
     first = value[0] if isinstance(value, tuple) else value
     if not isinstance(first, int):
@@ -158,7 +158,7 @@ def _first(tags: ImageFileDirectory_v2, tag: Tag, otherwise: int | None = None) 
 
 
 def _directory(file: BinaryIO) -> ImageFileDirectory_v2:
-    """The tags of the first picture of a TIFF."""
+    """Return the tags of the first picture of a TIFF."""
     tags = ImageFileDirectory_v2(file.read(8))
     file.seek(tags.next)
     tags.load(file)
@@ -166,7 +166,7 @@ def _directory(file: BinaryIO) -> ImageFileDirectory_v2:
 
 
 def _exif_orientation(exif: bytes) -> int:
-    """EXIF is a TIFF of tags alone; one that cannot be read says nothing."""
+    """Return the orientation in EXIF, which is a TIFF of tags alone; 1 if it cannot be read."""
     try:
         return _orientation(_directory(BytesIO(exif.removeprefix(b"Exif\0\0"))))
     except (struct.error, SyntaxError, ValueError, LookupError):

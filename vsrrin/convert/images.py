@@ -1,7 +1,7 @@
-"""Folders of images: read as a clip, written as PNGs.
+"""Folders of images, read as clips and written as PNGs.
 
-Images are decoded when their frame is asked for, so any number of them can be read in any order. They are taken as they
-are encoded (sRGB values are not made linear), turned upright as their EXIF orientation says, and keep alpha: straight,
+Images are decoded when their frame is requested, so any number of them can be read in any order. Values stay as they
+are encoded (sRGB is not made linear), pictures are turned upright by their EXIF orientation, and alpha stays straight,
 as the frames' ``_Alpha``.
 """
 
@@ -37,17 +37,17 @@ _SRGB = {"_Matrix": vs.MATRIX_RGB, "_Primaries": vs.PRIMARIES_BT709, "_Transfer"
 _GREY = {"_Primaries": vs.PRIMARIES_BT709, "_Transfer": 13, "_Range": 1}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageClip:
     """A folder of images as a clip.
 
     Attributes:
-        folder: Where they are.
+        folder: The folder.
         files: The images in the order of the frames.
         clip: RGB24, RGB48, GRAY8 or GRAY16; its frames carry ``_Alpha`` if any image has alpha.
         has_alpha: Whether any image has alpha; those without are opaque.
-        profile: The ICC profile of the first image, which is taken for all.
-        notes: What the user should know about the folder.
+        profile: The ICC profile of the first image, which stands for all.
+        notes: Messages for the user about the folder.
     """
 
     folder: Path
@@ -59,17 +59,17 @@ class ImageClip:
 
 
 def read_folder(path: Path, fps: Fraction = Fraction(24)) -> ImageClip:
-    """Makes a clip of the images in a folder, in natural order (img2 before img10).
+    """Return a clip of the images in a folder, in natural order (img2 before img10).
 
-    The headers of all images are read, the pictures are not. Size and bits per sample must be the same for all; grey
-    images among colour ones become colour.
+    Only the headers of the images are read. Size and bits per sample must be the same for all; grey images among
+    coloured ones become coloured.
 
     Args:
-        path: The folder; what is no image is left out, and said in the notes.
+        path: The folder; files other than images are left out, and named in the notes.
         fps: The rate at which the images are shown.
 
     Raises:
-        ConvertError: No such folder, no images, one that is damaged or differs from the first.
+        ConvertError: There is no such folder, it has no images, or one is damaged or differs from the first.
     """
     files, notes = _list_images(path)
     headers = [read_header(file) for file in files]
@@ -78,18 +78,25 @@ def read_folder(path: Path, fps: Fraction = Fraction(24)) -> ImageClip:
     first = headers[0]
     target = _Target(first.depth, all(h.grey for h in headers), any(h.alpha for h in headers))
     profile = _profile(files[0], first) if first.grey == target.grey else None
-    return ImageClip(path, tuple(files), _clip(files, headers, target, fps), target.alpha, profile, tuple(notes))
+    return ImageClip(
+        folder=path,
+        files=tuple(files),
+        clip=_clip(files, headers, target, fps),
+        has_alpha=target.alpha,
+        profile=profile,
+        notes=tuple(notes),
+    )
 
 
 def natural_key(name: str) -> tuple[tuple[tuple[float, str], ...], str]:
-    """Sorts names as people do: numbers by value and before letters, letters without regard to case."""
+    """Return a key that sorts names as people do: numbers by value and before letters, letters in any case."""
     parts = re.findall(r"\d+|\D+", name.lower())
     return tuple((int(part), "") if part.isdecimal() else (inf, part) for part in parts), name
 
 
 @dataclass(frozen=True)
 class _Target:
-    """What every image is turned into."""
+    """The form that every image is turned into."""
 
     depth: int
     grey: bool
@@ -97,14 +104,14 @@ class _Target:
 
     @property
     def formats(self) -> tuple[int, int]:
-        """Of the clip and of its alpha."""
+        """VapourSynth's formats of the clip and of its alpha."""
         grey = vs.GRAY8 if self.depth == 8 else vs.GRAY16
         return (grey if self.grey else vs.RGB24 if self.depth == 8 else vs.RGB48), grey
 
 
 def _list_images(path: Path) -> tuple[list[Path], list[str]]:
     if not path.is_dir():
-        raise ConvertError(f"there is no folder {path}")
+        raise ConvertError(f"the folder {path} does not exist")
     try:
         entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
     except OSError as error:
@@ -122,7 +129,7 @@ def _list_images(path: Path) -> tuple[list[Path], list[str]]:
 
 
 def _gaps(stems: Sequence[str]) -> list[str]:
-    """Numbers that are missing, where names are one text with a number at its end."""
+    """Return a note on missing numbers, where all names are one text with a number at its end."""
     found = [re.fullmatch(r"(.*?)(\d+)", stem) for stem in stems]
     if not all(found) or len({match[1].lower() for match in found if match}) != 1:
         return []
@@ -204,7 +211,7 @@ def _frame(planes: Iterable[Picture], form: vs.VideoFormat) -> vs.VideoFrame:
 
 
 def _planes(picture: Picture, grey: bool) -> list[Picture]:
-    """The colour planes, R, G, B or grey, of a decoded image; decoders give some grey ones as colour."""
+    """Return the planes, R, G, B or grey, of a decoded image; decoders give some grey images as colour."""
     if picture.ndim == 2:
         return [picture] * (1 if grey else 3)
     return [picture[..., 1]] if grey else [picture[..., channel] for channel in (2, 1, 0)]
@@ -217,7 +224,11 @@ def _alpha(picture: Picture) -> Picture:
 
 
 def decode(file: Path, header: Header) -> Picture:
-    """Decodes one image and turns it upright.
+    """Decode an image and turn it upright.
+
+    Args:
+        file: The image.
+        header: Its header.
 
     Raises:
         ConvertError: It is damaged, or not what its header says.
@@ -260,7 +271,7 @@ def _decode_with_ffmpeg(file: Path, header: Header) -> Picture:
 
 
 def _straight(picture: Picture) -> Picture:
-    """Divides colours by alpha; fully transparent pixels become black."""
+    """Divide colours by alpha; fully transparent pixels become black."""
     peak = np.iinfo(picture.dtype).max
     alpha = picture[..., 3:].astype(np.float64)
     colours = np.divide(picture[..., :3] * float(peak), alpha, out=np.zeros((*picture.shape[:2], 3)), where=alpha > 0)
@@ -270,7 +281,7 @@ def _straight(picture: Picture) -> Picture:
 
 
 def _upright(picture: Picture, orientation: int) -> Picture:
-    """Undoes an EXIF orientation (1 to 8)."""
+    """Undo an EXIF orientation (1 to 8)."""
     if orientation in (5, 6, 7, 8):
         picture = np.swapaxes(picture, 0, 1)
     if orientation in (3, 4, 7, 8):
@@ -281,7 +292,7 @@ def _upright(picture: Picture, orientation: int) -> Picture:
 
 
 def _profile(file: Path, header: Header) -> bytes | None:
-    """The ICC profile of an image, ``None`` if it has none that can be kept."""
+    """Return the ICC profile of an image, ``None`` if it has none that can be kept."""
     if header.form == "TIFF":
         return None
     _, kinds, chunks = cv2.imdecodeWithMetadata(np.fromfile(file, np.uint8), flags=cv2.IMREAD_UNCHANGED)
@@ -290,12 +301,12 @@ def _profile(file: Path, header: Header) -> bytes | None:
 
 
 def write_png(frame: vs.VideoFrame, path: Path, profile: bytes | None = None) -> None:
-    """Writes a frame as a PNG, with its ``_Alpha`` if it carries one; the file is complete or not there.
+    """Write a frame as a PNG, with its ``_Alpha`` if it has one; the file is complete or not there.
 
     Args:
-        frame: RGB or GRAY of 8 or 16 bits, full range.
+        frame: A frame in RGB or GRAY of 8 or 16 bits, full range.
         path: The file; one that exists is replaced.
-        profile: An ICC profile to keep.
+        profile: An ICC profile to put into it.
 
     Raises:
         ConvertError: It cannot be written.

@@ -1,4 +1,4 @@
-"""Work in a thread of its own, so that the thread that Ctrl-C interrupts holds nothing that others wait for.
+"""Work in a thread of its own, so that the thread that Ctrl-C interrupts holds no lock.
 
 Python raises KeyboardInterrupt in the main thread between any two instructions, also between the taking of a lock and
 the block that gives it back. Frames that come from VapourSynth's threads go through many such locks
@@ -11,22 +11,22 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 _PATIENCE = 0.1
-"""Seconds that a wait takes at most: on Windows, Ctrl-C does not end one."""
+"""Longest wait in seconds, as Ctrl-C does not end a wait on Windows."""
 
 
 @contextmanager
 def in_background[T](items: Generator[T], name: str) -> Iterator[Iterator[T]]:
-    """Iterates over a generator in another thread; the calling one is given what it yields, and may be interrupted.
+    """Iterate over a generator in another thread, while the calling thread takes the items and may be interrupted.
 
-    At the end of the block the generator is closed, in its own thread, after the item at hand, and waited for. What it
-    yields waits for the calling thread in any number: let it be small.
+    At the end of the block the generator is closed, in its own thread, after the item at hand, and waited for. The
+    queue of items is unbounded; yield small ones.
 
     Args:
-        items: What is done. Belongs to the other thread from now on.
-        name: Of the thread.
+        items: The generator, which belongs to the other thread from now on.
+        name: Name of the thread.
 
     Yields:
-        The items in order. What the generator raises is raised from this iterator.
+        An iterator over the items in order, which raises what the generator raises.
     """
     worker = _Worker(items, name)
     try:
@@ -37,7 +37,7 @@ def in_background[T](items: Generator[T], name: str) -> Iterator[Iterator[T]]:
 
 
 class _Worker[T]:
-    """The thread. Between it and the caller are queues in C alone, which no interruption leaves locked."""
+    """A thread, with queues in C alone between it and the caller, which no interruption leaves locked."""
 
     def __init__(self, items: Generator[T], name: str) -> None:
         self._items = items

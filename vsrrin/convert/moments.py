@@ -1,4 +1,4 @@
-"""Positions in a clip as users write them: seconds, hours and minutes, or the number of a frame."""
+"""Positions in a clip as users write them: seconds, hours and minutes, or a frame number."""
 
 import re
 from fractions import Fraction
@@ -12,17 +12,17 @@ ALLOWED = "seconds (83.5), mm:ss (1:23.5), hh:mm:ss (0:01:23.5) or a frame numbe
 
 
 def parse_position(text: str, argument: str) -> Fraction | int:
-    """Reads a position.
+    """Return a position in seconds or frames.
 
     Args:
-        text: One of `ALLOWED`; spaces around it do not matter.
+        text: One of `ALLOWED`, with any spaces around it.
         argument: Its name in messages.
 
     Returns:
-        Seconds, exactly, as a Fraction; or the number of a frame, from 0, as an int.
+        Exact seconds as a Fraction, or a frame number, from 0, as an int.
 
     Raises:
-        ArgumentError: Anything else.
+        ArgumentError: The text is none of these.
     """
     frame = _FRAME.fullmatch(text.strip())
     if frame is not None:
@@ -38,7 +38,7 @@ def parse_position(text: str, argument: str) -> Fraction | int:
 
 
 def written(seconds: Fraction) -> str:
-    """Seconds as h:mm:ss.fff, hours and minutes only where there are any."""
+    """Return seconds as h:mm:ss.fff, hours and minutes only where there are any."""
     minutes, rest = divmod(round(seconds * 1000), 60_000)
     hours, minutes = divmod(minutes, 60)
     text = f"{rest // 1000}.{rest % 1000:03}"

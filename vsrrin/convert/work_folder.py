@@ -1,11 +1,11 @@
-"""The folder in which a conversion keeps what is finished, so that it can be continued after an interruption.
+"""The folder of a conversion's finished work, from which it can be continued after an interruption.
 
 It is a hidden folder beside the target, ``.<name of the target>.vsrrin``::
 
     lock            held while a run works in it
     manifest.json   the signature: all that the result depends on
     000000.nut      a finished segment; a segment being written ends with .part
-    000000.json     what is known of the segment: frames, size, scene cuts, sum of its headers
+    000000.json     the facts of the segment: frames, size, scene cuts, checksum of its headers
 """
 
 import hashlib
@@ -27,13 +27,13 @@ _MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Segment:
-    """What is known of a finished segment.
+    """Facts of a finished segment.
 
     Attributes:
         frames: Number of frames.
-        size: Bytes.
+        size: Bytes of its file.
         cuts: Output frames with which a new scene begins.
-        headers: Sum of what stands before the first frame; segments can be joined where it is equal.
+        headers: Checksum of the bytes before the first frame; segments with equal ones can be joined.
     """
 
     frames: int
@@ -43,12 +43,12 @@ class Segment:
 
 
 def ranges(frames: int, length: int) -> list[range]:
-    """The output frames of each segment: ``length`` in each but the last."""
+    """Return the output frames of each segment: ``length`` in each but the last."""
     return [range(start, min(start + length, frames)) for start in range(0, frames, length)]
 
 
 def runs(numbers: Iterable[int]) -> list[range]:
-    """Ascending numbers as ranges of those that follow each other."""
+    """Return ascending numbers as ranges of consecutive ones."""
     found: list[range] = []
     for number in numbers:
         if found and found[-1].stop == number:
@@ -59,7 +59,7 @@ def runs(numbers: Iterable[int]) -> list[range]:
 
 
 def fingerprint(path: Path) -> dict[str, object]:
-    """What tells a file from another, or from itself before a change: size, time, first and last MiB."""
+    """Return facts that tell a file from others and from its older versions: size, time, ends of 1 MiB."""
     state = path.stat()
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -75,7 +75,7 @@ def fingerprint(path: Path) -> dict[str, object]:
 
 
 def sha256(path: Path) -> str:
-    """The sum of a file, or of all files of a folder with their names."""
+    """Return the checksum of a file, or of all files of a folder with their names."""
     if path.is_dir():
         sums = [f"{file.name} {sha256(file)}" for file in sorted(path.iterdir()) if file.is_file()]
         return hashlib.sha256("\n".join(sums).encode()).hexdigest()
@@ -87,14 +87,14 @@ class WorkFolder:
     """The folder of one target; a context manager that holds the lock.
 
     Args:
-        target: The file that is to be written.
+        target: The file to write.
         signature: All that the result depends on, as JSON can hold it.
-        resume: Continue what is there, if it has the same signature.
-        overwrite: Throw away what is there, unless ``resume``.
+        resume: Continue the work that is there, if it has the same signature.
+        overwrite: Throw away the work that is there, unless ``resume``.
 
     Raises:
-        ConvertError: Another run works in it; there is unfinished work and nothing is said of it; it is of other
-            settings, or it is not known of which; it cannot be written.
+        ConvertError: Another run works in it; or there is unfinished work, and neither ``resume`` nor ``overwrite`` is
+            given, or it is of other or unknown settings; or the folder cannot be written.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class WorkFolder:
         self._lock.release()
 
     def _continues(self) -> bool:
-        """Whether the work that is there is to be continued; not where it is to be thrown away, or there is none."""
+        """Return whether to continue the work that is there; False if there is none, or it is to be thrown away."""
         if self._manifest.exists():
             if self._resume:
                 self._compare()
@@ -136,9 +136,8 @@ class WorkFolder:
                 raise unfinished(self._target)
         elif (done := len(_finished(self.path))) and (self._resume or not self._overwrite):
             raise ConvertError(
-                f"{self.path} holds {done} finished segments or images, but nothing says what they are of (there is no "
-                f"{self._manifest.name}), so that they cannot be continued: overwrite=True without resume=True begins "
-                "again"
+                f"{self.path} holds {done} finished segments or images of an unknown conversion (there is no "
+                f"{self._manifest.name}), which cannot be continued: overwrite=True without resume=True begins again"
             )
         return False
 
@@ -170,7 +169,7 @@ class WorkFolder:
             )
 
     def finished(self, number: int, frames: int) -> Segment | None:
-        """What is known of a segment, or ``None`` if it is not there with as many frames and as it was written."""
+        """Return the facts of a segment, ``None`` unless it is there as written, with that many frames."""
         try:
             known = json.loads(self._facts(number).read_text())
             segment = Segment(known["frames"], known["size"], tuple(known["cuts"]), known["headers"])
@@ -180,15 +179,15 @@ class WorkFolder:
         return segment if (segment.frames, segment.size) == (frames, there) else None
 
     def segment(self, number: int) -> Path:
-        """The file of a finished segment."""
+        """Return the path of a finished segment."""
         return self.path / f"{number:06d}.nut"
 
     def part(self, number: int) -> Path:
-        """The file of a segment while it is written."""
+        """Return the path of a segment while it is written."""
         return self.path / f"{number:06d}.part"
 
     def finish(self, number: int, frames: int, cuts: tuple[int, ...], headers: bytes) -> Segment:
-        """Keep the segment that has been written and brought to the disk as :meth:`part`."""
+        """Keep the segment that has been written as :meth:`part`, and return its facts."""
         part, path = self.part(number), self.segment(number)
         with files.explained(path):
             segment = Segment(frames, part.stat().st_size, cuts, hashlib.sha256(headers).hexdigest())
@@ -197,11 +196,11 @@ class WorkFolder:
         return segment
 
     def discard_part(self, number: int) -> None:
-        """Remove what a segment that failed has left."""
+        """Remove what is left of a segment that failed."""
         self.part(number).unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it, what has been finished first: without it, the rest is nothing."""
+        """Remove the folder with all that is in it, finished work first: the rest is worth nothing without it."""
         with suppress(OSError):
             for file in _finished(self.path):
                 file.unlink()
@@ -221,12 +220,12 @@ class WorkFolder:
 
 
 def folder_of(target: Path) -> Path:
-    """The work folder of a target."""
+    """Return the path of a target's work folder."""
     return target.with_name(f".{target.name}.vsrrin")
 
 
 def recorded(target: Path) -> dict[str, object]:
-    """The signature of the unfinished work on a target; empty if there is none."""
+    """Return the signature of the unfinished work on a target; empty if there is none."""
     try:
         signature = json.loads((folder_of(target) / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -235,7 +234,7 @@ def recorded(target: Path) -> dict[str, object]:
 
 
 def unfinished(target: Path) -> ConvertError:
-    """The error that says what can be done with a conversion that was interrupted."""
+    """Return the error for an interrupted conversion, with what can be done about it."""
     done = len(_finished(folder_of(target)))
     return ConvertError(
         f"an unfinished conversion to {target} is in {folder_of(target)} ({done} segments or images are finished): "
@@ -244,5 +243,5 @@ def unfinished(target: Path) -> ConvertError:
 
 
 def _finished(folder: Path) -> list[Path]:
-    """Finished segments, or the images of a target that is a folder."""
+    """Return finished segments, or the images of a target that is a folder."""
     return [*folder.glob("*.nut"), *folder.glob("*.png")]

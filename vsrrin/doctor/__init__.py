@@ -1,1 +1,1 @@
-"""Whether this machine is fit, and how to mend what is not."""
+"""Checks of this machine and of what is installed on it, with advice."""

@@ -1,7 +1,7 @@
-"""What there is on this machine, whether it works, and what to do where it does not.
+"""Checks of libraries, devices and programs, each with its findings and advice.
 
-Each check is a function that returns findings. What a check needs is imported by the check, as a library that cannot
-be imported is what is being looked for; a check that raises is a finding of its own, and the others go on.
+A check imports what it needs by itself, since libraries that cannot be imported are what it looks for. A check that
+raises is a finding of its own, and the others go on.
 """
 
 import importlib
@@ -37,10 +37,10 @@ class Check:
     """A finding.
 
     Attributes:
-        name: What was looked at.
-        status: "ok"; "note": works, with something worth knowing; "problem": something will not work.
-        text: What was found.
-        advice: What to do, a sentence; empty if there is nothing to do.
+        name: Subject of the check.
+        status: "ok", "note" (it works, with something worth knowing) or "problem" (something will not work).
+        text: The finding.
+        advice: A sentence on what to do; empty if there is nothing to do.
     """
 
     name: str
@@ -53,10 +53,10 @@ type Finder = Callable[[], Iterable[Check]]
 
 
 def examine(finders: Mapping[str, Finder] | None = None) -> Iterator[Check]:
-    """Runs checks one after the other; never raises because one does.
+    """Run checks one after the other, and yield their findings; a check that raises is one, too.
 
     Args:
-        finders: The checks by name; all there are unless given.
+        finders: The checks by name; all of `FINDERS` unless given.
     """
     for name, find in (FINDERS if finders is None else finders).items():
         try:
@@ -69,7 +69,7 @@ def examine(finders: Mapping[str, Finder] | None = None) -> Iterator[Check]:
 
 
 def python() -> Iterator[Check]:
-    """The interpreter and this package."""
+    """Check the interpreter and this package."""
     from vsrrin import __version__
 
     where = "" if sys.prefix != sys.base_prefix else ", no virtual environment"
@@ -78,7 +78,7 @@ def python() -> Iterator[Check]:
 
 
 def libraries() -> Iterator[Check]:
-    """Libraries that have nothing else to be said of."""
+    """Check libraries that need no check of their own."""
     for module, package in _LIBRARIES.items():
         try:
             importlib.import_module(module)
@@ -89,7 +89,7 @@ def libraries() -> Iterator[Check]:
 
 
 def torch() -> Iterator[Check]:
-    """PyTorch."""
+    """Check PyTorch."""
     import torch
 
     built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA"
@@ -97,7 +97,7 @@ def torch() -> Iterator[Check]:
 
 
 def vapoursynth() -> Iterator[Check]:
-    """VapourSynth, its plugins, and BestSource among them."""
+    """Check VapourSynth and its plugins, BestSource among them."""
     import vapoursynth as vs
 
     release, (major, minor) = vs.__version__.release_major, vs.__api_version__
@@ -118,7 +118,7 @@ def vapoursynth() -> Iterator[Check]:
 
 
 def cpu() -> Iterator[Check]:
-    """The processor."""
+    """Check the processor."""
     import torch
 
     from vsrrin.engine.backends.torch_backend import cpu_multiplies_bf16
@@ -129,7 +129,7 @@ def cpu() -> Iterator[Check]:
 
 
 def openvino() -> Iterator[Check]:
-    """OpenVINO, which makes most networks faster on CPUs."""
+    """Check OpenVINO, which makes most networks faster on CPUs."""
     from vsrrin.engine.backends import openvino_backend
 
     if not openvino_backend.installed():
@@ -151,16 +151,16 @@ def _cpu_name() -> str:
 
 
 def devices(driver: Path = _NVIDIA) -> Iterator[Check]:
-    """Devices other than the CPU, each with a small computation.
+    """Check devices other than the CPU, each with a small computation.
 
     Args:
-        driver: The file by which NVIDIA's driver shows that it is there.
+        driver: The file that NVIDIA's driver makes.
     """
     import torch
 
-    found = [f"cuda:{number}" for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)]
-    found += [f"xpu:{number}" for number in range(torch.xpu.device_count() if torch.xpu.is_available() else 0)]
-    found += ["mps"] if torch.backends.mps.is_available() else []
+    from vsrrin.engine.backends.torch_backend import available_devices
+
+    _, *found = available_devices()
     for name in found:
         yield from examine({name: partial(_device, name)})
     if not found:
@@ -189,11 +189,11 @@ def _device(name: str) -> Iterator[Check]:
 
 
 def vspipe(environment: Mapping[str, str] = os.environ, timeout: float = 60) -> Iterator[Check]:
-    """Whether the ``vspipe`` that a shell would run works, and runs scripts with this Python and this vsrrin.
+    """Check that the ``vspipe`` of a shell works, and runs scripts with this Python and this vsrrin.
 
     Args:
         environment: Variables of that shell.
-        timeout: Seconds it may take.
+        timeout: Seconds that it may take.
     """
     program = shutil.which("vspipe", path=environment.get("PATH", ""))
     if program is None:
@@ -225,7 +225,7 @@ def vspipe(environment: Mapping[str, str] = os.environ, timeout: float = 60) -> 
 
 
 def _copied_configuration(environment: Mapping[str, str], target: Path) -> Path:
-    """The user's configuration of VapourSynth in another place: vspipe writes one where there is none."""
+    """Copy the user's configuration of VapourSynth, as vspipe writes one where there is none; return where."""
     usual = Path(environment.get("HOME", "")) / ".config"
     source = Path(environment.get("XDG_CONFIG_HOME") or usual) / "vapoursynth"
     if source.is_dir():
@@ -246,7 +246,7 @@ vs.core.std.BlankClip(length=1).set_output()
 
 
 def _judge_vspipe(program: str, found: list[str], complaint: list[str]) -> Check:
-    """Judges what a run gave: the files of its VapourSynth and its vsrrin, and the error it ended with."""
+    """Return the finding of a run, from the files of its VapourSynth and its vsrrin and its last words."""
     ours = Path(sys.executable).parent
     if complaint or len(found) != 2:
         reason = complaint[-1] if complaint else "it ran no script"
@@ -269,7 +269,7 @@ def _judge_vspipe(program: str, found: list[str], complaint: list[str]) -> Check
 
 
 def memory() -> Iterator[Check]:
-    """Free main memory."""
+    """Check free main memory."""
     import psutil
 
     found = psutil.virtual_memory()
@@ -280,10 +280,10 @@ def memory() -> Iterator[Check]:
 
 
 def temporary(folder: Path | None = None) -> Iterator[Check]:
-    """The folder for temporary files.
+    """Check the folder for temporary files.
 
     Args:
-        folder: Python's choice unless given.
+        folder: The folder; Python's choice unless given.
     """
     try:
         where = Path(tempfile.gettempdir()) if folder is None else folder
@@ -301,10 +301,10 @@ def temporary(folder: Path | None = None) -> Iterator[Check]:
 
 
 def weights(files: Mapping[str, Path] | None = None) -> Iterator[Check]:
-    """Bundled weights: whether each loads, and is the file that its side-car describes.
+    """Check that all bundled weights load, and are the files that their side-cars describe.
 
     Args:
-        files: By name; those that come with vsrrin unless given.
+        files: Weights by name; those that come with vsrrin unless given.
     """
     from vsrrin.checkpoint import loader
 
@@ -323,7 +323,7 @@ def weights(files: Mapping[str, Path] | None = None) -> Iterator[Check]:
 
 
 def encoders() -> Iterator[Check]:
-    """PyAV and what it can encode."""
+    """Check PyAV and its encoders."""
     from vsrrin.convert.media import library
 
     version, ffmpeg = library.versions()
@@ -341,16 +341,16 @@ def encoders() -> Iterator[Check]:
 
 
 def self_test() -> Iterator[Check]:
-    """The whole way on a tiny clip; see :mod:`vsrrin.doctor.selftest`."""
-    from . import selftest
+    """Check the whole way on a tiny clip, see :mod:`vsrrin.doctor.selftest`."""
+    from vsrrin.engine.backends.torch_backend import available_devices
 
-    for device in selftest.devices():
+    for device in available_devices():
         yield from examine({f"self-test {device}": partial(interpolation, device)})
     yield from examine({"self-test file": _file})
 
 
 def interpolation(device: str) -> Iterator[Check]:
-    """New frames on one device."""
+    """Check new frames of one device."""
     from . import selftest
 
     found = selftest.interpolate(device)

@@ -1,10 +1,9 @@
-"""A tiny test of the whole way, for :mod:`vsrrin.doctor.checks`: a pattern whose motion is known exactly."""
+"""A small test of the whole way, from frames to an encoded file, with a pattern of exactly known motion."""
 
 import tempfile
 from pathlib import Path
 
 import numpy as np
-import torch
 import vapoursynth as vs
 from numpy.typing import NDArray
 
@@ -13,23 +12,19 @@ from vsrrin.convert.media import library
 from vsrrin.errors import VsrrinError
 
 LEAST_PSNR = 40.0
-"""dB of the new frame, its border left out; a blend of the two frames has 31."""
+"""Least PSNR in dB of the new frame without its border; a blend of the two frames has 31."""
 LEAST_CODED_PSNR = 25.0
 _SIDE, _FRAMES, _STEP, _BORDER = 64, 3, 6, 8
 
 
-def devices() -> list[str]:
-    """The CPU and all other devices here."""
-    found = [f"cuda:{number}" for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)]
-    found += [f"xpu:{number}" for number in range(torch.xpu.device_count() if torch.xpu.is_available() else 0)]
-    return ["cpu", *found, *(["mps"] if torch.backends.mps.is_available() else [])]
-
-
 def interpolate(device: str) -> float:
-    """Doubles the rate of the moving pattern on a device.
+    """Double the rate of the moving pattern on a device.
+
+    Args:
+        device: Name of the device.
 
     Returns:
-        PSNR of the first new frame in dB, 99 at most.
+        PSNR of the first new frame in dB, at most 99.
 
     Raises:
         VsrrinError: The device cannot be used, or a source frame was changed.
@@ -46,13 +41,16 @@ def interpolate(device: str) -> float:
 
 
 def round_trip(codec: str) -> float:
-    """Writes the pattern with an encoder and reads it with BestSource.
+    """Write the pattern with an encoder, and read it with BestSource.
+
+    Args:
+        codec: FFmpeg's name of the encoder.
 
     Returns:
-        Mean PSNR of the luma in dB, 99 at most.
+        Mean PSNR of the luma in dB, at most 99.
 
     Raises:
-        VsrrinError: It cannot be read, or has another number of frames.
+        VsrrinError: The file cannot be read, or has another number of frames.
     """
     pictures = [pattern(_STEP * number) for number in range(_FRAMES)]
     with tempfile.TemporaryDirectory() as folder:
@@ -72,7 +70,7 @@ def round_trip(codec: str) -> float:
 
 
 def pattern(shift: float) -> NDArray[np.uint8]:
-    """A sum of waves moved to the right by so many pixels, (64, 64, 3)."""
+    """Return a sum of waves, (64, 64, 3), moved to the right by ``shift`` pixels."""
     chooser = np.random.default_rng(0)
     y, x = np.mgrid[0:_SIDE, 0:_SIDE].astype(np.float64)
     total = np.zeros((_SIDE, _SIDE, 3))

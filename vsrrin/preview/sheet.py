@@ -1,4 +1,4 @@
-"""Labelled pictures in rows: cells, colours of flow, the colour wheel, text. Arrays in, an array out; no files."""
+"""Sheets of labelled pictures in rows, as arrays: cells, colours of flow, the colour wheel, text."""
 
 import textwrap
 from collections.abc import Sequence
@@ -11,30 +11,35 @@ from numpy.typing import NDArray
 type Picture = NDArray[np.uint8]
 """(H, W, 3), RGB."""
 type Values = NDArray[np.float32]
-"""(H, W) of anything, or (H, W, 2) of flow: (dx, dy) in pixels."""
+"""(H, W) of any values, or (H, W, 2) of flow: (dx, dy) in pixels."""
 
 BORDER = 8
-"""Width of the space around a cell, pixels."""
+"""Width of the space around a cell, in pixels."""
 _LABEL, _USUAL_WIDTH = 40, 640
-"""Height of a label of a cell up to the usual width; those of wider ones grow, as they are looked at from farther."""
+"""Height of labels of cells up to the usual width; on wider cells they grow, as these are seen from farther away."""
 _BACKGROUND, _NEW, _INK = 24, (150, 75, 0), (255, 255, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _TEXT, _LINE = 0.62, 26
-"""Size of letters of a label, and pixels from line to line."""
+"""Size of a label's letters, and pixels from line to line."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture and what is written above it."""
+    """A picture and its label.
+
+    Attributes:
+        label: The text above the picture.
+        picture: The picture.
+        stands_out: Whether the label is coloured, as for new frames.
+    """
 
     label: str
     picture: Picture
     stands_out: bool = False
-    """Whether its label is coloured, as that of new frames is."""
 
 
 def sheet(rows: Sequence[Sequence[Cell]]) -> Picture:
-    """All cells, row by row, each under its label; all pictures have one size."""
+    """Return all cells row by row, each under its label; all pictures must have one size."""
     height, width = rows[0][0].picture.shape[:2]
     bottom, right = place(len(rows), max(map(len, rows)), height, width)
     label = label_height(width)
@@ -48,33 +53,33 @@ def sheet(rows: Sequence[Sequence[Cell]]) -> Picture:
 
 
 def place(row: int, column: int, height: int, width: int) -> tuple[int, int]:
-    """Top left corner (y, x) of the picture of a cell in a sheet of height x width pictures."""
+    """Return the top left corner (y, x) of a cell's picture in a sheet of height x width pictures."""
     label = label_height(width)
     return BORDER + row * (label + height + BORDER) + label, BORDER + column * (width + BORDER)
 
 
 def label_height(width: int) -> int:
-    """Pixels, for cells of that width."""
+    """Return the height in pixels of labels of cells of that width."""
     return round(_LABEL * _zoom(width))
 
 
 def enlarged(cell: Cell, factor: int) -> Cell:
-    """The cell with each pixel as a square of factor x factor pixels."""
+    """Return the cell with each pixel as a square of factor x factor pixels."""
     return replace(cell, picture=cell.picture.repeat(factor, axis=0).repeat(factor, axis=1)) if factor > 1 else cell
 
 
 def png(picture: Picture) -> bytes:
-    """The picture as a PNG file."""
+    """Return the picture as a PNG file."""
     _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     return data.tobytes()
 
 
 def flow_colours(flow: Values, full: float) -> Picture:
-    """Flow as colours: hue is the direction, as on `wheel`; white is rest.
+    """Return flow as colours: hue is the direction, as on `wheel`; white is rest.
 
     Args:
         flow: (H, W, 2), (dx, dy) in pixels.
-        full: Length that has the full colour, and longer ones.
+        full: Length in pixels from which colours are full.
 
     Returns:
         (H, W, 3).
@@ -88,7 +93,7 @@ def flow_colours(flow: Values, full: float) -> Picture:
 
 
 def wheel(side: int) -> Picture:
-    """The colours of flow: each point of the disc has the colour of motion from the centre to it."""
+    """Return a disc of the colours of flow: each point has the colour of motion from the centre to it."""
     radius = side / 2
     y, x = np.mgrid[0:side, 0:side].astype(np.float32) + np.float32(0.5 - radius)
     disc = flow_colours(np.stack((x, y), -1), radius)
@@ -97,12 +102,12 @@ def wheel(side: int) -> Picture:
 
 
 def grey(values: Values, white: float) -> Picture:
-    """A map (H, W) as grey: 0 is black, ``white`` and more is white."""
+    """Return a map (H, W) as grey: 0 is black, ``white`` and more is white."""
     return np.repeat(_eight_bit(values / np.float32(white))[..., None], 3, axis=2)
 
 
 def legend(height: int, width: int, lines: Sequence[str], *, with_wheel: bool) -> Picture:
-    """A panel of text, wrapped, with the colour wheel below it if there is room; letters shrink until all fits."""
+    """Return a panel of wrapped text, with the colour wheel below if there is room; letters shrink until all fits."""
     panel = np.full((height, width, 3), _BACKGROUND, np.uint8)
     disc = min(width, height) // 4 if with_wheel else 0
     for size in np.arange(_TEXT * _zoom(width), 0.2, -0.03):
@@ -133,18 +138,18 @@ def _label(cell: Cell, width: int) -> Picture:
 
 
 def _zoom(width: int) -> float:
-    """How much larger than usual labels of cells of that width are."""
+    """Return the factor by which labels of cells of that width are larger than usual."""
     return max(width / _USUAL_WIDTH, 1.0)
 
 
 def _fitting(text: str, width: int, size: float) -> float:
-    """The size of letters in which a text is at most so many pixels wide, at most ``size``."""
+    """Return the largest size of letters, up to ``size``, in which a text is at most ``width`` pixels wide."""
     (wide, _), _ = cv2.getTextSize(text, _FONT, size, 1)
     return size * min(1.0, width / max(wide, 1))
 
 
 def _plain(text: str) -> str:
-    """The text in the letters that OpenCV's font has."""
+    """Return the text in letters that OpenCV's font has."""
     return text.encode("ascii", "replace").decode()
 
 

@@ -52,7 +52,7 @@ def bunny(folder: Path, name: str, *arguments: str, inputs: tuple[str, ...] = ()
 
 def steady(frames: int, rate: Fraction | int = RATE, start: Fraction = Fraction(0)) -> VideoTimes:
     """Times of frames at a constant rate."""
-    return VideoTimes(start, 1 / Fraction(rate), frames, 1, None, 1)
+    return VideoTimes(start=start, time_base=1 / Fraction(rate), frames=frames, step=1, pts=None, last=1)
 
 
 def encode_segments(

@@ -343,7 +343,9 @@ def test_segments_follow_each_other_without_a_break(tmp_path: Path, ending: str,
 def test_times_of_a_variable_rate_are_kept(tmp_path: Path) -> None:
     source = bunny(tmp_path, "source.mp4", frames=2)
     ticks = (0, 40, 60, 120, 160, 260, 280, 300, 340, 400)
-    times = VideoTimes(Fraction(1, 10), Fraction(1, 1000), len(ticks), None, ticks, 60)
+    times = VideoTimes(
+        start=Fraction(1, 10), time_base=Fraction(1, 1000), frames=len(ticks), step=None, pts=ticks, last=60
+    )
     options = {"preset": "fast", "bf": "3"}
     segments = encode_segments(tmp_path, blank(10), times, lengths=(4, 6), options=options)
     for target in (tmp_path / "out.mkv", tmp_path / "out.mp4"):

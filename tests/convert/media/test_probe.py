@@ -88,7 +88,7 @@ def test_chapters_and_hdr_facts(tmp_path: Path) -> None:
 
 
 def test_mistakes(tmp_path: Path) -> None:
-    with pytest.raises(ConvertError, match=r"absent\.mkv: no such file"):
+    with pytest.raises(ConvertError, match=r"absent\.mkv does not exist"):
         probe(tmp_path / "absent.mkv")
     with pytest.raises(ConvertError, match="is a folder"):
         probe(tmp_path)

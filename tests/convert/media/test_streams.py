@@ -11,20 +11,56 @@ from vsrrin.convert.media.streams import AudioMode, Cut, StreamPlan, container_f
 from vsrrin.errors import ArgumentError, ConvertError
 
 ONE = Fraction(1)
-VIDEO = StreamInfo(0, "video", "h264", Fraction(1, 1000), Fraction(0), Fraction(10), None, {}, 1, False)
+VIDEO = StreamInfo(
+    index=0,
+    kind="video",
+    codec="h264",
+    time_base=Fraction(1, 1000),
+    start=Fraction(0),
+    duration=Fraction(10),
+    language=None,
+    metadata={},
+    disposition=1,
+    is_picture=False,
+)
 
 
 def stream(kind: Kind, codec: str, *, rate: int = 48000, layout: str = "stereo", **metadata: str) -> StreamInfo:
     """A stream of ten seconds."""
     sound = kind == "audio"
-    found = (1, kind, codec, Fraction(1, 1000), Fraction(0), Fraction(10), metadata.get("language"), metadata, 0, False)
-    return StreamInfo(*found, rate=rate if sound else 0, layout=layout if sound else "")
+    return StreamInfo(
+        index=1,
+        kind=kind,
+        codec=codec,
+        time_base=Fraction(1, 1000),
+        start=Fraction(0),
+        duration=Fraction(10),
+        language=metadata.get("language"),
+        metadata=metadata,
+        disposition=0,
+        is_picture=False,
+        rate=rate if sound else 0,
+        layout=layout if sound else "",
+    )
 
 
 def film(*others: StreamInfo) -> MediaInfo:
     """A file with these streams beside the video."""
     zero = Fraction(0)
-    return MediaInfo(Path("film.mkv"), "matroska,webm", zero, Fraction(10), VIDEO, 0, others, (), {}, 0, ONE, zero)
+    return MediaInfo(
+        path=Path("film.mkv"),
+        format="matroska,webm",
+        start=zero,
+        duration=Fraction(10),
+        video=VIDEO,
+        video_track=0,
+        others=others,
+        chapters=(),
+        metadata={},
+        rotation=0,
+        sample_aspect=ONE,
+        video_start=zero,
+    )
 
 
 def plan(target: str, *others: StreamInfo, audio: AudioMode = "keep", tempo: Fraction = ONE) -> StreamPlan:
@@ -133,14 +169,25 @@ def test_what_does_not_fit_is_dropped_and_said() -> None:
 
 
 def test_covers() -> None:
-    cover = StreamInfo(1, "video", "mjpeg", ONE, None, None, None, {}, 1024, True)
+    cover = StreamInfo(
+        index=1,
+        kind="video",
+        codec="mjpeg",
+        time_base=ONE,
+        start=None,
+        duration=None,
+        language=None,
+        metadata={},
+        disposition=1024,
+        is_picture=True,
+    )
     for ending, action in (("mkv", "copy"), ("mp4", "copy"), ("mov", "drop"), ("webm", "drop")):
         assert plan(f"out.{ending}", cover).actions[0].action == action
     assert describe(cover) == "cover picture stream 1 (mjpeg)"
 
 
 def test_slow_motion_needs_a_choice_for_sound() -> None:
-    with pytest.raises(ArgumentError, match=r"2.5 times as long.*drop it, or stretch it"):
+    with pytest.raises(ArgumentError, match=r"2.5 times as long.*drop it .*, or stretch it"):
         plan("out.mkv", stream("audio", "aac"), tempo=Fraction(5, 2))
     assert plan("out.mkv", tempo=Fraction(5, 2)).actions == ()
     assert plan("out.mkv", stream("audio", "aac"), audio="drop", tempo=Fraction(2)).actions[0].action == "drop"

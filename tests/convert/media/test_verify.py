@@ -36,7 +36,14 @@ def made(
     target = tmp_path_factory.mktemp("made") / f"out.{request.param}"
     plan, times = remux(source, target, times=steady(FRAMES))
     last = times.seconds(FRAMES - 1)
-    return target, Expected(FRAMES, times.start, times.start + last, times.duration, Fraction(1, RATE), plan)
+    return target, Expected(
+        frames=FRAMES,
+        first=times.start,
+        last=times.start + last,
+        duration=times.duration,
+        frame_duration=Fraction(1, RATE),
+        actions=plan,
+    )
 
 
 def test_a_good_file_passes(made: tuple[Path, Expected]) -> None:
@@ -88,7 +95,14 @@ def test_a_stream_that_is_missing(made: tuple[Path, Expected], tmp_path: Path, k
 def test_files_that_are_missing(source: Path, tmp_path: Path) -> None:
     plan, times = remux(source, tmp_path / "out.mkv", times=steady(FRAMES))
     last = times.seconds(FRAMES - 1)
-    expected = Expected(FRAMES, times.start, last, times.duration, Fraction(1, RATE), plan)
+    expected = Expected(
+        frames=FRAMES,
+        first=times.start,
+        last=last,
+        duration=times.duration,
+        frame_duration=Fraction(1, RATE),
+        actions=plan,
+    )
     ffmpeg(tmp_path, "-i", "out.mkv", "-map", "0:v:0", "-map", "0:a", "-map", "0:s", "-c", "copy", "poor.mkv")
     with pytest.raises(ConvertError, match=r"attachment stream .*font\.ttf.* is missing; cover picture .* is missing"):
         verify(tmp_path / "poor.mkv", expected)
@@ -106,7 +120,14 @@ def test_a_file_cut_off(made: tuple[Path, Expected], tmp_path: Path) -> None:
 def test_empty_sound_and_no_video(source: Path, tmp_path: Path) -> None:
     plan, times = remux(source, tmp_path / "out.mkv", times=steady(FRAMES))
     last = times.seconds(FRAMES - 1)
-    expected = Expected(FRAMES, times.start, last, times.duration, Fraction(1, RATE), plan)
+    expected = Expected(
+        frames=FRAMES,
+        first=times.start,
+        last=last,
+        duration=times.duration,
+        frame_duration=Fraction(1, RATE),
+        actions=plan,
+    )
     silent = ("-map", "0", "-c", "copy", "-bsf:a", "noise=drop=1")
     ffmpeg(tmp_path, "-i", "out.mkv", *silent, "silent.mkv")
     with pytest.raises(ConvertError, match=r"audio stream .* is empty"):

@@ -1,1 +1,1 @@
-"""Media files: what is in them, which streams a container can hold, encoding, joining and checking."""
+"""Media files: their streams and times, what containers hold, encoding, joining and verification."""

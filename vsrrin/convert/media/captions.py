@@ -1,4 +1,4 @@
-"""Subtitles on their way into a new file: moved in time, or converted to another kind of text."""
+"""Subtitles for a new file: moved in time, and converted to another kind of text where that is needed."""
 
 from fractions import Fraction
 
@@ -12,21 +12,22 @@ _UNIT = Fraction(1, 1000)
 
 
 class Captions:
-    """Moves subtitles in time, and converts them if the target's stream has an encoder.
+    """Subtitles, moved in time, and converted if the target's stream has an encoder.
 
     Args:
-        source: The stream read from.
-        target: The stream written to.
-        converts: Whether texts are decoded and encoded, or packets copied.
-        beginning: Time of the source that becomes 0, seconds by the source's own clock.
-        end: Seconds after which nothing is wanted, counted from there; ``None``: everything.
-        tempo: How many times as late everything comes.
+        source: The stream to read from.
+        target: The stream to write to.
+        converts: Whether to decode and encode texts, in place of copying packets.
+        beginning: Time of the source that becomes 0, in seconds of the source's own clock.
+        end: Seconds from there after which nothing is wanted, or ``None`` to take everything.
+        tempo: Factor by which all times grow.
     """
 
     def __init__(
         self,
         source: av.subtitles.stream.SubtitleStream,
         target: av.subtitles.stream.SubtitleStream,
+        *,
         converts: bool,
         beginning: Fraction,
         end: Fraction | None,
@@ -37,7 +38,7 @@ class Captions:
         self._base = as_fraction(source.time_base)
 
     def feed(self, packet: AnyPacket) -> Packets:
-        """The subtitle at its new time; nothing if it lies outside the part wanted, or says nothing."""
+        """Yield the subtitle at its new time, unless it is empty or lies outside the wanted part."""
         if packet.pts is None:
             return
         start = packet.pts * self._base - self._beginning
@@ -56,7 +57,7 @@ class Captions:
         yield made
 
     def finish(self) -> Packets:
-        """Nothing is held back."""
+        """Yield nothing: no packet is held back."""
         yield from ()
 
     def _converted(self, packet: AnyPacket) -> AnyPacket | None:
@@ -69,7 +70,7 @@ class Captions:
 def add_converter(
     container: av.container.OutputContainer, source: av.subtitles.stream.SubtitleStream, codec: str
 ) -> av.subtitles.stream.SubtitleStream:
-    """A stream with an encoder for another kind of text."""
+    """Return a new stream with an encoder for another kind of text."""
     source.codec_context.open(strict=False)  # the decoder makes the header that describes its texts
     target = container.add_stream(codec)
     assert isinstance(target, av.subtitles.stream.SubtitleStream)

@@ -1,4 +1,4 @@
-"""Writes one segment of video: an encoder, its frames' exact times, and what says how the picture is to be shown.
+"""Encoding of one segment of video, with exact times of its frames, colour tags and HDR metadata.
 
 Segments are NUT files, which hold any time base exactly (Matroska for what NUT does not know). Encoders run with a
 fixed number of threads, so that the same frames give the same bytes whatever else the machine does.
@@ -31,8 +31,8 @@ class Hdr:
 
     Attributes:
         primaries: (x, y) of red, green, blue and white.
-        luminance: (least, greatest) of the mastering display in cd/m2.
-        light: (greatest, average) content light level in cd/m2.
+        luminance: (minimum, maximum) of the mastering display in cd/m2.
+        light: (maximum, average) content light level in cd/m2.
     """
 
     primaries: tuple[tuple[float, float], ...] | None = None
@@ -41,7 +41,7 @@ class Hdr:
 
     @classmethod
     def of(cls, props: Mapping[str, Any]) -> "Hdr | None":
-        """What BestSource says on a frame; ``None`` if nothing."""
+        """Return the HDR metadata in a frame's properties, as BestSource sets them; ``None`` if there is none."""
         display = {key.removeprefix(_DISPLAY): value for key, value in props.items() if key.startswith(_DISPLAY)}
         primaries = luminance = light = None
         if {"PrimariesX", "PrimariesY", "WhitePointX", "WhitePointY"} <= display.keys():
@@ -54,7 +54,7 @@ class Hdr:
         return cls(primaries, luminance, light) if primaries or light else None
 
     def options(self, codec: str) -> dict[str, str]:
-        """The encoder's parameters that write it; empty where it cannot."""
+        """Return the encoder's parameters that write it; empty for encoders that cannot."""
         if codec == "libsvtav1":
             return {"mastering-display": self._display(1, 1), "content-light": self._light()}
         if codec in ("libx264", "libx265"):
@@ -64,7 +64,7 @@ class Hdr:
         return {}
 
     def _display(self, point: int, level: int) -> str:
-        """Points and levels in units of one over ``point`` and ``level``: whole numbers unless the unit is 1."""
+        """Return points in units of 1/``point`` and levels in 1/``level``: whole numbers unless the unit is 1."""
         if self.primaries is None:
             return ""
         red, green, blue, white = (f"({_units(x, point)},{_units(y, point)})" for x, y in self.primaries)
@@ -79,9 +79,9 @@ def _units(value: float, unit: int) -> str:
     return f"{value:.5f}" if unit == 1 else str(round(value * unit))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ColourTags:
-    """How a picture is to be shown: numbers as in H.273, ``None`` where the source does not say.
+    """Colour tags and pixel aspect of a video: numbers of H.273, ``None`` where the source does not say.
 
     Attributes:
         matrix: Matrix coefficients.
@@ -101,7 +101,7 @@ class ColourTags:
 
     @classmethod
     def of(cls, frame: vs.VideoFrame, aspect: Fraction) -> "ColourTags":
-        """What a frame's properties say."""
+        """Return the tags in a frame's properties."""
         props = frame.props
         codes = {name: _code(props.get(f"_{name.title()}")) for name in ("matrix", "primaries", "transfer")}
         full: bool | None = None
@@ -114,7 +114,7 @@ class ColourTags:
         return cls(**codes, full_range=full, chroma=chroma, aspect=aspect)
 
     def describe(self, context: av.VideoCodecContext) -> None:
-        """Set them on an encoder, or on the stream of a container that already encoded video goes to."""
+        """Set the tags on an encoder, or on the stream of a container that takes video as it is encoded."""
         if self.matrix is not None:
             context.colorspace = self.matrix
         if self.primaries is not None:
@@ -132,18 +132,18 @@ def _code(value: Any) -> int | None:
     return None if value is None or int(value) == _UNSPECIFIED else int(value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VideoTimes:
-    """When the frames of an output are shown.
+    """Presentation times of an output's frames.
 
     Attributes:
-        start: When the first frame is shown in the target, seconds.
+        start: Time of the first frame in the target, in seconds.
         time_base: Seconds per tick.
         frames: Number of frames.
-        step: Ticks from each frame to the next where they are all alike, otherwise ``None``.
+        step: Ticks from each frame to the next, ``None`` where they vary.
         pts: Ticks of each frame, the first 0, where ``step`` is ``None``.
-        last: Ticks that the last frame is shown.
-        tags: What the container is told of the picture.
+        last: Ticks of the last frame's duration.
+        tags: Tags that the container gets.
     """
 
     start: Fraction
@@ -155,14 +155,14 @@ class VideoTimes:
     tags: ColourTags | None = None
 
     def tick(self, number: int) -> int:
-        """Ticks from the first frame to a frame; one past the last gives the end."""
+        """Return the ticks from the first frame to a frame; the end for the number after the last."""
         if self.step is not None:
             return number * self.step
         assert self.pts is not None
         return self.pts[-1] + self.last if number == self.frames else self.pts[number]
 
     def seconds(self, number: int) -> Fraction:
-        """Seconds from the first frame to a frame."""
+        """Return the seconds from the first frame to a frame."""
         return self.tick(number) * self.time_base
 
     @property
@@ -177,14 +177,14 @@ class VideoTimes:
 
 
 class SegmentWriter:
-    """Encodes frames into one file; a context manager that finishes the file unless an error leaves it.
+    """Encoder of one file, and a context manager that finishes the file unless an error leaves it.
 
     Args:
         path: The file to write.
-        encoder: What writes it.
+        encoder: The encoder and its settings.
         size: Width and height.
-        times: Of the whole output, of which the segment is a part.
-        tags: What the encoder is told of the picture.
+        times: Times of the whole output, of which the segment is a part.
+        tags: Tags that the encoder gets.
 
     Raises:
         ConvertError: The encoder cannot be opened or refuses a frame, or the disk cannot take the file.
@@ -223,15 +223,15 @@ class SegmentWriter:
 
     @property
     def headers(self) -> bytes:
-        """What stands before the first frame: the same in all segments that can be joined."""
+        """Bytes before the first frame, the same in all segments that can be joined."""
         return self._stream.codec_context.extradata or b""
 
     def write(self, frame: vs.VideoFrame, number: int) -> None:
         """Encode a frame.
 
         Args:
-            frame: Of the encoder's pixel format.
-            number: Its number in the whole output; one more than that of the frame before.
+            frame: A frame of the encoder's pixel format.
+            number: Its number in the whole output, one more than that of the frame before.
         """
         picture = to_av(frame, self._encoder.pixel_format)
         picture.pts, picture.time_base = self._times.tick(number), self._times.time_base
@@ -276,7 +276,7 @@ class SegmentWriter:
 
 
 class _Checked:
-    """A file that remembers the first error: libraries forget those of their last writes."""
+    """A file that remembers its first error, as libraries forget those of their last writes."""
 
     def __init__(self, path: Path) -> None:
         self.error: OSError | None = None
@@ -287,7 +287,7 @@ class _Checked:
             raise ConvertError(f"{path} cannot be written: {error.strerror or error}") from error
 
     def write(self, data: bytes) -> int:
-        """As a file's."""
+        """Write, as a file does."""
         try:
             return self._file.write(data)
         except OSError as error:
@@ -295,15 +295,15 @@ class _Checked:
             raise
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """As a file's."""
+        """Seek, as a file does."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """As a file's."""
+        """Tell the position, as a file does."""
         return self._file.tell()
 
     def sync(self) -> None:
-        """Bring it to the disk."""
+        """Bring the file to the disk."""
         try:
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -312,7 +312,7 @@ class _Checked:
             raise
 
     def close(self) -> None:
-        """As a file's; what cannot be written any more is an error remembered, not raised."""
+        """Close the file; an error of its last writes is remembered, not raised."""
         try:
             self._file.close()
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Which encoder writes a clip, with which settings and in which pixel format."""
+"""Video encoders: the choice of one for a clip, its settings and its pixel format."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,21 +13,21 @@ from .pixels import Pixels, known_name
 
 _X_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
 _HIGHEST_RATE = {"libsvtav1": 240}
-"""Frames per second that an encoder takes."""
+"""Highest frame rate of encoders that have a limit."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Encoder:
-    """What is known of an encoder.
+    """Facts about an encoder.
 
     Attributes:
-        name: FFmpeg's.
+        name: FFmpeg's name.
         aliases: Other names for it.
         containers: Suffixes of the files that take it.
         crf: Default, lowest and highest constant rate factor; ``None`` if it has none.
         presets: Default first, then all; empty if it has none.
-        options: Always given.
-        parameters: The option that takes the library's own parameters, and those always given.
+        options: Options that it is always given.
+        parameters: The option for the library's own parameters, and those that it is always given.
     """
 
     name: str
@@ -39,49 +39,63 @@ class Encoder:
     parameters: tuple[str, Mapping[str, str]] | None = None
 
     def pixel_formats(self) -> tuple[str, ...]:
-        """FFmpeg's names of those that it takes and vsrrin can give, without the deprecated ones."""
+        """Return FFmpeg's names of the formats that it takes and vsrrin can give, without deprecated ones."""
         names = (pixel_format.name for pixel_format in av.codec.Codec(self.name, "w").video_formats or ())
         return tuple(name for name in names if Pixels.of_name(name) is not None)
 
 
 _ENCODERS = (
     Encoder(
-        "libx264",
-        ("h264", "x264", "avc"),
-        (".mkv", ".mp4", ".mov"),
-        (18, 0, 51),
-        ("faster", *_X_PRESETS),  # half of medium's time, which the network needs on a small CPU
-        {},
-        ("x264-params", {"open-gop": "0"}),
+        name="libx264",
+        aliases=("h264", "x264", "avc"),
+        containers=(".mkv", ".mp4", ".mov"),
+        crf=(18, 0, 51),
+        presets=("faster", *_X_PRESETS),  # half of medium's time, which the network needs on a small CPU
+        options={},
+        parameters=("x264-params", {"open-gop": "0"}),
     ),
     Encoder(
-        "libx265",
-        ("h265", "x265", "hevc"),
-        (".mkv", ".mp4", ".mov"),
-        (18, 0, 51),
-        ("medium", *_X_PRESETS),
-        {},
-        ("x265-params", {"open-gop": "0", "pools": "4", "frame-threads": "2", "log-level": "error"}),
+        name="libx265",
+        aliases=("h265", "x265", "hevc"),
+        containers=(".mkv", ".mp4", ".mov"),
+        crf=(18, 0, 51),
+        presets=("medium", *_X_PRESETS),
+        options={},
+        parameters=("x265-params", {"open-gop": "0", "pools": "4", "frame-threads": "2", "log-level": "error"}),
     ),
     Encoder(
-        "libvpx-vp9",
-        ("vp9",),
-        (".webm", ".mkv", ".mp4"),
-        (24, 0, 63),
-        ("4", *map(str, range(9))),
-        {"b": "0", "deadline": "good", "row-mt": "0", "tile-columns": "2"},
+        name="libvpx-vp9",
+        aliases=("vp9",),
+        containers=(".webm", ".mkv", ".mp4"),
+        crf=(24, 0, 63),
+        presets=("4", *map(str, range(9))),
+        options={"b": "0", "deadline": "good", "row-mt": "0", "tile-columns": "2"},
     ),
     Encoder(
-        "libsvtav1",
-        ("av1", "svtav1", "svt-av1"),
-        (".webm", ".mkv", ".mp4"),
-        (24, 0, 63),
-        ("8", *map(str, range(14))),
-        {},
-        ("svtav1-params", {"lp": "2"}),
+        name="libsvtav1",
+        aliases=("av1", "svtav1", "svt-av1"),
+        containers=(".webm", ".mkv", ".mp4"),
+        crf=(24, 0, 63),
+        presets=("8", *map(str, range(14))),
+        options={},
+        parameters=("svtav1-params", {"lp": "2"}),
     ),
-    Encoder("ffv1", (), (".mkv",), None, (), {"level": "3", "slicecrc": "1", "slices": "4", "g": "1"}),
-    Encoder("prores_ks", ("prores",), (".mov", ".mkv"), None, (), {"vendor": "apl0"}),
+    Encoder(
+        name="ffv1",
+        aliases=(),
+        containers=(".mkv",),
+        crf=None,
+        presets=(),
+        options={"level": "3", "slicecrc": "1", "slices": "4", "g": "1"},
+    ),
+    Encoder(
+        name="prores_ks",
+        aliases=("prores",),
+        containers=(".mov", ".mkv"),
+        crf=None,
+        presets=(),
+        options={"vendor": "apl0"},
+    ),
 )
 # The first that can hold the clip as it is; H.264 of more than 8 bit is played by few devices, so H.265 comes before.
 _DEFAULTS = {
@@ -97,17 +111,17 @@ _AVX512 = 13  # OpenCV's number of the instruction set AVX-512F
 _PRESET_OPTION = {"libvpx-vp9": "cpu-used"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EncoderSettings:
-    """An encoder and what it is told.
+    """An encoder and its settings.
 
     Attributes:
         codec: FFmpeg's name of the encoder.
         crf: Constant rate factor; ``None`` if it has none.
         preset: Speed; ``None`` if it has none.
-        pixel_format: FFmpeg's name.
+        pixel_format: FFmpeg's name of the pixel format.
         options: All options, as FFmpeg takes them.
-        segment: Format of the files in between: one that keeps any time exactly, if it holds the codec.
+        segment: Format of the segments: NUT, which keeps any time exactly, if it holds the codec.
     """
 
     codec: str
@@ -124,7 +138,7 @@ class EncoderSettings:
         return ", ".join(parts)
 
     def with_parameters(self, added: Mapping[str, str]) -> "EncoderSettings":
-        """The same with more of the library's own parameters; those without a value are left out."""
+        """Return the same settings with more of the library's own parameters; those without a value are left out."""
         own = _encoder(self.codec).parameters
         added = {key: value for key, value in added.items() if value}
         if own is None or not added:
@@ -144,11 +158,11 @@ def choose_encoder(
     preset: str | None = None,
     pix_fmt: str | None = None,
 ) -> EncoderSettings:
-    """The encoder for a clip: the container's usual one that holds it as it is, unless told otherwise.
+    """Return the encoder for a clip: the container's usual one that holds it as it is, unless told otherwise.
 
     Where no encoder has just the clip's layout, the nearest that holds all of it is taken (4:1:1 in 4:2:2, 9 bit in
-    10, gray in 4:2:0 with grey chroma); more bits than an encoder has become the most it has. RGB becomes YUV: 4:2:0
-    where width and height are even, otherwise 4:4:4, but stays RGB for FFV1.
+    10, grey in 4:2:0 with neutral chroma); depths above an encoder's highest become its highest. RGB becomes YUV: 4:2:0
+    where width and height are even, otherwise 4:4:4; FFV1 keeps it.
 
     Args:
         container: Suffix of the target, such as ".mkv".
@@ -156,18 +170,18 @@ def choose_encoder(
         size: Width and height.
         rate: Output frames per second.
         codec: An encoder, or another name for it.
-        crf: Constant rate factor; less is better and larger.
+        crf: Constant rate factor; lower is better and makes larger files.
         preset: Speed of the encoder.
         pix_fmt: FFmpeg's name of the pixel format.
 
     Raises:
-        ArgumentError: No such codec, crf, preset or pixel format; the message lists what there is.
+        ArgumentError: There is no such codec, crf, preset or pixel format; the message lists those there are.
         ConvertError: The container or the encoder cannot hold the clip.
     """
     if container not in _DEFAULTS:
         raise ArgumentError(f"videos are written as {', '.join(_DEFAULTS)}, not as {container!r}")
     if pix_fmt is not None and (not known_name(pix_fmt) or Pixels.of_name(pix_fmt) is None):
-        raise ArgumentError(f"there is no pixel format {pix_fmt!r} to write; such are yuv420p, yuv420p10le, gbrp, gray")
+        raise ArgumentError(f"pix_fmt must be a format such as yuv420p, yuv420p10le, gbrp or gray, not {pix_fmt!r}")
     encoders = [_find(codec, container)] if codec is not None else [_encoder(name) for name in _DEFAULTS[container]]
     wanted = [_wanted(pixels, size, keeps_rgb=encoder.name == "ffv1") for encoder in encoders]
     if pix_fmt is not None:
@@ -186,7 +200,7 @@ def choose_encoder(
 
 
 def codecs_of(container: str) -> tuple[str, ...]:
-    """Names of the encoders for a container."""
+    """Return the names of the encoders for a container."""
     return tuple(encoder.name for encoder in _ENCODERS if container in encoder.containers)
 
 
@@ -200,16 +214,16 @@ def _find(codec: str, container: str) -> Encoder:
         f"{e.name} ({'/'.join(e.aliases)})" if e.aliases else e.name for e in _ENCODERS if container in e.containers
     )
     if found is None:
-        raise ArgumentError(f"there is no codec {codec!r}; {container} takes {allowed}")
+        raise ArgumentError(f"codec must be one of those that {container} takes, {allowed}, not {codec!r}")
     if container not in found.containers:
         raise ArgumentError(
-            f"{container} does not take {codec}, but {allowed}; {codec} goes into {', '.join(found.containers)}"
+            f"codec {codec} goes into {', '.join(found.containers)}, not into {container}, which takes {allowed}"
         )
     return found
 
 
 def _wanted(pixels: Pixels, size: tuple[int, int], *, keeps_rgb: bool) -> Pixels:
-    """The layout to look for."""
+    """Return the layout to look for."""
     bits = 16 if pixels.is_float else pixels.bits
     if pixels.family != "rgb" or keeps_rgb:
         return Pixels(pixels.family, bits, pixels.shifts)
@@ -230,7 +244,7 @@ def _fits(have: Pixels, size: tuple[int, int]) -> bool:
 
 
 def _loss(want: Pixels, have: Pixels) -> tuple[int, int, int]:
-    """The less, the nearer: bits lost, other family or more chroma than needed, bits more than needed."""
+    """Rank a layout, the nearest lowest: lost bits, then needless chroma or another family, then needless bits."""
     more = sum(want.shifts) - sum(have.shifts) if have.family == want.family else 1 + 2 - sum(have.shifts)
     return max(want.bits - have.bits, 0), more, max(have.bits - want.bits, 0)
 
@@ -255,11 +269,13 @@ def _with_format(
     have = Pixels.of_name(pix_fmt)
     assert have is not None
     if not _fits(have, size):
-        raise ArgumentError(f"{pix_fmt} needs even sides, but the picture has {size[0]}x{size[1]} pixels: use yuv444p")
+        raise ArgumentError(
+            f"pix_fmt {pix_fmt} needs even sides, but the picture has {size[0]}x{size[1]} pixels: use yuv444p"
+        )
     able = [encoder for encoder in encoders if pix_fmt in encoder.pixel_formats()]
     if not able:
         has = "; ".join(f"{e.name} writes {', '.join(e.pixel_formats())}" for e in encoders)
-        raise ArgumentError(f"{pix_fmt} cannot be written into {container}: {has}")
+        raise ArgumentError(f"pix_fmt {pix_fmt} cannot be written into {container}: {has}")
     deep = [encoder for encoder in able if encoder.name != "libx264" or have.bits == 8]
     return _settings((deep or able)[0], pix_fmt, rate, crf, preset)
 
@@ -285,7 +301,9 @@ def _settings(
     if encoder.name == "prores_ks":
         options["profile"] = "hq" if pixel_format == "yuv422p10le" else "4444"
     segment = "matroska" if encoder.name == "prores_ks" else "nut"
-    return EncoderSettings(encoder.name, crf, preset, pixel_format, options, segment)
+    return EncoderSettings(
+        codec=encoder.name, crf=crf, preset=preset, pixel_format=pixel_format, options=options, segment=segment
+    )
 
 
 def _has_avx512() -> bool:
@@ -295,7 +313,7 @@ def _has_avx512() -> bool:
 def _checked_crf(encoder: Encoder, crf: float | None) -> float | None:
     if encoder.crf is None:
         if crf is not None:
-            raise ArgumentError(f"{encoder.name} has no crf: leave it out")
+            raise ArgumentError(f"crf does not exist for {encoder.name}: leave it out")
         return None
     default, lowest, highest = encoder.crf
     if crf is None:
@@ -310,7 +328,7 @@ def _checked_crf(encoder: Encoder, crf: float | None) -> float | None:
 def _checked_preset(encoder: Encoder, preset: str | None) -> str | None:
     if not encoder.presets:
         if preset is not None:
-            raise ArgumentError(f"{encoder.name} has no presets: leave it out")
+            raise ArgumentError(f"preset does not exist for {encoder.name}: leave it out")
         return None
     if preset is None:
         return encoder.presets[0]

@@ -1,4 +1,4 @@
-"""What PyAV brings on this machine: versions, encoders, and a few frames written to a file."""
+"""PyAV on this machine: versions, encoders, and a small file to test them with."""
 
 import os
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 
 def versions() -> tuple[str, str]:
-    """Of PyAV, and of the FFmpeg libraries in it."""
+    """Return the versions of PyAV and of the FFmpeg libraries in it."""
     return av.__version__, str(av.ffmpeg_version_info)
 
 
 def has_encoder(name: str) -> bool:
-    """Whether FFmpeg was built with an encoder."""
+    """Return whether FFmpeg was built with an encoder."""
     try:
         av.codec.Codec(name, "w")
     except av.codec.codec.UnknownCodecError:
@@ -27,7 +27,7 @@ def has_encoder(name: str) -> bool:
 
 
 def write_clip(path: Path, pictures: Sequence[NDArray[np.uint8]], codec: str) -> None:
-    """Encodes pictures (H, W, 3), RGB, as 4:2:0 video of 25 frames per second; sides must be even."""
+    """Encode pictures (H, W, 3), RGB with even sides, as 4:2:0 video of 25 frames per second."""
     os.environ.setdefault("SVT_LOG", "1")  # errors only: the library writes to stderr by itself
     with av.open(path, "w") as container:
         stream = container.add_stream(codec, rate=25, options={"x265-params": "log-level=error"})

@@ -1,4 +1,4 @@
-"""What Matroska and WebM say of their own length in bytes (RFC 8794, 9559)."""
+"""Length in bytes that Matroska and WebM files state of themselves (RFC 8794, 9559)."""
 
 from pathlib import Path
 from typing import BinaryIO
@@ -8,9 +8,9 @@ _SEGMENT = 0x18538067
 
 
 def missing_bytes(path: Path) -> int:
-    """How many bytes of a Matroska file are not there, by what it says itself; 0 if it does not say (live streams).
+    """Return the bytes that are missing at the end of a Matroska file; 0 if it states no length, as live streams.
 
-    A file that was cut off, in a download or by a full disk, is played to where it ends without an error.
+    Players play a file that was cut off, by a download or a full disk, to its end without an error.
     """
     with path.open("rb") as file:
         end = 0
@@ -25,7 +25,7 @@ def missing_bytes(path: Path) -> int:
 
 
 def _number(file: BinaryIO, *, marker: bool = False) -> int | None:
-    """A variable-size integer; ``None`` where the file has ended or the size is the one reserved for "not known"."""
+    """Read a variable-size integer; ``None`` at the end of the file, or for the value reserved for "unknown"."""
     first = file.read(1)
     if not first or not first[0]:
         return None

@@ -1,4 +1,4 @@
-"""Joins encoded segments and the source's other streams into one file."""
+"""Joining of encoded segments and the source's other streams into one file."""
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +46,7 @@ _SEEK_BACK = 30
 
 
 class _Worker(Protocol):
-    """Turns packets of one source stream into packets of one target stream."""
+    """Packets of one source stream, turned into packets of one target stream."""
 
     def feed(self, packet: AnyPacket) -> Packets: ...
 
@@ -63,17 +63,17 @@ def join(
     cut: Cut,
     tempo: Fraction,
 ) -> None:
-    """Writes the result: the segments' video one after the other, and all planned streams, chapters, attachments.
+    """Write the result: the video of all segments in order, and all planned streams, chapters and attachments.
 
-    Nothing of the video is encoded again. Decoding times are made anew, so that segments with reordered frames follow
-    each other without a break.
+    The video is not encoded again. Decoding times are made anew, so that segments with reordered frames follow each
+    other without a break.
 
     Args:
-        segments: Files of one video stream each, in order; same codec and headers.
-        target: The file to write; its ending names the container.
+        segments: Files of one video stream each, in order, of the same codec and headers.
+        target: The file to write; its extension names the container.
         info: The source.
-        plan: What becomes of the other streams.
-        frame_times: When the frames of the output are shown.
+        plan: The actions for the other streams.
+        frame_times: Presentation times of the output's frames.
         cut: The part of the source that is used.
         tempo: Length of the output over that of the part.
 
@@ -112,7 +112,7 @@ class _Job:
         )
 
     def add_streams(self, plan: StreamPlan, times: "VideoTimes") -> None:
-        """Declares everything that stands in the header."""
+        """Declare everything that stands in the header."""
         self.output.metadata.update(_fresh(self._info.metadata))
         self.video = self._add_video(times)
         if plan.kept:
@@ -158,7 +158,7 @@ class _Job:
             self._add_captions(action, source)
 
     def _add_picture(self, info: StreamInfo, source: av.stream.Stream) -> None:
-        """A cover: an attached file in Matroska, a stream of one packet elsewhere."""
+        """Add a cover: an attached file in Matroska, a stream of one packet elsewhere."""
         if self._container.attachments:
             name, mime = _MIME[info.codec]
             with av.open(self._info.path) as again:
@@ -173,12 +173,14 @@ class _Job:
         end = part_end(self._cut)
         if action.action == "copy":
             copied = self.output.add_stream_from_template(source, opaque=True)
-            self._workers[source.index] = CopiedSound(source, copied, self._beginning, end)
+            self._workers[source.index] = CopiedSound(source, copied, beginning=self._beginning, end=end)
             self._label(copied, action.stream)
             return
         assert action.codec is not None
         made = add_encoder(self.output, source, audio_format(action.stream, action.codec))
-        self._workers[source.index] = TranscodedSound(source, made, self._beginning, end, self._tempo)
+        self._workers[source.index] = TranscodedSound(
+            source, made, beginning=self._beginning, end=end, tempo=self._tempo
+        )
         self._label(made, action.stream)
 
     def _add_captions(self, action: StreamAction, source: av.subtitles.stream.SubtitleStream) -> None:
@@ -189,12 +191,17 @@ class _Job:
         else:
             stream = self.output.add_stream_from_template(source, opaque=True)
         self._workers[source.index] = Captions(
-            source, stream, converts, self._beginning, part_end(self._cut), self._tempo
+            source,
+            stream,
+            converts=converts,
+            beginning=self._beginning,
+            end=part_end(self._cut),
+            tempo=self._tempo,
         )
         self._label(stream, action.stream)
 
     def other_packets(self) -> Packets:
-        """The packets of all streams but the video, nearly in order."""
+        """Yield the packets of all streams but the video, nearly in order."""
         if self._input is None or not self._workers:
             return
         self.output.start_encoding()  # opens the encoders
@@ -210,7 +217,7 @@ class _Job:
             yield from worker.finish()
 
     def _seek(self) -> None:
-        """Skips what lies long before the part, in files with an index; others are read through."""
+        """Skip what lies long before the part, in files with an index; others are read through."""
         assert self._input is not None
         position = self._beginning - _SEEK_BACK
         indexed = {"matroska", "mov"} & set(self._info.format.split(","))
@@ -219,7 +226,7 @@ class _Job:
 
 
 class _Picture:
-    """Passes a cover picture on."""
+    """A cover picture, passed on as it is."""
 
     def __init__(self, target: av.stream.Stream) -> None:
         self._target = target
@@ -238,7 +245,7 @@ def _time(packet: AnyPacket) -> float:
 
 
 def _read_order(segments: Sequence[Path]) -> list[int]:
-    """Which frame each packet of the segments holds, in the order stored; checks that the segments fit each other."""
+    """Return the frame number of each stored packet of the segments, which must fit each other."""
     headers: bytes | None = None
     stamps: list[tuple[int, Fraction]] = []
     for number, path in enumerate(segments):
@@ -264,7 +271,7 @@ def _read_order(segments: Sequence[Path]) -> list[int]:
 def _video_packets(
     segments: Sequence[Path], stream: av.VideoStream, order: Sequence[int], times: "VideoTimes"
 ) -> Packets:
-    """The packets of all segments, at the times of the frames they hold.
+    """Yield the packets of all segments, at the times of the frames they hold.
 
     Decoding times are the presentation times, in order, of as many frames earlier as the encoder reorders at most:
     strictly rising, never after the presentation, across segments too.
@@ -291,7 +298,7 @@ def _video_packets(
 
 
 def _common_unit(unit: Fraction, start: Fraction) -> Fraction:
-    """A unit of which both are multiples, or nearly so for ``start`` where that would be too fine to write."""
+    """Return a unit of which both are multiples; ``start`` only nearly where the exact one is too fine to write."""
     exact = Fraction(
         gcd(unit.numerator * start.denominator, start.numerator * unit.denominator),
         unit.denominator * start.denominator,
@@ -302,7 +309,7 @@ def _common_unit(unit: Fraction, start: Fraction) -> Fraction:
 
 
 def _fresh(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Metadata without what is no longer true; Matroska's statistics are marked with a language: ``BPS-eng``."""
+    """Return metadata without what is no longer true; Matroska marks its statistics with a language: ``BPS-eng``."""
     kept = {}
     for key, value in metadata.items():
         name = key.lower()
@@ -314,7 +321,7 @@ def _fresh(metadata: Mapping[str, str]) -> dict[str, str]:
 def _chapters(
     chapters: Sequence[Chapter], cut: Cut, tempo: Fraction, length: Fraction
 ) -> "Iterator[av.container.core.Chapter]":
-    """The chapters of the part used, at their new times, within the length of the video."""
+    """Yield the chapters of the used part, at their new times, within the length of the video."""
     for number, chapter in enumerate(chapters, 1):
         start = max((chapter.start - cut.start) * tempo, Fraction(0))
         end = min((chapter.end - cut.start) * tempo, length)

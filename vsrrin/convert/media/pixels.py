@@ -1,4 +1,4 @@
-"""Pixel formats: VapourSynth's and FFmpeg's names of the same thing, and frames from one to the other."""
+"""Pixel formats by VapourSynth's and FFmpeg's names, and frames from the one to the other."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -19,7 +19,7 @@ _PACKED = {"bgr0": ((2, 1, 0), 4), "rgb24": ((0, 1, 2), 3), "bgr24": ((2, 1, 0),
 
 @dataclass(frozen=True)
 class Pixels:
-    """What a sample layout can hold, whoever names it.
+    """A layout of samples, whoever names it.
 
     Attributes:
         family: Gray, YUV or RGB.
@@ -35,7 +35,7 @@ class Pixels:
 
     @classmethod
     def of_clip(cls, video_format: vs.VideoFormat) -> "Pixels":
-        """Those of a VapourSynth format."""
+        """Return the layout of a VapourSynth format."""
         families: dict[int, Family] = {vs.GRAY: "gray", vs.YUV: "yuv", vs.RGB: "rgb"}
         shifts = (video_format.subsampling_w, video_format.subsampling_h)
         family, is_float = families[video_format.color_family], video_format.sample_type == vs.FLOAT
@@ -43,7 +43,7 @@ class Pixels:
 
     @classmethod
     def of_name(cls, name: str) -> "Pixels | None":
-        """Those of FFmpeg's pixel format of integer samples without alpha; ``None`` for others."""
+        """Return the layout of an FFmpeg format with integer samples and no alpha; ``None`` for others."""
         if name in _PACKED:
             return cls("rgb", 8)
         base, bits = _split_bits(name)
@@ -56,7 +56,7 @@ class Pixels:
         return None
 
     def vapoursynth(self) -> int:
-        """The id of VapourSynth's format."""
+        """Return the id of VapourSynth's format."""
         family = {"gray": vs.GRAY, "yuv": vs.YUV, "rgb": vs.RGB}[self.family]
         kind = vs.FLOAT if self.is_float else vs.INTEGER
         return int(vs.core.query_video_format(family, kind, self.bits, *self.shifts).id)
@@ -68,7 +68,7 @@ class Pixels:
 
 
 def _split_bits(name: str) -> tuple[str, int]:
-    """("yuv420p", 10) from "yuv420p10le"."""
+    """Return ("yuv420p", 10) for "yuv420p10le"."""
     if not name.endswith("le"):
         return name, 8
     digits = name[:-2]
@@ -77,7 +77,7 @@ def _split_bits(name: str) -> tuple[str, int]:
 
 
 def known_name(name: str) -> bool:
-    """Whether FFmpeg has a pixel format of this name."""
+    """Return whether FFmpeg has a pixel format of this name."""
     try:
         av.VideoFormat(name)
     except ValueError:
@@ -86,10 +86,10 @@ def known_name(name: str) -> bool:
 
 
 def to_av(frame: vs.VideoFrame, name: str) -> av.VideoFrame:
-    """A copy of a VapourSynth frame for an encoder.
+    """Return a copy of a VapourSynth frame for an encoder.
 
     Args:
-        frame: Of the family, subsampling and depth of ``name``.
+        frame: A frame of the family, subsampling and depth of ``name``.
         name: FFmpeg's pixel format, one that :meth:`Pixels.of_name` knows.
     """
     picture = av.VideoFrame(frame.width, frame.height, name)
@@ -114,5 +114,5 @@ def _pack(planes: list[NDArray[np.generic]], picture: av.VideoFrame, places: tup
 
 
 def _rows(plane: av.video.plane.VideoPlane, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
-    """The plane's memory, writable, with the padding at the end of each line."""
+    """Return the plane's writable memory, with the padding at the end of each line."""
     return np.frombuffer(plane, dtype).reshape(-1, plane.line_size // dtype.itemsize)

@@ -1,4 +1,4 @@
-"""What a media file holds: streams, times, chapters, rotation.
+"""Contents of media files: streams, times, chapters, rotation.
 
 All times are exact seconds since the beginning of the file: the file's own start time (1.4 s is usual in transport
 streams) is taken off and kept in `MediaInfo.start`.
@@ -27,18 +27,18 @@ _PROBED_FRAMES = 300
 """Packets read in search of the first picture; a file that starts in the middle of a group of pictures needs some."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StreamInfo:
     """One stream of a file.
 
     Attributes:
         index: Number within the file, counted from 0 over all kinds.
-        kind: What it carries; kinds unknown to FFmpeg count as data.
+        kind: Kind of the stream; kinds unknown to FFmpeg count as data.
         codec: FFmpeg's name of the codec ("h264", "aac", "subrip"), of an attachment its MIME type; "unknown" without.
         time_base: Unit of its time stamps, seconds.
-        start: Time of its first sample in seconds since the beginning of the file, ``None`` if not known.
-        duration: Seconds, ``None`` if not known.
-        language: As the file says it ("eng"), ``None`` if it does not.
+        start: Time of its first sample in seconds since the beginning of the file, ``None`` if unknown.
+        duration: Seconds, ``None`` if unknown.
+        language: As the file states it ("eng"), ``None`` if it does not.
         metadata: Title and the like.
         disposition: FFmpeg's flags: default, forced, attached_pic...
         is_picture: Whether it is a cover picture, not a video.
@@ -71,15 +71,15 @@ class Chapter:
     metadata: Mapping[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MediaInfo:
     """A media file.
 
     Attributes:
         path: The file.
         format: FFmpeg's name of the container format ("matroska,webm").
-        start: What the file itself calls its beginning, seconds; already taken off all other times.
-        duration: Seconds from the beginning of the first to the end of the last stream, ``None`` if not known.
+        start: Seconds that the file itself calls its beginning; already taken off all other times.
+        duration: Seconds from the beginning of the first to the end of the last stream, ``None`` if unknown.
         video: The first video stream that is no cover picture.
         video_track: Its number within the file, as ``bs.VideoSource(track=...)`` takes it.
         others: All other streams, in the order of the file.
@@ -87,7 +87,7 @@ class MediaInfo:
         metadata: Title and the like.
         rotation: Degrees by which a player turns the stored picture counter-clockwise before it shows it: 0, 90, 180
             or 270.
-        sample_aspect: Width of a pixel over its height; 1 if not known.
+        sample_aspect: Width of a pixel over its height; 1 if unknown.
         video_start: Time of the first picture.
         display_matrix: FFmpeg's nine integers behind `rotation`, which may also mirror; ``None`` without.
     """
@@ -108,13 +108,16 @@ class MediaInfo:
 
 
 def probe(path: Path) -> MediaInfo:
-    """Reads what a file holds.
+    """Read the facts of a media file.
+
+    Args:
+        path: The file.
 
     Raises:
-        ConvertError: No such file, a folder, not a media file, no video in it, a video that cannot be decoded.
+        ConvertError: There is no such file, or it is a folder, no media file, or without a video that can be decoded.
     """
     if not path.exists():
-        raise ConvertError(f"{path}: no such file")
+        raise ConvertError(f"{path} does not exist")
     if path.is_dir():
         raise ConvertError(f"{path} is a folder, not a video file")
     try:
@@ -163,7 +166,7 @@ def _read(path: Path, container: av.container.InputContainer) -> MediaInfo:
 
 
 def _beginning(container: av.container.InputContainer) -> Fraction:
-    """The earliest start of sound and pictures: exact, where the container's own is rounded to microseconds."""
+    """Return the earliest start of sound and pictures: exact, while the container's is rounded to microseconds."""
     starts = [
         stream.start_time * as_fraction(stream.time_base)
         for stream in container.streams
@@ -213,7 +216,7 @@ def _duration(stream: av.stream.Stream, base: Fraction) -> Fraction | None:
 
 
 def parse_clock(text: str) -> Fraction | None:
-    """Seconds from ``HH:MM:SS.fraction``; ``None`` if the text is something else."""
+    """Return the seconds of ``HH:MM:SS.fraction``; ``None`` for other texts."""
     parts = text.strip().split(":")
     try:
         hours, minutes, seconds = int(parts[0]), int(parts[1]), Fraction(parts[2])
@@ -237,7 +240,7 @@ def _aspect(stream: av.VideoStream) -> Fraction:
 
 
 def _rotation(matrix: tuple[int, ...] | None) -> int:
-    """The nearest quarter turn, counter-clockwise; a mirrored picture counts as its turned part."""
+    """Return the nearest quarter turn, counter-clockwise, in degrees; mirroring does not count."""
     if matrix is None:
         return 0
     across, down = math.hypot(matrix[0], matrix[3]), math.hypot(matrix[1], matrix[4])
@@ -248,7 +251,7 @@ def _rotation(matrix: tuple[int, ...] | None) -> int:
 
 
 def _first_picture(path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> Fraction:
-    """When the picture that a decoder gives first is shown, by the file's own clock."""
+    """Return the time of the first decoded picture, by the file's own clock."""
     base = as_fraction(stream.time_base)
     for packet in islice(container.demux(stream), _PROBED_FRAMES):
         try:
@@ -263,7 +266,7 @@ def _first_picture(path: Path, container: av.container.InputContainer, stream: a
 
 
 def as_fraction(value: object) -> Fraction:
-    """A plain Fraction of FFmpeg's rational; a missing one (0:0) gives 0."""
+    """Return a plain Fraction for FFmpeg's rational, 0 for a missing one (0:0)."""
     numerator = getattr(value, "numerator", 0)
     denominator = getattr(value, "denominator", 1)
     return Fraction(numerator, denominator) if denominator else Fraction(0)

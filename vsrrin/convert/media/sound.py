@@ -1,4 +1,4 @@
-"""Sound on its way into a new file: copied packet by packet, or decoded, cut, stretched and encoded."""
+"""Sound for a new file: copied packet by packet, or decoded, cut, stretched and encoded."""
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -16,24 +16,24 @@ from .probe import as_fraction
 from .streams import AnyPacket, AudioFormat, Cut, Packets
 
 _GAP = Fraction(1, 20)
-"""Time stamps that are off by less follow from rounding, and are smoothed; more is a gap, which is filled."""
+"""Seconds: time stamps off by less were rounded, and are smoothed; more is a gap, which is filled."""
 
 
 class CopiedSound:
-    """Moves the packets of a sound stream in time, without decoding them.
+    """Copied sound: the packets of a stream, moved in time.
 
     Time stamps of the source may be rounded to milliseconds; where all packets are of one length they are made exact
     again, so that rounding does not add up to gaps in containers that count samples.
 
     Args:
-        source: The stream read from.
-        target: The stream written to.
-        beginning: Time of the source that becomes 0, seconds by the source's own clock.
-        end: Seconds after which nothing is wanted, counted from there; ``None``: everything.
+        source: The stream to read from.
+        target: The stream to write to.
+        beginning: Time of the source that becomes 0, in seconds of the source's own clock.
+        end: Seconds from there after which nothing is wanted, or ``None`` to take everything.
     """
 
     def __init__(
-        self, source: av.AudioStream, target: av.stream.Stream, beginning: Fraction, end: Fraction | None
+        self, source: av.AudioStream, target: av.stream.Stream, *, beginning: Fraction, end: Fraction | None
     ) -> None:
         context = source.codec_context
         self._target, self._beginning, self._end = target, beginning, end
@@ -46,7 +46,7 @@ class CopiedSound:
         self._expected: Fraction | None = None
 
     def feed(self, packet: AnyPacket) -> Packets:
-        """The packet at its new time; nothing if that lies outside the part wanted."""
+        """Yield the packet at its new time, unless that lies outside the wanted part."""
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None and self._expected is None:
             return
@@ -62,7 +62,7 @@ class CopiedSound:
         yield packet
 
     def finish(self) -> Packets:
-        """Nothing is held back."""
+        """Yield nothing: no packet is held back."""
         yield from ()
 
     def _exact(self, time: Fraction | None) -> Fraction:
@@ -74,20 +74,21 @@ class CopiedSound:
 
 
 class TranscodedSound:
-    """Decodes a sound stream, cuts it to the sample, stretches it if wanted, and encodes it.
+    """Transcoded sound: decoded, cut to the sample, stretched if wanted, and encoded.
 
     Args:
-        source: The stream read from.
-        target: The stream written to, whose encoder is open.
-        beginning: Time of the source that becomes 0, seconds by the source's own clock.
-        end: Seconds after which nothing is wanted, counted from there, before stretching; ``None``: everything.
-        tempo: How many times as long it becomes.
+        source: The stream to read from.
+        target: The stream to write to, whose encoder is open.
+        beginning: Time of the source that becomes 0, in seconds of the source's own clock.
+        end: Seconds from there, before stretching, after which nothing is wanted, or ``None`` to take everything.
+        tempo: Factor by which the sound becomes longer.
     """
 
     def __init__(
         self,
         source: av.AudioStream,
         target: av.AudioStream,
+        *,
         beginning: Fraction,
         end: Fraction | None,
         tempo: Fraction,
@@ -99,8 +100,7 @@ class TranscodedSound:
         self._stretch: _Stretch | None = None
 
     def feed(self, packet: AnyPacket) -> Packets:
-        """Decodes a packet; gives what the encoder has ready. A damaged packet leaves a gap, which becomes silence."""
-
+        """Decode a packet, and yield what the encoder has ready; a damaged packet becomes silence."""
         try:
             frames = cast(list[Any], packet.decode())
         except av.error.InvalidDataError:
@@ -110,16 +110,16 @@ class TranscodedSound:
                 yield from self._encode(piece)
 
     def finish(self) -> Packets:
-        """The rest, after the last packet."""
+        """Yield the rest, after the last packet."""
         if self._stretch is not None:
             for frame in self._stretch.finish():
                 yield from self._send(frame)
         yield from self._send(None)
 
     def _continuous(self, frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
-        """The frame without what is outside the part wanted, after silence where the source has a gap.
+        """Yield the frame cut to the wanted part, after silence where the source has a gap.
 
-        What begins late is filled from the time 0 on: Matroska cannot place the beginning of Opus to better than 1 ms.
+        Sound that begins late is filled from time 0 on: Matroska cannot place the start of Opus to better than 1 ms.
         """
         rate = frame.sample_rate
         if frame.pts is not None:
@@ -156,7 +156,7 @@ class TranscodedSound:
 
 
 class _Stretch:
-    """Makes sound longer or shorter at the same pitch, to the sample as long as asked."""
+    """Sound of another length at the same pitch, exact to the sample."""
 
     def __init__(self, first: av.AudioFrame, tempo: Fraction) -> None:
         assert first.pts is not None
@@ -181,13 +181,13 @@ class _Stretch:
         self._graph.link_nodes(*nodes).configure()
 
     def feed(self, frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
-        """What is ready after a frame."""
+        """Take a frame, and yield what is ready."""
         self._taken += frame.samples
         self._graph.push(frame)
         yield from self._pull()
 
     def finish(self) -> Iterator[av.AudioFrame]:
-        """The rest: the filter ends within a window of the length asked for, and silence fills what is missing."""
+        """Yield the rest, with silence for what the filter lacks at the end, less than one of its windows."""
         self._graph.push(None)
         yield from self._pull()
         for length in _chunks(round(self._taken * self._tempo) - self._given, self._rate):
@@ -214,7 +214,7 @@ class _Stretch:
 
 
 def _chunks(samples: int, rate: int) -> Iterable[int]:
-    """Lengths of at most a second that add up to ``samples``; none for a negative number."""
+    """Return lengths of at most a second that add up to ``samples``; none for a negative number."""
     whole, rest = divmod(max(samples, 0), rate)
     return [rate] * whole + [rest] * (rest > 0)
 
@@ -227,7 +227,7 @@ def _silence(like: av.AudioFrame, samples: int) -> av.AudioFrame:
 
 
 def _part(frame: av.AudioFrame, start: int, stop: int) -> av.AudioFrame:
-    """Samples ``start`` to ``stop`` of a frame."""
+    """Return samples ``start`` to ``stop`` of a frame."""
     channels = 1 if frame.format.is_planar else frame.layout.nb_channels
     return _frame(np.ascontiguousarray(frame.to_ndarray()[:, start * channels : stop * channels]), frame)
 
@@ -239,7 +239,7 @@ def _frame(array: NDArray[Any], like: av.AudioFrame) -> av.AudioFrame:
 
 
 def add_encoder(container: av.container.OutputContainer, source: av.AudioStream, wanted: AudioFormat) -> av.AudioStream:
-    """A stream with an encoder for what is wanted."""
+    """Return a new stream with an encoder of the wanted format."""
     target = container.add_stream(wanted.codec, rate=wanted.rate)
     assert isinstance(target, av.AudioStream)
     context = target.codec_context
@@ -255,5 +255,5 @@ def add_encoder(container: av.container.OutputContainer, source: av.AudioStream,
 
 
 def part_end(cut: Cut) -> Fraction | None:
-    """Length of the part that is used, ``None`` for everything up to the end."""
+    """Return the length of the used part, ``None`` if it goes up to the end."""
     return None if cut.end is None else cut.end - cut.start

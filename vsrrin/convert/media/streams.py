@@ -1,4 +1,4 @@
-"""What becomes of each stream: copied, transcoded or dropped, decided from the container before any work begins."""
+"""Plans for streams beside the video: copied, transcoded or dropped, decided before any work begins."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,26 +23,26 @@ type Packets = Iterator[AnyPacket]
 
 @dataclass(frozen=True)
 class Cut:
-    """The part of the source that is used, in seconds since its beginning; the default is all of it."""
+    """Part of the source to use, in seconds since its beginning; all of it by default."""
 
     start: Fraction = Fraction(0)
     end: Fraction | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Container:
-    """What a container format can hold.
+    """Facts about a container format.
 
     Attributes:
         format: FFmpeg's name of its muxer.
-        name: What people call it.
+        name: Its common name.
         audio: Codecs that are copied into it.
-        lossless: Codec that lossless sound is turned into where it cannot be copied.
+        lossless: Codec for lossless sound that cannot be copied.
         lossy: Codec for all other sound that cannot be copied, and for stretched sound.
         text: Kinds of text subtitles that are copied into it.
-        text_default: The kind that others are converted to.
+        text_default: Kind that other text subtitles are converted to.
         bitmaps: Kinds of bitmap subtitles that are copied into it.
-        pictures: Kinds of cover pictures; empty: none.
+        pictures: Kinds of cover pictures that it takes.
         attachments: Whether it takes attached files (fonts).
         options: Options of its muxer.
     """
@@ -78,25 +78,25 @@ _PICTURES = _set("mjpeg png")
 _LOSSLESS = _set("flac alac wavpack tta truehd mlp ape shorten tak pcm_s16be_planar pcm_alaw pcm_mulaw")
 
 _MP4 = Container(
-    "mp4",
-    "MP4",
-    _MP4_AUDIO,
-    "flac",
-    "aac",
-    _set("mov_text"),
-    "mov_text",
+    format="mp4",
+    name="MP4",
+    audio=_MP4_AUDIO,
+    lossless="flac",
+    lossy="aac",
+    text=_set("mov_text"),
+    text_default="mov_text",
     pictures=_PICTURES,
     options=_MOV_OPTIONS,
 )
 CONTAINERS: Mapping[str, Container] = {
     ".mkv": Container(
-        "matroska",
-        "Matroska",
-        _MKV_AUDIO | _PCM,
-        "flac",
-        "libopus",
-        _set("subrip ass ssa webvtt text"),
-        "subrip",
+        format="matroska",
+        name="Matroska",
+        audio=_MKV_AUDIO | _PCM,
+        lossless="flac",
+        lossy="libopus",
+        text=_set("subrip ass ssa webvtt text"),
+        text_default="subrip",
         bitmaps=_BITMAPS,
         pictures=_PICTURES,
         attachments=True,
@@ -104,11 +104,26 @@ CONTAINERS: Mapping[str, Container] = {
     ".mp4": _MP4,
     ".m4v": _MP4,
     ".mov": Container(
-        "mov", "QuickTime", _MOV_AUDIO, "alac", "aac", _set("mov_text"), "mov_text", options=_MOV_OPTIONS
+        format="mov",
+        name="QuickTime",
+        audio=_MOV_AUDIO,
+        lossless="alac",
+        lossy="aac",
+        text=_set("mov_text"),
+        text_default="mov_text",
+        options=_MOV_OPTIONS,
     ),
-    ".webm": Container("webm", "WebM", _set("opus vorbis"), "libopus", "libopus", _set("webvtt"), "webvtt"),
+    ".webm": Container(
+        format="webm",
+        name="WebM",
+        audio=_set("opus vorbis"),
+        lossless="libopus",
+        lossy="libopus",
+        text=_set("webvtt"),
+        text_default="webvtt",
+    ),
 }
-"""By the file name's ending, in lower case."""
+"""Containers by the extension of a file's name, in lower case."""
 
 # Names people know; others are shown as FFmpeg calls them.
 _NAMES = {
@@ -126,14 +141,13 @@ _ENCODER_RATES = {"aac": 96_000, "alac": 384_000, "flac": 655_350}
 
 @dataclass(frozen=True)
 class StreamAction:
-    """What happens to one stream of the source.
+    """Action for one stream of the source.
 
     Attributes:
         stream: The stream.
-        action: Copied, transcoded (converted, for subtitles) or dropped.
-        codec: What it is in the result: the source's codec when copied, the encoder's name when transcoded, ``None``
-            when dropped.
-        reason: Why, as a part of a sentence.
+        action: "copy", "transcode" (for subtitles: convert) or "drop".
+        codec: Codec in the result: the source's when copied, the encoder's name when transcoded, ``None`` when dropped.
+        reason: The reason, as a part of a sentence.
     """
 
     stream: StreamInfo
@@ -144,11 +158,11 @@ class StreamAction:
 
 @dataclass(frozen=True)
 class StreamPlan:
-    """What happens to all streams but the video.
+    """Actions for all streams but the video.
 
     Attributes:
-        actions: One per stream, in the order of the source.
-        notes: Sentences for the user: everything that is not simply copied.
+        actions: One for each stream, in the order of the source.
+        notes: Messages for the user about all that is not simply copied.
     """
 
     actions: tuple[StreamAction, ...]
@@ -156,13 +170,13 @@ class StreamPlan:
 
     @property
     def kept(self) -> tuple[StreamAction, ...]:
-        """The actions that leave a stream in the result."""
+        """Actions that leave a stream in the result."""
         return tuple(action for action in self.actions if action.action != "drop")
 
 
 @dataclass(frozen=True)
 class AudioFormat:
-    """What an audio encoder is asked for: codec, samples per second, layout, bits per second (``None``: lossless)."""
+    """Format for an audio encoder: codec, samples per second, layout, and bits per second, ``None`` if lossless."""
 
     codec: str
     rate: int
@@ -171,16 +185,16 @@ class AudioFormat:
 
 
 def container_for(target: Path) -> Container:
-    """The container that a file name asks for.
+    """Return the container that a file's extension names.
 
     Raises:
-        ConvertError: None, or one that is not known.
+        ConvertError: There is no extension, or an unknown one.
     """
     try:
         return CONTAINERS[target.suffix.lower()]
     except KeyError:
-        given = f"the ending {target.suffix!r}" if target.suffix else "no ending"
-        raise ConvertError(f"{target.name} has {given}; the output's must be one of {', '.join(CONTAINERS)}") from None
+        given = f"the extension {target.suffix!r}" if target.suffix else "no extension"
+        raise ConvertError(f"target {target.name} has {given}; it must be one of {', '.join(CONTAINERS)}") from None
 
 
 def plan_streams(
@@ -192,19 +206,19 @@ def plan_streams(
     subtitles: bool = True,
     cut: Cut = Cut(),
 ) -> StreamPlan:
-    """Decides what becomes of the streams beside the video.
+    """Return the plan for the streams beside the video.
 
     Args:
         info: The source.
-        target: The output file; its ending names the container.
-        audio: Keep as it is, drop, or stretch to the length of the video.
+        target: The output file; its extension names the container.
+        audio: "keep" the sound as it is, "drop" it, or "stretch" it to the length of the video.
         tempo: Length of the output over that of the source; more than 1 is slow motion.
-        subtitles: Whether subtitles are wanted.
-        cut: The part of the source that is used; streams that have nothing in it are dropped.
+        subtitles: Whether to keep subtitles.
+        cut: The part of the source to use; streams with nothing in it are dropped.
 
     Raises:
         ArgumentError: Sound is to be kept although the speed changes.
-        ConvertError: Unknown container, subtitles or sound that cannot be converted for it.
+        ConvertError: The container is unknown, or subtitles or sound cannot be converted for it.
     """
     container = container_for(target)
     if audio not in ("keep", "drop", "stretch"):
@@ -214,15 +228,15 @@ def plan_streams(
     if audio == "keep" and tempo != 1 and any(stream.kind == "audio" for stream in info.others):
         raise ArgumentError(
             f"the video becomes {float(tempo):.4g} times as long, so its sound cannot be kept as it is: "
-            "drop it, or stretch it (the pitch stays)"
+            'drop it (audio="drop"), or stretch it at the same pitch (audio="stretch")'
         )
-    planner = _Planner(info, container, audio, tempo, subtitles, cut)
+    planner = _Planner(info=info, container=container, audio=audio, tempo=tempo, subtitles=subtitles, cut=cut)
     actions = tuple(planner.action(stream) for stream in info.others)
     notes = tuple(_note(action) for action in actions if _is_news(action, container))
     return StreamPlan(actions, notes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Planner:
     info: MediaInfo
     container: Container
@@ -232,7 +246,7 @@ class _Planner:
     cut: Cut
 
     def action(self, stream: StreamInfo) -> StreamAction:
-        """What becomes of one stream."""
+        """Return the action for one stream."""
         if stream.is_picture:
             return self._picture(stream)
         if stream.kind == "attachment":
@@ -296,7 +310,7 @@ def _drop(stream: StreamInfo, reason: str) -> StreamAction:
 
 
 def describe(stream: StreamInfo) -> str:
-    """A stream as the user may know it: ``audio stream 2 (AC-3, eng, "Commentary")``."""
+    """Return a description for the user, such as ``audio stream 2 (AC-3, eng, "Commentary")``."""
     kind = "cover picture" if stream.is_picture else stream.kind
     facts = [_NAMES.get(stream.codec, stream.codec)]
     facts += [stream.language] if stream.language else []
@@ -310,7 +324,7 @@ def _is_news(action: StreamAction, container: Container) -> bool:
 
 
 def _copy_note(action: StreamAction, container: Container) -> str:
-    """What is worth saying of a stream although it is copied."""
+    """Return what the user should know of a stream although it is copied."""
     if container.format == "mp4" and action.stream.kind == "audio" and action.codec == "flac":
         return "copied, which some players of Apple cannot play; .mkv is safer"
     return ""
@@ -327,7 +341,7 @@ def _note(action: StreamAction) -> str:
 
 
 def audio_format(stream: StreamInfo, codec: str) -> AudioFormat:
-    """What an encoder is asked for, nearest to the source."""
+    """Return the format of an encoder that is nearest to the source."""
     channels = av.AudioLayout(stream.layout).nb_channels if stream.layout else 2
     layout = _LAYOUTS.get(channels, stream.layout)
     rate = _OPUS_RATE if codec == "libopus" else min(stream.rate, _ENCODER_RATES.get(codec, stream.rate))
@@ -336,10 +350,10 @@ def audio_format(stream: StreamInfo, codec: str) -> AudioFormat:
 
 
 def check_encoder(stream: StreamInfo, wanted: AudioFormat, path: Path) -> None:
-    """Opens an encoder to see that it takes the stream's rate and layout.
+    """Open an encoder to see that it takes the stream's rate and layout.
 
     Raises:
-        ConvertError: It does not.
+        ConvertError: It does not take them.
     """
     try:
         context = av.CodecContext.create(wanted.codec, "w")

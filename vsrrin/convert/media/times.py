@@ -11,18 +11,18 @@ from vsrrin.errors import ConvertError
 from .matroska import missing_bytes
 from .probe import as_fraction
 
-# Formats that state their length, and by how much it may be wrong.
+# Formats that state their length, and seconds by which it may be wrong.
 _STATES_LENGTH = {"matroska", "webm", "mov", "mp4"}
 _LENGTH_TOLERANCE = Fraction(1)
 
 
 @dataclass(frozen=True)
 class FrameTimes:
-    """When the frames of a video are shown.
+    """Presentation times of a video's frames.
 
     Attributes:
-        starts: Seconds, in the file's own clock, in the order shown; strictly rising.
-        last_duration: Seconds that the last frame is shown.
+        starts: Seconds of the file's own clock, strictly rising.
+        last_duration: Seconds of the last frame's duration.
         rates: Frames per second that the file claims, the most trustworthy first; they may be wrong.
     """
 
@@ -32,17 +32,17 @@ class FrameTimes:
 
     @property
     def end(self) -> Fraction:
-        """When the last frame's time is over."""
+        """End of the last frame, in seconds."""
         return self.starts[-1] + self.last_duration
 
 
 def read_times(path: Path, track: int, decoded: int) -> FrameTimes:
-    """The times of all frames of a video stream.
+    """Return the times of all frames of a video stream.
 
     Args:
         path: The file.
         track: Index of the stream.
-        decoded: How many frames a decoder gets out of it.
+        decoded: Number of frames that a decoder finds in it.
 
     Raises:
         ConvertError: The file is damaged or cut off: frames are missing, or the end is.
@@ -85,8 +85,12 @@ def _damaged(path: Path, what: str) -> ConvertError:
 def _demux(
     container: av.container.InputContainer, track: int
 ) -> tuple[dict[Fraction, Fraction | None], Fraction, Fraction | None]:
-    """({start: duration or None} of the stream's packets, end of the last packet of any stream, time of the first
-    packet of the stream that is not whole)."""
+    """Read all packets.
+
+    Returns:
+        Start and duration, if known, of the stream's packets; end of the last packet of any stream; start of the
+        stream's first damaged packet.
+    """
     found: dict[Fraction, Fraction | None] = {}
     corrupt: Fraction | None = None
     end = Fraction(0)
@@ -103,7 +107,7 @@ def _demux(
 
 
 def _decode(path: Path, track: int) -> dict[Fraction, Fraction | None]:
-    """As :func:`_demux` by decoding, where packets are not frames (VP8's hidden ones), stopping at the first error."""
+    """Decode all frames, up to the first error, where packets are not frames (VP8 has hidden ones)."""
     with av.open(str(path)) as container:
         stream = container.streams[track]
         assert isinstance(stream, av.VideoStream)

@@ -1,4 +1,4 @@
-"""Reads a finished file again and compares it with what it should be."""
+"""Verification of a finished file: read again, and compared with what it should be."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -21,17 +21,17 @@ _ROUNDING = Fraction(1, 1000)
 """Matroska rounds times to milliseconds."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What a finished file should be.
+    """Facts that a finished file should have.
 
     Attributes:
         frames: Number of video frames.
-        first: Time of the first, seconds.
-        last: Time of the last.
-        duration: From the beginning of the first to the end of the last.
-        frame_duration: Of one frame, the longest where they vary: what the duration may differ by.
-        actions: What was planned for the other streams.
+        first: Time of the first frame, in seconds.
+        last: Time of the last frame.
+        duration: Seconds from the beginning of the first to the end of the last frame.
+        frame_duration: Duration of a frame, the longest where they vary, by which ``duration`` may differ.
+        actions: The plan for the other streams.
     """
 
     frames: int
@@ -42,9 +42,9 @@ class Expected:
     actions: StreamPlan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Found:
-    """What a file holds: per stream its packets, and the times of the video's."""
+    """Facts that a file has: packets of each stream, and times of the video's."""
 
     streams: tuple[tuple[str, str, bool], ...]  # kind, codec, whether it is a cover picture
     packets: Counter[int]
@@ -55,7 +55,11 @@ class _Found:
 
 
 def verify(target: Path, expected: Expected) -> None:
-    """Compares a file with what it should be; every packet is read, nothing is decoded.
+    """Compare a file with what it should be: every packet is read, nothing is decoded.
+
+    Args:
+        target: The file.
+        expected: Facts that it should have.
 
     Raises:
         ConvertError: It cannot be read to its end, or frames, times, the duration or a stream differ.
@@ -87,7 +91,7 @@ def _read(target: Path, container: av.container.InputContainer) -> _Found:
             end = max(end, (packet.pts + (packet.duration or 0)) * base)
     length = Fraction(container.duration, av.time_base) if container.duration is not None else None
     streams = tuple((stream.type, _codec(stream), _is_picture(stream)) for stream in container.streams)
-    return _Found(streams, packets, sorted(times), end, length, videos[0].index)
+    return _Found(streams=streams, packets=packets, times=sorted(times), end=end, length=length, video=videos[0].index)
 
 
 def _is_picture(stream: av.stream.Stream) -> bool:
@@ -121,7 +125,7 @@ def _video_faults(found: _Found, expected: Expected) -> list[str]:
 
 
 def _stream_faults(found: _Found, plan: StreamPlan, target: Path) -> list[str]:
-    """Planned streams that are missing, of another codec, or empty. Subtitles may be empty: a cut may leave none."""
+    """Return planned streams that are missing, of another codec, or empty; subtitles may be, as a cut leaves none."""
     left = {index: stream for index, stream in enumerate(found.streams) if index != found.video}
     pictures_attached = container_for(target).attachments
     faults = []

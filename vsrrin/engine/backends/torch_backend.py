@@ -87,6 +87,12 @@ def resolve_device(name: str | torch.device | None) -> torch.device:
     return torch.device(device.type, device.index or 0) if device.type in ("cuda", "xpu") else torch.device(device.type)
 
 
+def available_devices() -> list[str]:
+    """Return the names of all devices here, the CPU first."""
+    several = [f"{kind}:{number}" for kind in ("cuda", "xpu") for number in range(_count(kind))]
+    return ["cpu", *several, *(["mps"] if _count("mps") else [])]
+
+
 def _count(kind: str) -> int:
     if kind == "cuda":
         return torch.cuda.device_count() if torch.cuda.is_available() else 0
