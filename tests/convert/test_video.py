@@ -338,7 +338,11 @@ def test_progress_and_cuts_are_told(bunny: vs.VideoNode, tmp_path: Path) -> None
         ({"factor": F(4), "rate_out": F(25)}, ArgumentError, "drop it .*, or stretch it"),
         ({"start": F(5)}, ArgumentError, "no frame of .* is from 5.000 s to the end: it has 20 frames"),
         ({"start": 9, "end": 9}, ArgumentError, "no frame of"),
-        ({"codec": "divx"}, ArgumentError, "codec must be one .* .mkv takes, libx264 \\(h264/x264/avc\\), .* not 'divx'"),
+        (
+            {"codec": "divx"},
+            ArgumentError,
+            "codec must be one .* .mkv takes, libx264 \\(h264/x264/avc\\), .* not 'divx'",
+        ),
         ({"crf": 99}, ArgumentError, "crf of libx264 must be 0 to 51, not 99"),
         ({"preset": "quick"}, ArgumentError, "preset of libx264 must be one of ultrafast"),
         ({"pix_fmt": "yuv9"}, ArgumentError, "pix_fmt must be .*, not 'yuv9'"),
