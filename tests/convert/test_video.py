@@ -341,7 +341,7 @@ def test_progress_and_cuts_are_told(bunny: vs.VideoNode, tmp_path: Path) -> None
         (
             {"codec": "divx"},
             ArgumentError,
-            "codec must be one .* .mkv takes, libx264 \\(h264/x264/avc\\), .* not 'divx'",
+            "codec must be .* .mkv takes, libx264 \\(h264/x264/avc\\), .* not 'divx'",
         ),
         ({"crf": 99}, ArgumentError, "crf of libx264 must be 0 to 51, not 99"),
         ({"preset": "quick"}, ArgumentError, "preset of libx264 must be one of ultrafast"),
