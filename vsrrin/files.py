@@ -75,8 +75,8 @@ def publish(finished: Mapping[Path, Path], *, overwrite: bool = True) -> None:
     """
     for written, path in finished.items():
         _sync(written)
-        if not overwrite and os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, "it has come into being meanwhile, and overwrite=True is not given")
+        if not overwrite and path.exists():
+            raise FileExistsError(errno.EEXIST, "another program has written it meanwhile; overwrite=True replaces it")
     first, *others = finished.values()
     for path in others:
         path.unlink(missing_ok=True)

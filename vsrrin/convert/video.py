@@ -3,16 +3,14 @@
 Frames are encoded into segments, which an interruption leaves behind for ``resume``.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from pathlib import Path
 
-from vsrrin.errors import ConvertError
+from vsrrin import files
 
 from .encode import Job, encode_segments
 from .media.mux import join
-from .media.verify import Expected, verify
+from .media.verify import verify
 from .prepare import Settings, prepare
 from .run import Progress, Result, run
 from .source import ClipSource
@@ -88,42 +86,26 @@ class VideoConversion:
         """
         target, prepared = self.settings.target, self.prepared
         joined = work.path / f"joined{target.suffix.lower()}"
-        try:
-            join(
-                [work.segment(number) for number in range(len(self.spans))],
-                joined,
-                prepared.source.info,
-                prepared.plan,
-                frame_times=prepared.times,
-                cut=prepared.source.cut,
-                tempo=prepared.tempo,
-            )
-            verify(joined, self._expected())
-            _sync(joined)
-            if target.exists() and not self.settings.overwrite:
-                raise ConvertError(f"{target} was written by another program meanwhile: overwrite=True replaces it")
-            os.replace(joined, target)
-        except OSError as error:
-            raise ConvertError(f"{target} cannot be written: {error.strerror or error}") from error
-        finally:
-            joined.unlink(missing_ok=True)
+        with files.explained(target):
+            try:
+                join(
+                    [work.segment(number) for number in range(len(self.spans))],
+                    joined,
+                    prepared.source.info,
+                    prepared.plan,
+                    frame_times=prepared.times,
+                    cut=prepared.source.cut,
+                    tempo=prepared.tempo,
+                )
+                verify(joined, prepared.times, prepared.plan)
+                files.publish({joined: target}, overwrite=self.settings.overwrite)
+            finally:
+                joined.unlink(missing_ok=True)
         work.remove()
 
     def _segments(self, work: WorkFolder) -> list[Segment]:
         known = [work.finished(number, len(span)) for number, span in enumerate(self.spans)]
         return [segment for segment in known if segment is not None]
-
-    def _expected(self) -> Expected:
-        times = self.prepared.times
-        last = times.seconds(times.frames - 1)
-        return Expected(
-            frames=times.frames,
-            first=times.start,
-            last=times.start + last,
-            duration=times.duration,
-            frame_duration=times.duration - last,
-            actions=self.prepared.plan,
-        )
 
 
 def convert(
@@ -145,8 +127,3 @@ def convert(
         VsrrinError: See :class:`VideoConversion` and :func:`vsrrin.convert.run.run`.
     """
     return run(VideoConversion(settings, source), progress=progress, say=say)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

@@ -12,6 +12,7 @@ import av.stream
 
 from vsrrin.errors import ConvertError
 
+from .encode import VideoTimes
 from .probe import as_fraction
 from .streams import StreamAction, StreamPlan, container_for, describe
 
@@ -19,27 +20,6 @@ from .streams import StreamAction, StreamPlan, container_for, describe
 _RESULTS = {"libopus": "opus"}
 _ROUNDING = Fraction(1, 1000)
 """Matroska rounds times to milliseconds."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Expected:
-    """Facts that a finished file should have.
-
-    Attributes:
-        frames: Number of video frames.
-        first: Time of the first frame, in seconds.
-        last: Time of the last frame.
-        duration: Seconds from the beginning of the first to the end of the last frame.
-        frame_duration: Duration of a frame, the longest where they vary, by which ``duration`` may differ.
-        actions: The plan for the other streams.
-    """
-
-    frames: int
-    first: Fraction
-    last: Fraction
-    duration: Fraction
-    frame_duration: Fraction
-    actions: StreamPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +34,13 @@ class _Found:
     video: int
 
 
-def verify(target: Path, expected: Expected) -> None:
+def verify(target: Path, times: VideoTimes, plan: StreamPlan) -> None:
     """Compare a file with what it should be: every packet is read, nothing is decoded.
 
     Args:
         target: The file.
-        expected: Facts that it should have.
+        times: Presentation times of its video frames.
+        plan: The plan of its other streams.
 
     Raises:
         ConvertError: It cannot be read to its end, or frames, times, the duration or a stream differ.
@@ -69,7 +50,7 @@ def verify(target: Path, expected: Expected) -> None:
             found = _read(target, container)
     except av.error.FFmpegError as error:
         raise ConvertError(f"{target} cannot be read again after it was written: {error.strerror}") from None
-    wrong = [*_video_faults(found, expected), *_stream_faults(found, expected.actions, target)]
+    wrong = [*_video_faults(found, times), *_stream_faults(found, plan, target)]
     if wrong:
         raise ConvertError(f"{target} is not what was to be written: {'; '.join(wrong)}")
 
@@ -102,24 +83,26 @@ def _codec(stream: av.stream.Stream) -> str:
     return stream.codec_context.codec.canonical_name if stream.codec_context is not None else ""
 
 
-def _video_faults(found: _Found, expected: Expected) -> list[str]:
+def _video_faults(found: _Found, times: VideoTimes) -> list[str]:
     faults = []
     count = len(set(found.times))
-    if count != expected.frames or found.packets[found.video] != expected.frames:
+    if count != times.frames or found.packets[found.video] != times.frames:
         shown = found.packets[found.video]
-        faults.append(f"{shown} frames with {count} different times instead of {expected.frames}")
+        faults.append(f"{shown} frames with {count} different times instead of {times.frames}")
     if not found.times:
         return faults
-    for name, time, wanted in (("first", found.times[0], expected.first), ("last", found.times[-1], expected.last)):
+    last = times.seconds(times.frames - 1)
+    ends = (("first", found.times[0], times.start), ("last", found.times[-1], times.start + last))
+    for name, time, wanted in ends:
         if abs(time - wanted) > _ROUNDING:
             faults.append(f"the {name} frame is shown at {float(time):.6f} s instead of {float(wanted):.6f} s")
-    tolerance = expected.frame_duration + _ROUNDING
+    tolerance = times.duration - last + _ROUNDING  # containers may not know how long the last frame is shown
     length = found.end - found.times[0]
-    if abs(length - expected.duration) > tolerance:
-        faults.append(f"the video lasts {float(length):.6f} s instead of {float(expected.duration):.6f} s")
+    if abs(length - times.duration) > tolerance:
+        faults.append(f"the video lasts {float(length):.6f} s instead of {float(times.duration):.6f} s")
     if found.length is None:
         faults.append("the file does not say how long it is")
-    elif found.length < expected.duration - tolerance:
+    elif found.length < times.duration - tolerance:
         faults.append(f"the file says it lasts {float(found.length):.6f} s, less than its video")
     return faults
 
