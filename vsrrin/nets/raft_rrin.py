@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from vsrrin.nets.parts.checks import check_inputs
-from vsrrin.nets.parts.residue import FLOW_KEYS, RESIDUE_KEYS, SIZE_MULTIPLE, ResidueNet, mask_weights
+from vsrrin.nets.parts.residue import FLOW_KEYS, RESIDUE_KEYS, SIZE_MULTIPLE, ResidueNet, mask_weights, unet_keys
 from vsrrin.nets.parts.unet import UNet
 from vsrrin.nets.parts.warp import EXACT, PUBLISHED, WarpArithmetic
 
@@ -71,6 +71,7 @@ _KEYS = Keys(
             for layer in ("fnet.conv1", "cnet.conv1", "update_block.encoder.convc1", "update_block.flow_head.conv2")
         },
         **RESIDUE_KEYS,
+        **unet_keys("Mask", 16, 2, "width"),
     }
 )
 

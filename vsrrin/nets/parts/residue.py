@@ -105,10 +105,10 @@ def unet_keys(name: str, in_channels: int, out_channels: int, width: str | None 
 
 
 RESIDUE_KEYS = {
-    **unet_keys("Mask", 16, 2, "width"),
+    **unet_keys("Mask", 16, 2),
     **unet_keys("refine_flow", 10, 4),
     **unet_keys("final", 9, 3),
 }
 """Keys of a `ResidueNet`, without those of its flow."""
-FLOW_KEYS = unet_keys("Flow_L", 6, 4)
+FLOW_KEYS = unet_keys("Flow_L", 6, 4, "width")
 """Keys of the U-Net by which RRIN finds flow."""

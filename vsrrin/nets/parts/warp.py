@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .opencv_layout import as_planes, interleaved, merged
-from .tracing import may_take_shortcuts
+from .tracing import is_traced, may_take_shortcuts
 
 _OPENCV_LIMIT = 2**15 - 1
 """OpenCV's remap takes pictures of sides below this,"""
@@ -95,7 +95,7 @@ def _sample(image: Tensor, grid: Tensor, arithmetic: WarpArithmetic) -> Tensor:
     looked up in the same picture. The values are the same.
     """
     bands = 1
-    if image.shape[0] == 1 and image.device.type == "cpu":
+    if image.shape[0] == 1 and image.device.type == "cpu" and not is_traced():
         while 2 * bands <= torch.get_num_threads() and grid.shape[1] % (2 * bands) == 0:
             bands *= 2
     if bands > 1:
