@@ -66,7 +66,7 @@ def test_what_is_put_into_the_target_meanwhile_stays_and_costs_nothing(
         convert_to_folder(settings, images, progress=at_the_end(lambda: note.write_text("mine")), say=said.append)
     assert f"{TOTAL} of {TOTAL} images are finished" in said[-1]
     assert note.read_text() == "mine"
-    with pytest.raises(ConvertError, match=r"--resume continues it|is not empty"):
+    with pytest.raises(ConvertError, match=r"resume=True continues it|is not empty"):
         convert_to_folder(replace(settings, overwrite=False), images)
     note.unlink()
     finish(settings, images)

@@ -126,7 +126,7 @@ def test_a_library_that_cannot_be_imported_does_not_stop_the_rest(tmp_path: Path
     assert found["PyTorch"]["status"] == "ok"
     assert found["encoders"]["status"] == "ok"
     assert found["memory"]["status"] == "ok"
-    assert found["self-test"]["status"] == "problem"
+    assert found["self-test cpu"]["status"] == "problem"
 
 
 def test_a_machine_without_anything_still_gets_a_report(tmp_path: Path) -> None:
