@@ -192,6 +192,12 @@ def test_a_dry_run_writes_nothing(folder: Path) -> None:
     assert sorted(folder.rglob("*")) == before
 
 
+def test_a_dry_run_speaks_of_flags(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ffmpeg("-i", "in.mp4", "-vf", "select='not(eq(mod(n,5),2))'", "-fps_mode", "vfr", folder / "vfr.mkv")
+    assert main.main(["convert", "vfr.mkv", "out", "--dry-run"]) == 0
+    assert "images have no times: --fps RATE makes it constant" in capsys.readouterr().out
+
+
 # The bar
 
 

@@ -171,7 +171,7 @@ def _dry_run(conversion: "VideoConversion | FolderConversion") -> int:
 
     lines = _outline(conversion) if isinstance(conversion, VideoConversion) else _folder_outline(conversion)
     for label, text in lines:
-        print(f"{label:<11}{text}")
+        print(f"{label:<11}{arguments.in_flags(text)}")
     return 0
 
 
