@@ -339,7 +339,9 @@ def test_guesses_are_said_in_the_log_and_nothing_goes_to_stdout(
 ) -> None:
     bare = small_bunny.std.RemoveFrameProps(["_Matrix", "_Range", "_ColorRange"])
     vsrrin.interpolate(bare).get_frame(1)
-    assert any("does not say its matrix BT.601 (525 lines) and limited range" in text for text in log_messages)
+    assert any(
+        "matrix BT.601 (525 lines) and limited range assumed, as the clip does not say" in text for text in log_messages
+    )
     assert capfd.readouterr().out == ""
 
 

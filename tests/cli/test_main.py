@@ -148,6 +148,9 @@ def test_a_closed_output_is_an_error(folder: Path) -> None:
         ("give pix_fmt=FORMAT, or codec=NAME", "give --pix-fmt FORMAT, or --codec NAME"),
         ('use device="cpu" or scene_threshold=0.5', "use --device cpu or scene_threshold=0.5"),
         ("rate_out=RATE, image_rate=RATE", "--fps RATE, --input-fps RATE"),
+        ("scene_threshold must be a number, not 2", "--scene-threshold must be a number, not 2"),
+        ("factor must be at least 1, not 1/2", "factor must be at least 1, not 1/2"),
+        ("OUT must be a video", "OUT must be a video"),
         ("/films/fps=RATE.mkv cannot be read", "/films/fps=RATE.mkv cannot be read"),
     ],
 )

@@ -358,3 +358,11 @@ def test_a_network_without_motion_has_no_scale(middle_only: Model) -> None:
         texture(16, 1100), texture(16, 1100, MOTION), [0.5]
     )[0]
     assert frame.shape == (1, 3, 16, 1100)
+
+
+def test_arguments_of_the_wrong_type_are_named(lite: Model) -> None:
+    engine, image = Interpolator(lite, Options(backend="torch")), texture(32, 32)
+    with pytest.raises(ArgumentError, match=r"t must be a list of time steps, such as \[0\.5\], not 0\.5"):
+        engine.interpolate(image, image, 0.5)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="a frame must be a tensor, not ndarray"):
+        engine.interpolate(image.numpy(), image, [0.5])  # type: ignore[arg-type]

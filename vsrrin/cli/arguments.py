@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 _ARGUMENT = re.compile(r"""(?<![\w/.\\-])([a-z][a-z_]*)=(True|False|"[^"]*"|[A-Z]\w*)""")
+_SUBJECT = re.compile(r"^(?!factor )([a-z]+(?:_[a-z]+)*)(?= must be )")  # a factor is said by --fps and --sf
 _FLAGS = {"rate_out": "--fps", "image_rate": "--input-fps"}
 """Flags that have not the name of the argument that they set."""
 
@@ -13,8 +14,8 @@ _FLAGS = {"rate_out": "--fps", "image_rate": "--input-fps"}
 def in_flags(message: str) -> str:
     """Return a message of the core, which names arguments as Python has them, with flags of the command line.
 
-    ``overwrite=True`` becomes ``--overwrite``, ``subtitles=False`` ``--no-subtitles``, ``audio="drop"`` ``--audio
-    drop`` and ``fps=RATE`` ``--fps RATE``.
+    ``tile must be`` at the beginning becomes ``--tile must be``, and ``overwrite=True`` becomes ``--overwrite``,
+    ``subtitles=False`` ``--no-subtitles``, ``audio="drop"`` ``--audio drop`` and ``fps=RATE`` ``--fps RATE``.
     """
 
     def flag(found: re.Match[str]) -> str:
@@ -23,7 +24,8 @@ def in_flags(message: str) -> str:
             return f"--{name}" if value == "True" else f"--no-{name}"
         return f"{_FLAGS.get(found[1], f'--{name}')} {value}"
 
-    return _ARGUMENT.sub(flag, message)
+    named = _SUBJECT.sub(lambda found: f"--{found[1].replace('_', '-')}", message)
+    return _ARGUMENT.sub(flag, named)
 
 
 def add_options(group: "argparse._ActionsContainer") -> None:

@@ -51,7 +51,7 @@ def build(clip: vs.VideoNode, timing: Timing, options: Options) -> vs.VideoNode:
         vs.register_on_destroy(_closing(weakref.ref(engine)))
     _check_times(timing, engines[0].spec)
     if guessed := Colour.of_frame(first).guessed:
-        say(f"the clip does not say its {guessed}, which is assumed")
+        say(f"{guessed} assumed, as the clip does not say")
     renderer = _Renderer(timing, engines, options)
     return _graph(clip, timing, renderer, cut_clip(clip, options.scene, options.scene_threshold))
 

@@ -64,7 +64,7 @@ class Interpolator:
         options: Options of the engine: device, precision, backend, scale, tile, overlap and batch.
         preset: Settings of DIS, for networks with external flow; ``None`` for those of the network.
         cache_bytes: Bytes of prepared pairs kept for further time steps.
-        several: Say that pairs have several new frames, so that networks that can find their residues once a pair.
+        several: Whether pairs have several new frames; networks that can then find their residues once a pair do so.
         log: Called with messages about what was chosen; the default logs to "vsrrin".
         backend: Backend to use in place of the one that the options name.
         mover: Copies to use in place of the device's own.
@@ -142,6 +142,8 @@ class Interpolator:
             FrameSizeError: The frames' shapes differ or are not (1, 3, H, W).
             BackendError: The device's memory does not suffice even for the smallest tiles.
         """
+        if not isinstance(t, Sequence):
+            raise ArgumentError(f"Interpolator: t must be a list of time steps, such as [0.5], not {t!r}")
         return self.synthesize(self.prepare(self.ready(img0), self.ready(img1)), t)
 
     def source_frame(self, key: Hashable, size: tuple[int, int], fill: Callable[[Tensor], object]) -> SourceFrame:
@@ -159,8 +161,12 @@ class Interpolator:
 
         Raises:
             FrameSizeError: Another shape.
-            ArgumentError: Not floating point.
+            ArgumentError: Not a tensor, or not floating point.
         """
+        if not isinstance(image, Tensor):
+            raise ArgumentError(
+                f"Interpolator: a frame must be a tensor, not {type(image).__name__}: torch.from_numpy(...)"
+            )
         if image.dim() != 4 or image.shape[:2] != (1, 3) or not image.numel():
             raise FrameSizeError(f"Interpolator: a frame must have the shape (1, 3, H, W), not {tuple(image.shape)}")
         if not image.is_floating_point():
