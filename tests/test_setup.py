@@ -318,6 +318,6 @@ def test_check_runs_the_tests_last_and_fails_when_a_linter_does(tmp_path: Path, 
     assert linters[:3] == ["ran ruff format --check .", "ran ruff check .", "ran mypy"]
     assert linters[3:] == ["ran lint-imports", "ran mkdocs build --strict --quiet"]
     assert tests[0] == f"ran pytest -n N --dist worksteal {' '.join(arguments)}".strip()
-    others = [line.split(" -m ")[0] for line in tests[1:]]
+    others = [line.split(" tests/")[0] for line in tests[1:]]
     assert others == [f"ran pytest -n N --dist worksteal --machine {name}" for name in MACHINES[1:] if not arguments]
     assert "failed: mypy" in done.stderr
