@@ -3,7 +3,7 @@
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tests.nets.conftest import GAINS, SMALL, Pair, _keyed_state
 from vsrrin.checkpoint import loader
@@ -20,33 +20,15 @@ from vsrrin.checkpoint.onnx_export import export
 from vsrrin.engine.backends.openvino_package import ov
 from vsrrin.errors import ArgumentError, BackendError, ConvertError
 from vsrrin.nets.registry import by_name
-from vsrrin.nets.rrin_lite import RRINLite
-from vsrrin.nets.rrin_lite_quick import QuickLite
 
 ROOT = Path(__file__).resolve().parents[2]
 CONVENTIONS = ("img0", "img1", "t", "flow")
 
 
-# PyTorch's exporter takes minutes for the many layers of the bundled networks: here is one block of each kind.
-FEW_LAYERS: dict[str, Callable[[], nn.Module]] = {
-    "rrin_lite": lambda: RRINLite(
-        refine_width=16,
-        refine_blocks=1,
-        choose_widths=(16, 16),
-        choose_blocks=(1, 1),
-        refine_context_widths=(16,),
-        refine_context_blocks=(1,),
-        choose_context_widths=(16,),
-        choose_context_blocks=(1,),
-    ),
-    "rrin_lite_quick": lambda: QuickLite(widths=(16, 16), blocks=(1, 1)),
-}
-
-
 def model(name: str) -> Model:
     """A small network of this kind, all parts of which move the result."""
     spec = by_name(name)
-    net = {**SMALL, **FEW_LAYERS}.get(name, spec.default)().eval().requires_grad_(False)
+    net = SMALL.get(name, spec.default)().eval().requires_grad_(False)
     net.load_state_dict(_keyed_state(net, GAINS[name]))
     return Model(
         net=net,
