@@ -40,7 +40,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "layers": 1,
     },
 }
-"""Settings of a small network of every kind that can be trained."""
+"""Settings of small networks, of those whose usual sizes take long."""
 SIDE = 32
 ALONE = Team(rank=0, world=1, local=0, local_world=1, device=torch.device("cpu"))
 
