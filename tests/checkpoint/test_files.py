@@ -9,38 +9,11 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from torch import Tensor
 
-from vsrrin.checkpoint import files, loader
+from tests.checkpoint.conftest import SIDECAR, write
+from vsrrin.checkpoint import files, loader, names
 from vsrrin.errors import CheckpointError
 from vsrrin.nets import cain, rrin, srrin
-
-SIDECAR = {"training_data": "d", "metrics": "m", "licence": "l", "source": "s", "created_with": "c"}
-
-
-@pytest.fixture(scope="module")
-def net() -> rrin.RRIN:
-    """A narrow RRIN, so that files are small."""
-    torch.manual_seed(0)
-    return rrin.RRIN(width=4).eval()
-
-
-@pytest.fixture
-def state(net) -> dict[str, Tensor]:
-    return {key: value.clone() for key, value in net.state_dict().items()}
-
-
-@pytest.fixture
-def saved(net, tmp_path) -> Path:
-    """A file of ours with its side-car."""
-    path = tmp_path / "mine.safetensors"
-    loader.save(net, rrin.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
-    return path
-
-
-def write(path: Path, content: object, **options: Any) -> Path:
-    torch.save(content, path, **options)
-    return path
 
 
 def refused(model: Any) -> str:
@@ -95,7 +68,7 @@ def test_unreadable_sidecar_is_refused(saved, text, complaint):
 @pytest.fixture
 def own_bundle(tmp_path, monkeypatch) -> Path:
     """A folder of bundled weights with one file in it."""
-    monkeypatch.setattr(loader, "_WEIGHTS", tmp_path)
+    monkeypatch.setattr(names, "_WEIGHTS", tmp_path)
     path = tmp_path / "small.safetensors"
     loader.save(rrin.RRIN(width=4), rrin.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
     assert loader.load("small").name == "small"

@@ -15,36 +15,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from tests.checkpoint.conftest import write
 from vsrrin.checkpoint import loader
 from vsrrin.errors import ArgumentError, CheckpointError, UnknownNetError, VsrrinError
 from vsrrin.nets import NETS, plain, rrin, rrin_lite
-
-SIDECAR = {"training_data": "d", "metrics": "m", "licence": "l", "source": "s", "created_with": "c"}
-
-
-@pytest.fixture(scope="module")
-def net() -> rrin.RRIN:
-    """A narrow RRIN, so that files are small."""
-    torch.manual_seed(0)
-    return rrin.RRIN(width=4).eval()
-
-
-@pytest.fixture
-def state(net) -> dict[str, Tensor]:
-    return {key: value.clone() for key, value in net.state_dict().items()}
-
-
-@pytest.fixture
-def saved(net, tmp_path) -> Path:
-    """A file of ours with its side-car."""
-    path = tmp_path / "mine.safetensors"
-    loader.save(net, rrin.SPEC, path, arithmetic="exact", sidecar=SIDECAR)
-    return path
-
-
-def write(path: Path, content: object, **options: Any) -> Path:
-    torch.save(content, path, **options)
-    return path
 
 
 def refused(model: Any, *, kind: type[VsrrinError] = CheckpointError, **options: Any) -> str:

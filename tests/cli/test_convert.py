@@ -391,12 +391,3 @@ def test_overwriting(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert np.array_equal(read(folder / "out" / "000001.png"), picture(0))
     assert leftovers(folder) == []
     assert capsys.readouterr() == ("", "")
-
-
-def test_help_explains_rates(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main.main(["convert", "--help"])
-    assert stopped.value.code == 0
-    text = capsys.readouterr().out
-    for part in ("--fps 60000/1001", "slow motion", "vsrrin convert in.mkv out.mkv --fps 2x", "--resume", "143"):
-        assert part in text.replace("60000/1001 for", "--fps 60000/1001 for")

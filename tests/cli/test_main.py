@@ -19,6 +19,7 @@ from torch import Tensor
 import vsrrin
 from tests.commands import vsrrin_command
 from vsrrin.checkpoint import loader
+from vsrrin.cli import main
 from vsrrin.cli.arguments import in_flags
 from vsrrin.nets import NETS, rrin
 from vsrrin.nets.parts.raft import RAFT
@@ -348,3 +349,12 @@ def test_a_folder_of_parts(folder: Path, state: dict[str, Tensor]) -> None:
     loaded = loader.load("whole.safetensors").net.state_dict()
     assert torch.equal(loaded["raft.fnet.conv1.weight"], flow["fnet.conv1.weight"])
     assert torch.equal(loaded["Mask.last.bias"], state["Mask.last.bias"])
+
+
+def test_help_explains_rates(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main.main(["convert", "--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    for part in ("--fps 60 ", "60000/1001", "slow motion", "vsrrin convert in.mkv out.mkv --fps 2x", "--resume", "143"):
+        assert part in text

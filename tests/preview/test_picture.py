@@ -21,12 +21,10 @@ from tests import image_files
 from tests.commands import vsrrin_command
 from tests.conftest import BUNNY, texture
 from vsrrin.checkpoint import loader
-from vsrrin.clip import frames
 from vsrrin.convert.image_folder import convert_to_folder, open_images
-from vsrrin.convert.moments import parse_position, written
+from vsrrin.convert.moments import parse_position
 from vsrrin.convert.prepare import Settings
 from vsrrin.engine.options import Options
-from vsrrin.errors import ArgumentError
 from vsrrin.nets import NetSpec, cain, rrin, rrin_lite, rrin_lite_quick
 from vsrrin.preview import display, picture
 from vsrrin.preview import sheet as strip
@@ -379,42 +377,3 @@ def test_a_folder_that_takes_no_files(lossless: Path, tmp_path: Path) -> None:
 
 
 # Positions
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("83.5", Fraction(167, 2)),
-        ("1:23.5", Fraction(167, 2)),
-        (" 01:01:23.001 ", Fraction(3683001, 1000)),
-        ("120:00", Fraction(7200)),
-        (".25", Fraction(1, 4)),
-        ("0.1", Fraction(1, 10)),
-        ("2004f", 2004),
-    ],
-)
-def test_positions(text: str, found: Fraction | int) -> None:
-    got = parse_position(text, "--at")
-    assert got == found
-    assert type(got) is type(found)
-
-
-@pytest.mark.parametrize("text", ["", "-1", "1:60", "1:60:00", "1e3", "f", "-3f", "1.5f", "1:2:3:4", "nan"])
-def test_what_is_no_position(text: str) -> None:
-    with pytest.raises(ArgumentError, match=re.escape("--at must be seconds (83.5), mm:ss (1:23.5), hh:mm:ss")):
-        parse_position(text, "--at")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [("0", "0.000 s"), ("1/3", "0.333 s"), ("59.9996", "1:00.000"), ("3683.001", "1:01:23.001")],
-)
-def test_times_as_they_are_written(seconds: str, text: str) -> None:
-    assert written(Fraction(seconds)) == text
-
-
-def test_frames_are_looked_at_as_the_filter_reads_them(bunny: vs.VideoNode) -> None:
-    frame = bunny.get_frame(3)
-    colour = frames.Colour.of_frame(frame)
-    image = frames.to_tensor(frame, colour)[0].permute(1, 2, 0).clamp(0, 1).mul(255).round()
-    assert np.array_equal(display.shown(frame), image.numpy().astype(np.uint8))

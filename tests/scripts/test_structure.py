@@ -21,7 +21,7 @@ FILES = {
     "training/train.py": "import vsrrin.engine.cache\n",
     "scripts/demo.py": "import numpy\n\nimport vsrrin\n",
     "scripts/check": "#!/bin/sh\nexit 0\n",
-    "tests/engine/test_cache.py": "def test_cache():\n    assert True\n",
+    "tests/engine/test_cache.py": "def test_cache():\n    pass\n",
 }
 
 

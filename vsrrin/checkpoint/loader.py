@@ -5,7 +5,6 @@ The way in: files -> canonical state dicts (:mod:`vsrrin.checkpoint.files`), joi
 beside the weights; bundled weights must have a complete one.
 """
 
-import difflib
 import hashlib
 import json
 import os
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from vsrrin.errors import ArgumentError, CheckpointError, UnknownNetError
 from vsrrin.files import explained
 from vsrrin.nets import NETS, NetSpec, identify
-from vsrrin.nets.registry import by_name, compared, first_few
+from vsrrin.nets.registry import compared, first_few
 from vsrrin.nets.spec import Part
 
 from .files import (
@@ -36,6 +35,7 @@ from .files import (
     versions,
     write_weights,
 )
+from .names import alternatives, bundled, locate
 from .parts import as_part, join
 
 __all__ = [
@@ -53,10 +53,6 @@ __all__ = [
     "save",
     "versions",
 ]
-
-_WEIGHTS = Path(__file__).parents[1] / "weights"
-_OTHER_NAMES = {"best": "rrin_lite"}
-"""Other names of bundled weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,11 +87,6 @@ class Assembly:
     files: tuple[CheckpointFile, ...]
     parts: tuple[tuple[Part, CheckpointFile], ...] = ()
     """Empty for a single file."""
-
-
-def bundled() -> dict[str, Path]:
-    """Return the names of the weights that come with vsrrin, and their files."""
-    return {path.stem: path for path in sorted(_WEIGHTS.glob("*.safetensors"))}
 
 
 def load(model: str | os.PathLike[str], *, arithmetic: str | None = None) -> Model:
@@ -141,7 +132,7 @@ def read_files(path: Path, *, bundled: bool = False, verify: bool = True) -> tup
     try:
         files = tuple(read_file(file, bundled=bundled, verify=verify) for file in files_in(path))
     except FileNotFoundError:
-        raise CheckpointError(f"load: there is no file {path}. {_alternatives(path)}") from None
+        raise CheckpointError(f"load: there is no file {path}. {alternatives(path)}") from None
     if not files:
         raise CheckpointError(
             f"load: the folder {path} holds no checkpoint (no file ends with {', '.join(SUFFIXES)}). Give a file, or "
@@ -272,47 +263,6 @@ def serialised(
     facts = {"architecture": spec.name, "arithmetic": arithmetic, "sha256": hashlib.sha256(data).hexdigest()}
     text = json.dumps({**sidecar, **facts}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     return data, text.encode()
-
-
-def locate(model: str | os.PathLike[str]) -> tuple[Path, bool]:
-    """Return the path of a model, by the rule of :func:`load`, and whether it is bundled; it need not exist.
-
-    Raises:
-        ArgumentError: ``model`` is of another type.
-        UnknownNetError: No bundled weights have that name.
-    """
-    if not isinstance(model, str | os.PathLike):
-        raise ArgumentError(f"load: model must be a name or a path, got {type(model).__name__}.")
-    if not isinstance(model, str):
-        return Path(model), False
-    separators = [separator for separator in (os.sep, os.altsep) if separator]
-    if model.endswith(SUFFIXES) or any(separator in model for separator in separators):
-        return Path(model), False
-    names = bundled()
-    known = _OTHER_NAMES.get(model, model)
-    if known in names:
-        return names[known], True
-    available = f"Bundled: {', '.join(names) or 'none'}."
-    folder = f" To mean the folder of that name, write {os.path.join('.', model)!r}." if os.path.isdir(model) else ""
-    if any(model == spec.name for spec in NETS):
-        raise UnknownNetError(
-            f"load: no bundled weights are called {model}. {by_name(model).weights_from} {available}{folder}"
-        )
-    close = difflib.get_close_matches(model, [*names, *(spec.name for spec in NETS)], 1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise UnknownNetError(
-        f"load: no model is called {model!r}.{hint}{folder} {available} A file needs a path with one of the suffixes "
-        f"{', '.join(SUFFIXES)}."
-    )
-
-
-def _alternatives(path: Path) -> str:
-    """Return what else there is: bundled names, and files beside it with a similar name."""
-    names = bundled()
-    beside = [p.name for p in path.parent.iterdir() if p.suffix in SUFFIXES] if path.parent.is_dir() else []
-    close = difflib.get_close_matches(path.name, beside, 3)
-    hint = f"In the same folder: {', '.join(close)}. " if close else ""
-    return f"{hint}Bundled names: {', '.join(names) or 'none'}."
 
 
 def _metadata(found: Assembly) -> dict[str, Any]:
