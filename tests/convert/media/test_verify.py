@@ -114,3 +114,11 @@ def test_empty_sound_and_no_video(source: Path, tmp_path: Path) -> None:
     (tmp_path / "text.mkv").write_text("no video")
     with pytest.raises(ConvertError, match="cannot be read again"):
         verify(tmp_path / "text.mkv", times, plan)
+
+
+def test_a_codec_may_read_back_under_another_name(tmp_path: Path) -> None:
+    """MP4 has one object type for all layers of MPEG audio."""
+    source = bunny(tmp_path, "mp2.mkv", "-c:a", "mp2", inputs=("-f", "lavfi", "-i", "sine=d=0.4"), frames=10)
+    plan, times = remux(source, tmp_path / "out.mp4", times=steady(10))
+    assert [(action.action, action.codec) for action in plan.kept] == [("copy", "mp2")]
+    verify(tmp_path / "out.mp4", times, plan)

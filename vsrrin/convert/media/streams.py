@@ -45,6 +45,7 @@ class Container:
         pictures: Kinds of cover pictures that it takes.
         attachments: Whether it takes attached files (fonts).
         options: Options of its muxer.
+        read_as: Codecs, copied into it, that FFmpeg takes for another when it reads the file.
     """
 
     format: str
@@ -58,6 +59,7 @@ class Container:
     pictures: frozenset[str] = frozenset()
     attachments: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    read_as: Mapping[str, str] = field(default_factory=dict)
 
 
 def _set(names: str) -> frozenset[str]:
@@ -87,6 +89,7 @@ _MP4 = Container(
     text_default="mov_text",
     pictures=_PICTURES,
     options=_MOV_OPTIONS,
+    read_as={"mp2": "mp3"},  # one object type for all layers
 )
 CONTAINERS: Mapping[str, Container] = {
     ".mkv": Container(
@@ -100,6 +103,7 @@ CONTAINERS: Mapping[str, Container] = {
         bitmaps=_BITMAPS,
         pictures=_PICTURES,
         attachments=True,
+        read_as={"ssa": "ass", "text": "subrip"},
     ),
     ".mp4": _MP4,
     ".m4v": _MP4,

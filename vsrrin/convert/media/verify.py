@@ -14,7 +14,7 @@ from vsrrin.errors import ConvertError
 
 from .encode import VideoTimes
 from .probe import as_fraction
-from .streams import StreamAction, StreamPlan, container_for, describe
+from .streams import Container, StreamAction, StreamPlan, container_for, describe
 
 # Encoders and what FFmpeg calls the result.
 _RESULTS = {"libopus": "opus"}
@@ -110,26 +110,25 @@ def _video_faults(found: _Found, times: VideoTimes) -> list[str]:
 def _stream_faults(found: _Found, plan: StreamPlan, target: Path) -> list[str]:
     """Return planned streams that are missing, of another codec, or empty; subtitles may be, as a cut leaves none."""
     left = {index: stream for index, stream in enumerate(found.streams) if index != found.video}
-    pictures_attached = container_for(target).attachments
+    container = container_for(target)
     faults = []
     for action in plan.kept:
-        index = next((index for index, stream in left.items() if _fits(action, stream)), None)
+        index = next((index for index, stream in left.items() if _fits(action, stream, container)), None)
         if index is None:
             faults.append(f"{describe(action.stream)} is missing")
             continue
         kind, _, is_picture = left.pop(index)
         if not found.packets[index] and kind == "audio":
             faults.append(f"{describe(action.stream)} is empty")
-        if is_picture and not pictures_attached and not found.packets[index]:
+        if is_picture and not container.attachments and not found.packets[index]:
             faults.append(f"{describe(action.stream)} is empty")
     return faults
 
 
-def _fits(action: StreamAction, stream: tuple[str, str, bool]) -> bool:
+def _fits(action: StreamAction, stream: tuple[str, str, bool], container: Container) -> bool:
     kind, codec, is_picture = stream
     if action.stream.kind == "attachment":
         return kind == "attachment"
-    wanted = _RESULTS.get(action.codec or "", action.codec)
-    if wanted == "ssa":  # Matroska has one name for both
-        wanted = "ass"
+    wanted = _RESULTS.get(action.codec or "", action.codec or "")
+    wanted = container.read_as.get(wanted, wanted)
     return kind == action.stream.kind and codec == wanted and is_picture == action.stream.is_picture
