@@ -27,7 +27,7 @@ from tests.convert.media.files import (
 from vsrrin.convert.media.encode import VideoTimes
 from vsrrin.convert.media.mux import Cut, join
 from vsrrin.convert.media.probe import probe
-from vsrrin.convert.media.streams import StreamPlan
+from vsrrin.convert.media.streams import AudioMode, StreamPlan
 from vsrrin.errors import ConvertError
 
 SECONDS = 3
@@ -296,6 +296,23 @@ def test_a_gap_in_the_sound_becomes_silence(tmp_path: Path) -> None:
     ffmpeg(tmp_path, "-i", source.name, "-c", "copy", "-bsf:a", drop, "gap.mkv")
     remux(tmp_path / "gap.mkv", tmp_path / "out.webm", times=steady(len(FLASHES)), pictures=FLASHES)
     assert beeps(tmp_path / "out.webm") == pytest.approx([0, 2], abs=0.0006)
+
+
+@pytest.mark.parametrize(("audio", "tempo"), [("keep", 1), ("stretch", 2)])
+def test_sound_that_changes_its_layout_and_rate_goes_on(tmp_path: Path, audio: AudioMode, tempo: int) -> None:
+    """As in television: what follows is of other channels and another rate."""
+    for name, rate, channels, pitch in (("a.ts", "44100", "2", 500), ("b.ts", "48000", "1", 1000)):
+        inputs = ("-f", "lavfi", "-i", f"sine={pitch}:r={rate}:d=1")
+        coded = ("-c:a", "mp2", "-ac", channels, "-output_ts_offset", "0" if name == "a.ts" else "1")
+        bunny(tmp_path, name, *coded, inputs=inputs)
+    (tmp_path / "both.ts").write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
+    remux(tmp_path / "both.ts", tmp_path / "out.webm", audio=audio, tempo=Fraction(tempo), times=steady(50 * tempo))
+    samples, _, rate = sound(tmp_path / "out.webm")
+    assert len(samples) / rate == pytest.approx(2.05 * tempo, abs=0.06)
+    for middle, pitch in ((0.5, 500), (1.5, 1000)):
+        part = samples[int((middle - 0.25) * tempo * rate) : int((middle + 0.25) * tempo * rate)]
+        spectrum = np.abs(np.fft.rfft(part * np.hanning(len(part))))
+        assert np.argmax(spectrum) * rate / len(part) == pytest.approx(pitch, abs=15)
 
 
 @pytest.mark.parametrize("ending", ["mkv", "mp4", "mov"])

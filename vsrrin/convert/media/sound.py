@@ -98,6 +98,7 @@ class TranscodedSound:
         self._next: int | None = None  # where the source goes on, in samples from the beginning
         self._position = 0  # how many samples from the beginning have been passed on
         self._stretch: _Stretch | None = None
+        self._uniform = _Uniform(target.codec_context.layout)
 
     def feed(self, packet: AnyPacket) -> Packets:
         """Decode a packet, and yield what the encoder has ready; a damaged packet becomes silence."""
@@ -106,15 +107,20 @@ class TranscodedSound:
         except av.error.InvalidDataError:
             return
         for frame in frames:
-            for piece in self._continuous(frame):
-                yield from self._encode(piece)
+            yield from self._take(self._uniform.feed(frame))
 
     def finish(self) -> Packets:
         """Yield the rest, after the last packet."""
+        yield from self._take(self._uniform.finish())
         if self._stretch is not None:
             for frame in self._stretch.finish():
                 yield from self._send(frame)
         yield from self._send(None)
+
+    def _take(self, frames: Iterable[av.AudioFrame]) -> Packets:
+        for frame in frames:
+            for piece in self._continuous(frame):
+                yield from self._encode(piece)
 
     def _continuous(self, frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
         """Yield the frame cut to the wanted part, after silence where the source has a gap.
@@ -153,6 +159,40 @@ class TranscodedSound:
 
     def _send(self, frame: av.AudioFrame | None) -> Packets:
         yield from self._target.encode(frame)
+
+
+class _Uniform:
+    """Sound of one sample format, layout and rate, those of its first frame, whatever comes later in a stream.
+
+    Args:
+        layout: Layout of the encoder, which is taken instead of the first frame's if that has other channels.
+    """
+
+    def __init__(self, layout: av.AudioLayout) -> None:
+        self._layout = layout
+        self._wanted: tuple[str, str, int] | None = None
+        self._given: tuple[str, str, int] | None = None
+        self._resampler: av.AudioResampler | None = None
+
+    def feed(self, frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
+        """Take a frame, and yield what is ready."""
+        given = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._wanted is None:
+            same = frame.layout.nb_channels == self._layout.nb_channels
+            self._wanted = (given[0], given[1] if same else self._layout.name, given[2])
+        if given != self._given:
+            yield from self.finish()
+            self._given = given
+            self._resampler = None if given == self._wanted else av.AudioResampler(*self._wanted)
+        if self._resampler is None:
+            yield frame
+        else:
+            yield from self._resampler.resample(frame)
+
+    def finish(self) -> Iterator[av.AudioFrame]:
+        """Yield the rest."""
+        if self._resampler is not None:
+            yield from self._resampler.resample(None)
 
 
 class _Stretch:
