@@ -2,8 +2,10 @@
 
 from fractions import Fraction
 
+import av
 import av.container
 import av.subtitles.stream
+from av.subtitles.subtitle import SubtitleSet
 
 from .probe import as_fraction
 from .streams import AnyPacket, Packets
@@ -36,16 +38,44 @@ class Captions:
         self._source, self._target, self._converts = source, target, converts
         self._beginning, self._end, self._tempo = beginning, end, tempo
         self._base = as_fraction(source.time_base)
+        # Captions of television are commands to a screen: its texts are known when the next one replaces them.
+        self._delays = converts and source.codec_context.codec.delay
 
     def feed(self, packet: AnyPacket) -> Packets:
         """Yield the subtitle at its new time, unless it is empty or lies outside the wanted part."""
         if packet.pts is None:
             return
+        if self._delays:
+            yield from self._screens(packet)
+            return
         start = packet.pts * self._base - self._beginning
         stop = start + (packet.duration or 0) * self._base
-        if (start < 0 and stop <= 0) or (self._end is not None and start >= self._end):
+        if self._is_wanted(start, stop):
+            made = self._encoded(self._source.codec_context.decode2(packet)) if self._converts else packet
+            yield from self._placed(made, start, stop)
+
+    def finish(self) -> Packets:
+        """Yield the text that is shown at the end, where one is held back."""
+        if self._delays:
+            yield from self._screens(av.Packet())
+
+    def _screens(self, packet: AnyPacket) -> Packets:
+        """Decode a packet, and yield the text that it ends."""
+        found = self._source.codec_context.decode2(packet)
+        if found is None:
             return
-        made = self._converted(packet) if self._converts else packet
+        start = Fraction(found.pts or 0, av.time_base) - self._beginning
+        stop = start + Fraction(found.end_display_time, 1000)
+        if self._is_wanted(start, stop):
+            yield from self._placed(self._encoded(found), start, stop)
+
+    def _is_wanted(self, start: Fraction, stop: Fraction) -> bool:
+        return (start >= 0 or stop > 0) and (self._end is None or start < self._end)
+
+    def _encoded(self, found: SubtitleSet | None) -> AnyPacket | None:
+        return self._target.codec_context.encode_subtitle(found) if found is not None and len(found) else None
+
+    def _placed(self, made: AnyPacket | None, start: Fraction, stop: Fraction) -> Packets:
         if made is None:
             return
         start = max(start, Fraction(0))
@@ -55,16 +85,6 @@ class Captions:
         made.time_base = _UNIT
         made.stream = self._target
         yield made
-
-    def finish(self) -> Packets:
-        """Yield nothing: no packet is held back."""
-        yield from ()
-
-    def _converted(self, packet: AnyPacket) -> AnyPacket | None:
-        found = self._source.codec_context.decode2(packet)
-        if found is None or not len(found):
-            return None
-        return self._target.codec_context.encode_subtitle(found)
 
 
 def add_converter(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import av
+import av.codec.codec
 import av.error
 import av.packet
 
@@ -75,7 +76,6 @@ _MKV_AUDIO = _set("aac mp3 mp2 mp1 ac3 eac3 dts truehd mlp flac alac opus vorbis
 _MP4_AUDIO = _set("aac mp3 mp2 ac3 eac3 dts alac flac opus")
 _MOV_AUDIO = _set("aac mp3 ac3 eac3 alac pcm_alaw pcm_mulaw") | (_PCM - {"pcm_f64le"})
 _BITMAPS = _set("hdmv_pgs_subtitle dvd_subtitle dvb_subtitle")
-_TEXTS = _set("subrip ass ssa mov_text webvtt text")
 _PICTURES = _set("mjpeg png")
 _LOSSLESS = _set("flac alac wavpack tta truehd mlp ape shorten tak pcm_s16be_planar pcm_alaw pcm_mulaw")
 
@@ -113,7 +113,7 @@ CONTAINERS: Mapping[str, Container] = {
         audio=_MOV_AUDIO,
         lossless="alac",
         lossy="aac",
-        text=_set("mov_text"),
+        text=_set("mov_text eia_608"),
         text_default="mov_text",
         options=_MOV_OPTIONS,
     ),
@@ -134,7 +134,7 @@ _NAMES = {
     "libopus": "Opus", "opus": "Opus", "aac": "AAC", "flac": "FLAC", "alac": "ALAC", "mov_text": "MP4 text",
     "webvtt": "WebVTT", "subrip": "SubRip", "ass": "ASS", "ssa": "SSA", "hdmv_pgs_subtitle": "PGS",
     "dvd_subtitle": "VobSub", "dvb_subtitle": "DVB", "vorbis": "Vorbis", "mp3": "MP3", "ac3": "AC-3", "eac3": "E-AC-3",
-    "dts": "DTS", "truehd": "TrueHD",
+    "dts": "DTS", "truehd": "TrueHD", "eia_608": "CEA-608",
 }  # fmt: skip
 # The layout an encoder surely takes, by number of channels. Speakers at the side and at the back are not told apart.
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
@@ -295,14 +295,24 @@ class _Planner:
     def _subtitle(self, stream: StreamInfo) -> StreamAction:
         if stream.codec in self.container.text or stream.codec in self.container.bitmaps:
             return _copy(stream)
-        if stream.codec in _TEXTS:
+        if is_text(stream.codec):
             reason = f"{self.container.name} cannot hold it"
             return StreamAction(stream, "transcode", self.container.text_default, reason)
         what = "are pictures, which" if stream.codec in _BITMAPS else f"({stream.codec}) are of a kind that"
+        others = [end for end, other in CONTAINERS.items() if stream.codec in other.text | other.bitmaps]
+        elsewhere = f"write an {others[0]} file, or " if others else ""
         raise ConvertError(
             f"{self.info.path}: the subtitles in {describe(stream)} {what} {self.container.name} cannot hold: "
-            "write an .mkv file, or leave subtitles out (subtitles=False)"
+            f"{elsewhere}leave subtitles out (subtitles=False)"
         )
+
+
+def is_text(codec: str) -> bool:
+    """Return whether FFmpeg decodes subtitles of a codec to text."""
+    try:
+        return av.Codec(codec, "r").text_sub
+    except av.codec.codec.UnknownCodecError:
+        return False
 
 
 def _copy(stream: StreamInfo) -> StreamAction:
