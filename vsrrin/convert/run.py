@@ -110,7 +110,8 @@ def run(
     """
     settings, total, unit = conversion.settings, conversion.frames, conversion.unit
     say, progress = say or _nothing, progress or _nothing
-    for note in conversion.notes:
+    said = conversion.notes
+    for note in said:
         say(note)
     with WorkFolder(
         settings.target, conversion.signature, resume=settings.resume, overwrite=settings.overwrite
@@ -121,6 +122,8 @@ def run(
                 say(f"{resumed} of {total} {unit} were finished before")
             cuts = conversion.make(work, progress)
             conversion.publish(work)
+            for note in conversion.notes[len(said) :]:
+                say(note)
         except BaseException:
             if done := conversion.finished(work):
                 say(f"{done} of {total} {unit} are finished and kept in {work.path}: resume=True continues from there")

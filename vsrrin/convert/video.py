@@ -3,22 +3,34 @@
 Frames are encoded into segments, which an interruption leaves behind for ``resume``.
 """
 
+import errno
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
+from pathlib import Path
 
 from vsrrin import files
+from vsrrin.errors import ConvertError
 
 from .encode import Job, encode_segments
+from .media.encode import SegmentWriter
 from .media.mux import join
+from .media.streams import StreamPlan
+from .media.trial import Trial
 from .media.verify import verify
-from .prepare import Settings, prepare
+from .prepare import Settings, in_format, prepare
 from .run import Progress, Result, run
 from .source import ClipSource
-from .work_folder import Segment, WorkFolder, ranges
+from .work_folder import Segment, WorkFolder, fingerprint, ranges
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""Errors of a disk that does not take another file, either."""
 
 
 class VideoConversion:
-    """Prepared conversion to a video file; nothing is written before it runs.
+    """Prepared conversion to a video file; before it runs, only a trial is written, to a temporary folder.
 
     Args:
         settings: Settings of the conversion.
@@ -35,6 +47,7 @@ class VideoConversion:
         self.prepared = prepare(settings, source)
         self.source = self.prepared.source
         self.frames = self.prepared.times.frames
+        self.plan = self._tried()
         self.spans = ranges(self.frames, self.prepared.segment_frames)
 
     @property
@@ -45,7 +58,7 @@ class VideoConversion:
     @property
     def notes(self) -> tuple[str, ...]:
         """Messages for the user."""
-        return self.prepared.notes
+        return (*self.prepared.notes, *self.plan.notes[len(self.prepared.plan.notes) :])
 
     @property
     def signature(self) -> Mapping[str, object]:
@@ -84,24 +97,78 @@ class VideoConversion:
         Raises:
             ConvertError: The file cannot be written, fails verification, or its name was taken meanwhile.
         """
-        target, prepared = self.settings.target, self.prepared
+        target = self.settings.target
         joined = work.path / f"joined{target.suffix.lower()}"
         with files.explained(target):
             try:
-                join(
-                    [work.segment(number) for number in range(len(self.spans))],
-                    joined,
-                    prepared.source.info,
-                    prepared.plan,
-                    frame_times=prepared.times,
-                    cut=prepared.source.cut,
-                    tempo=prepared.tempo,
-                )
-                verify(joined, prepared.times, prepared.plan)
+                self._join(work, joined)
                 files.publish({joined: target}, overwrite=self.settings.overwrite)
             finally:
                 joined.unlink(missing_ok=True)
         work.remove()
+
+    def _tried(self) -> StreamPlan:
+        """Try the last step with the first frame of the source, and return the plan for the streams that it needs."""
+        prepared, clip = self.prepared, self.source.clip
+        first = in_format(clip[:1], prepared.encoder, clip.get_frame(0)).get_frame(0)
+        times = prepared.times.first
+        with tempfile.TemporaryDirectory(prefix="vsrrin-") as name:
+            folder = Path(name)
+            segment = folder / "000000.nut"
+            with SegmentWriter(segment, prepared.encoder, (first.width, first.height), times, prepared.tags) as out:
+                out.write(first, 0)
+            trial = Trial(
+                segment=segment,
+                times=times,
+                joined=folder / f"joined{self.settings.target.suffix.lower()}",
+                info=prepared.source.info,
+                cut=prepared.source.cut,
+                tempo=prepared.tempo,
+            )
+            return trial.run(prepared.plan)
+
+    def _join(self, work: WorkFolder, joined: Path) -> None:
+        """Write the joined file and verify it; of what fails, the video alone stays in the work folder."""
+        prepared = self.prepared
+        segments = [work.segment(number) for number in range(len(self.spans))]
+        join_to = partial(join, segments, frame_times=prepared.times, cut=prepared.source.cut, tempo=prepared.tempo)
+        try:
+            self._check_source()
+            made = join_to(joined, prepared.source.info, self.plan)
+            verify(joined, prepared.times, made.written)
+            self.plan = made.plan
+        except ConvertError as error:
+            if getattr(error.__cause__, "errno", None) in _FULL:
+                raise
+            joined.unlink(missing_ok=True)
+            alone, nothing = work.path / f"video{joined.suffix}", StreamPlan((), ())
+            info = prepared.source.info
+            try:
+                bare = replace(info, metadata={}, chapters=(), video=replace(info.video, metadata={}))
+                join_to(alone, bare, nothing)
+                verify(alone, prepared.times, nothing)
+            except (ConvertError, OSError):
+                alone.unlink(missing_ok=True)
+                raise error from None
+            raise ConvertError(
+                f"{error}. All frames are made: {alone} is the video without its other streams. resume=True makes the "
+                'rest; with audio="drop" or subtitles=False it leaves out what may be the cause'
+            ) from error
+
+    def _check_source(self) -> None:
+        """Refuse sound and subtitles of a file that is not the one whose frames were converted."""
+        path = self.settings.source
+        if not self.plan.kept:
+            return
+        try:
+            same = fingerprint(path) == self.source.signature
+        except OSError as error:
+            raise ConvertError(f"{path} cannot be read any more: {error.strerror}") from error
+        if not same:
+            raise ConvertError(
+                f"{path} has changed while it was converted, and its other streams may not fit the frames any more: "
+                "bring back the file as it was, or begin again with overwrite=True"
+            )
 
     def _segments(self, work: WorkFolder) -> list[Segment]:
         known = [work.finished(number, len(span)) for number, span in enumerate(self.spans)]

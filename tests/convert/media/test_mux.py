@@ -313,6 +313,17 @@ def test_a_gap_in_the_sound_becomes_silence(tmp_path: Path) -> None:
     assert beeps(tmp_path / "out.webm") == pytest.approx([0, 2], abs=0.0006)
 
 
+@pytest.mark.parametrize("ending", ["mkv", "mp4"])
+def test_sound_that_goes_back_in_time_is_copied_on(tmp_path: Path, ending: str) -> None:
+    """As FFmpeg's command does: containers refuse times that go back."""
+    bunny(tmp_path, "a.ts", "-c:a", "aac", inputs=("-f", "lavfi", "-i", "sine=d=1"))
+    (tmp_path / "b.ts").write_bytes((tmp_path / "a.ts").read_bytes() * 2)
+    remux(tmp_path / "b.ts", tmp_path / f"out.{ending}", times=steady(50))
+    times = [time for time, _ in packets(tmp_path / f"out.{ending}", "audio")]
+    assert len(times) == 2 * len(packets(tmp_path / "a.ts", "audio"))
+    assert times == sorted(times)
+
+
 @pytest.mark.parametrize(("audio", "tempo"), [("keep", 1), ("stretch", 2)])
 def test_sound_that_changes_its_layout_and_rate_goes_on(tmp_path: Path, audio: AudioMode, tempo: int) -> None:
     """As in television: what follows is of other channels and another rate."""

@@ -38,6 +38,7 @@ class Captions:
         self._source, self._target, self._converts = source, target, converts
         self._beginning, self._end, self._tempo = beginning, end, tempo
         self._base = as_fraction(source.time_base)
+        self._last = 0
         # Captions of television are commands to a screen: its texts are known when the next one replaces them.
         self._delays = converts and source.codec_context.codec.delay
 
@@ -80,7 +81,8 @@ class Captions:
             return
         start = max(start, Fraction(0))
         stop = stop if self._end is None else min(stop, self._end)
-        made.pts = made.dts = round(start * self._tempo / _UNIT)
+        self._last = max(round(start * self._tempo / _UNIT), self._last)  # containers refuse times that go back
+        made.pts = made.dts = self._last
         made.duration = max(round((stop - start) * self._tempo / _UNIT), 0)
         made.time_base = _UNIT
         made.stream = self._target

@@ -6,7 +6,7 @@ fixed number of threads, so that the same frames give the same bytes whatever el
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -164,6 +164,11 @@ class VideoTimes:
     def seconds(self, number: int) -> Fraction:
         """Return the seconds from the first frame to a frame."""
         return self.tick(number) * self.time_base
+
+    @property
+    def first(self) -> "VideoTimes":
+        """Times of the first frame alone."""
+        return replace(self, frames=1, pts=self.pts and self.pts[:1], last=self.tick(1))
 
     @property
     def duration(self) -> Fraction:

@@ -1,12 +1,15 @@
 """Joining of encoded segments and the source's other streams into one file."""
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol, Self
 
 import av
 import av.container
@@ -19,13 +22,14 @@ from vsrrin.errors import ConvertError
 
 from .captions import Captions, add_converter
 from .probe import Chapter, MediaInfo, StreamInfo, as_fraction
+from .segments import read_order
 from .sound import CopiedSound, TranscodedSound, add_encoder, part_end
 from .streams import AnyPacket, Container, Cut, Packets, StreamAction, StreamPlan, audio_format, container_for
 
 if TYPE_CHECKING:
     from .encode import VideoTimes
 
-__all__ = ["Cut", "join"]
+__all__ = ["Cut", "Joined", "join"]
 
 # Said of another file, or of the video before it was encoded anew.
 _STALE = {
@@ -43,6 +47,8 @@ _MOV_LANGUAGES = {
 }  # fmt: skip
 # Where to begin to read for a cut: decoders need some time before it, and subtitles may have begun long before.
 _SEEK_BACK = 30
+# Packets of sound that a trial takes: some formats look into the first ones.
+_TRIED = 8
 
 
 class _Worker(Protocol):
@@ -51,6 +57,19 @@ class _Worker(Protocol):
     def feed(self, packet: AnyPacket) -> Packets: ...
 
     def finish(self) -> Packets: ...
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Streams of a written file.
+
+    Attributes:
+        written: Plan for those that are in it: not sound and covers of which nothing was found.
+        plan: Plan for those that can be in it. In a trial, others may be found later.
+    """
+
+    written: StreamPlan
+    plan: StreamPlan
 
 
 def join(
@@ -62,7 +81,8 @@ def join(
     frame_times: "VideoTimes",
     cut: Cut,
     tempo: Fraction,
-) -> None:
+    trial: float | None = None,
+) -> "Joined":
     """Write the result: the video of all segments in order, and all planned streams, chapters and attachments.
 
     The video is not encoded again. Decoding times are made anew, so that segments with reordered frames follow each
@@ -76,40 +96,85 @@ def join(
         frame_times: Presentation times of the output's frames.
         cut: The part of the source that is used.
         tempo: Length of the output over that of the part.
+        trial: Seconds to read the source for at most; only the first packets of each stream are taken then.
+
+    Returns:
+        What was written.
 
     Raises:
         ConvertError: The segments do not fit each other or the times, or the file cannot be written.
     """
-    order = _read_order(segments)
+    order = read_order(segments)
     if len(order) != frame_times.frames:
         raise ConvertError(f"{target.name}: the segments hold {len(order)} frames instead of {frame_times.frames}")
-    try:
-        with ExitStack() as stack:
-            job = _Job(stack, segments, target, info, cut, tempo)
-            job.add_streams(plan, frame_times)
-            video = _video_packets(segments, job.video, order, frame_times)
-            for packet in heapq.merge(video, job.other_packets(), key=_time):
-                job.output.mux_one(packet)
-            job.output.close()
-    except (av.error.FFmpegError, OSError) as error:
-        raise ConvertError(f"{target} cannot be written: {error.strerror or error}") from error
+    known = plan
+    while True:
+        job = _Job(segments, target, info, cut, tempo, trial)
+        failure: Exception | None = None
+        try:
+            with job:
+                job.add_streams(plan, frame_times)
+                video = _video_packets(segments, job.video, order, frame_times)
+                for packet in heapq.merge(video, job.other_packets(), key=_time):
+                    job.output.mux_one(packet)
+                job.output.close()
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            failure = error
+        # Some formats refuse a track that has no packet, and in others verification would.
+        empty = job.without_packets() if job.is_read else frozenset()
+        if failure is not None and not empty:
+            reason = getattr(failure, "strerror", None) or failure
+            raise ConvertError(f"{target} cannot be written: {reason}") from failure
+        if job.is_whole:
+            known = known.without(empty, "it has nothing in the source, or in the chosen part")
+        if not empty:
+            return Joined(written=plan, plan=known)
+        plan = plan.without(empty, "")
 
 
 class _Job:
-    """The open files of one call of `join`."""
+    """The files of one attempt of `join`, open within its context.
+
+    Attributes:
+        is_read: Whether the source has been read as far as is wanted.
+        is_whole: Whether it has been read to its end.
+    """
 
     def __init__(
-        self, stack: ExitStack, segments: Sequence[Path], target: Path, info: MediaInfo, cut: Cut, tempo: Fraction
+        self,
+        segments: Sequence[Path],
+        target: Path,
+        info: MediaInfo,
+        cut: Cut,
+        tempo: Fraction,
+        trial: float | None,
     ) -> None:
-        self._stack, self._info, self._cut, self._tempo = stack, info, cut, tempo
+        self._segments, self._target, self._info, self._cut, self._tempo = segments, target, info, cut, tempo
         self._container: Container = container_for(target)
-        self._first = stack.enter_context(av.open(segments[0]))
         self._beginning = info.start + cut.start
         self._workers: dict[int, _Worker] = {}
         self._input: av.container.InputContainer | None = None
-        self.output = stack.enter_context(
-            av.open(target, "w", format=self._container.format, container_options=dict(self._container.options))
-        )
+        self._deadline = monotonic() + trial if trial is not None else None
+        self._read: Counter[int] = Counter()
+        self._made: Counter[int] = Counter()
+        self.is_read = self.is_whole = False
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._first = stack.enter_context(av.open(self._segments[0]))
+            self.output = stack.enter_context(
+                av.open(
+                    self._target,
+                    "w",
+                    format=self._container.format,
+                    container_options=dict(self._container.options),
+                )
+            )
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
 
     def add_streams(self, plan: StreamPlan, times: "VideoTimes") -> None:
         """Declare everything that stands in the header."""
@@ -205,24 +270,62 @@ class _Job:
         if self._input is None or not self._workers:
             return
         self.output.start_encoding()  # opens the encoders
-        for stream in self._input.streams:
-            if stream.index not in self._workers:
-                stream.discard = av.stream.Discard.all
-        streams = [self._input.streams[index] for index in self._workers]
+        streams = list(self._input.streams)
+        if self._deadline is None:  # FFmpeg would look for the packets of a rare stream for as long as it takes
+            for stream in streams:
+                if stream.index not in self._workers:
+                    stream.discard = av.stream.Discard.all
+            streams = [streams[index] for index in self._workers]
         self._seek()
         for packet in self._input.demux(streams):
-            if packet.size:
-                yield from self._workers[packet.stream_index].feed(packet)
-        for worker in self._workers.values():
-            yield from worker.finish()
+            if packet.size and packet.stream_index in self._workers:
+                yield from self._fed(packet)
+            if self._is_enough():
+                break
+        else:
+            self.is_whole = True
+        for index, worker in self._workers.items():
+            yield from self._counted(index, worker.finish())
+        self.is_read = True
+
+    def _fed(self, packet: AnyPacket) -> Packets:
+        index = packet.stream_index
+        time = packet.pts if packet.pts is not None else packet.dts
+        if time is None or time * as_fraction(packet.time_base) >= self._beginning:
+            self._read[index] += 1
+        yield from self._counted(index, self._workers[index].feed(packet))
+
+    def _counted(self, index: int, packets: Packets) -> Packets:
+        for packet in packets:
+            self._made[index] += 1
+            yield packet
+
+    def _is_enough(self) -> bool:
+        """Return whether a trial has read what it needs, or for long enough."""
+        if self._deadline is None:
+            return False
+        return all(self._read[i] >= self._tried(i) for i in self._workers) or monotonic() > self._deadline
+
+    def _tried(self, index: int) -> int:
+        assert self._input is not None
+        return _TRIED if self._input.streams[index].type == "audio" else 1
+
+    def without_packets(self) -> frozenset[int]:
+        """Return the indices of sound and covers of which there was nothing to write; subtitles may have nothing."""
+        kinds = {stream.index: stream.kind for stream in self._info.others}
+        return frozenset(index for index in self._workers if not self._made[index] and kinds[index] != "subtitle")
 
     def _seek(self) -> None:
         """Skip what lies long before the part, in files with an index; others are read through."""
         assert self._input is not None
         position = self._beginning - _SEEK_BACK
-        indexed = {"matroska", "mov"} & set(self._info.format.split(","))
-        if self._cut.start > 2 * _SEEK_BACK and indexed:
+        if self._cut.start > 2 * _SEEK_BACK and is_indexed(self._info):
             self._input.seek(int(position * av.time_base))
+
+
+def is_indexed(info: MediaInfo) -> bool:
+    """Return whether a file is of a format with an index of its times."""
+    return bool({"matroska", "mov"} & set(info.format.split(",")))
 
 
 class _Picture:
@@ -242,30 +345,6 @@ class _Picture:
 
 def _time(packet: AnyPacket) -> float:
     return (packet.dts or 0) * float(as_fraction(packet.time_base))
-
-
-def _read_order(segments: Sequence[Path]) -> list[int]:
-    """Return the frame number of each stored packet of the segments, which must fit each other."""
-    headers: bytes | None = None
-    stamps: list[tuple[int, Fraction]] = []
-    for number, path in enumerate(segments):
-        try:
-            with av.open(path) as container:
-                stream = container.streams.video[0]
-                found = stream.codec_context.extradata or b""
-                base = as_fraction(stream.time_base)
-                stamps += [(number, p.pts * base) for p in container.demux(stream) if p.size and p.pts is not None]
-        except (av.error.FFmpegError, IndexError) as error:
-            raise ConvertError(f"segment {path} cannot be read: {error}") from None
-        if headers is None:
-            headers = found
-        if found != headers:
-            raise ConvertError(f"segment {path} was encoded with other settings than {segments[0]}")
-    ranks = sorted(range(len(stamps)), key=stamps.__getitem__)
-    order = [0] * len(stamps)
-    for rank, position in enumerate(ranks):
-        order[position] = rank
-    return order
 
 
 def _video_packets(

@@ -44,6 +44,7 @@ class CopiedSound:
         # What the encoder put before the sound, which players skip: such packets lie before the time 0.
         self._padding = context.initial_padding * self._unit
         self._expected: Fraction | None = None
+        self._stamp: int | None = None
 
     def feed(self, packet: AnyPacket) -> Packets:
         """Yield the packet at its new time, unless that lies outside the wanted part."""
@@ -55,7 +56,10 @@ class CopiedSound:
         self._expected = time + length
         if time < -self._padding - self._base / 2 or (self._end is not None and time >= self._end):
             return
-        packet.pts = packet.dts = round(time / self._unit)
+        # Containers refuse times that go back; FFmpeg's command, too, lets them stand still instead.
+        stamp = round(time / self._unit)
+        self._stamp = stamp if self._stamp is None else max(stamp, self._stamp + 1)
+        packet.pts = packet.dts = self._stamp
         packet.duration = round(length / self._unit)
         packet.time_base = self._unit
         packet.stream = self._target

@@ -1,6 +1,6 @@
 """Plans for streams beside the video: copied, transcoded or dropped, decided before any work begins."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -61,6 +61,10 @@ class Container:
     attachments: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     read_as: Mapping[str, str] = field(default_factory=dict)
+
+    def encoder(self, codec: str) -> str:
+        """Return the codec for sound that cannot be copied."""
+        return self.lossless if codec in _LOSSLESS or codec.startswith("pcm_") else self.lossy
 
 
 def _set(names: str) -> frozenset[str]:
@@ -177,6 +181,15 @@ class StreamPlan:
         """Actions that leave a stream in the result."""
         return tuple(action for action in self.actions if action.action != "drop")
 
+    def without(self, indices: Collection[int], reason: str) -> "StreamPlan":
+        """Return the plan without some streams, and with a note for each of them."""
+        return self.replacing({a.stream.index: _drop(a.stream, reason) for a in self.kept if a.stream.index in indices})
+
+    def replacing(self, changed: Mapping[int, StreamAction]) -> "StreamPlan":
+        """Return the plan with other actions for the streams of some indices, and a note for each of them."""
+        actions = tuple(changed.get(action.stream.index, action) for action in self.actions)
+        return StreamPlan(actions, (*self.notes, *map(_note, changed.values())))
+
 
 @dataclass(frozen=True)
 class AudioFormat:
@@ -285,8 +298,7 @@ class _Planner:
         stretched = self.audio == "stretch" and self.tempo != 1
         if not stretched and stream.codec in self.container.audio:
             return _copy(stream)
-        exact = not stretched and (stream.codec in _LOSSLESS or stream.codec.startswith("pcm_"))
-        codec = self.container.lossless if exact else self.container.lossy
+        codec = self.container.lossy if stretched else self.container.encoder(stream.codec)
         check_encoder(stream, audio_format(stream, codec), self.info.path)
         times = f"{float(self.tempo):.4g} times as long, at the same pitch"
         reason = f"stretched to be {times}" if stretched else f"{self.container.name} cannot hold it"
