@@ -1,6 +1,10 @@
-"""Atomic replacement of files: a reader finds the old file or the whole new one, also after a crash or a full disk."""
+"""Names of files, and their atomic replacement.
+
+A reader finds the old file or the whole new one, also after a crash or a full disk.
+"""
 
 import errno
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator, Mapping
@@ -11,6 +15,30 @@ from .errors import ConvertError, VsrrinError
 
 PART = ".part"
 """End of the name of an unfinished file."""
+_LONGEST = 255
+"""Bytes of a name that file systems take."""
+
+
+def url(path: str | os.PathLike[str]) -> str:
+    """Return the name by which FFmpeg opens a file, which takes "take1:final.mp4" for a protocol."""
+    return f"file:{os.fspath(path)}"
+
+
+def beside(path: Path, end: str) -> Path:
+    """Return the path of a hidden file or folder in the same folder, named after this one.
+
+    Args:
+        path: The file.
+        end: End of the new name. Between it and the old name there is a dot; of a name that would become longer than
+            file systems take, the end is replaced by a checksum.
+    """
+    name = path.name
+    if len(os.fsencode(name)) + len(end) + 2 > _LONGEST:
+        digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+        while len(os.fsencode(name)) + len(digest) + len(end) + 3 > _LONGEST:
+            name = name[:-1]
+        name = f"{name}.{digest}"
+    return path.with_name(f".{name}.{end}")
 
 
 def write(path: Path, data: bytes, error: type[VsrrinError] = ConvertError) -> None:
@@ -53,7 +81,7 @@ def replacing(path: Path, error: type[VsrrinError] = ConvertError, *, overwrite:
 @contextmanager
 def unfinished(path: Path) -> Iterator[Path]:
     """Yield an unused name beside ``path``; a file of that name is removed when the block ends."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART}")
+    part = beside(path, f"{secrets.token_hex(4)}{PART}")
     try:
         yield part
     finally:

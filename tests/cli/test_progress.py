@@ -138,3 +138,10 @@ def test_a_log_replaces_nothing(tmp_path: Path) -> None:
         Log(tmp_path / "missing" / "log")
     with pytest.raises(ConvertError, match="cannot be written: Is a directory"):
         Log(tmp_path)
+
+
+def test_a_log_takes_what_is_no_text(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+    log.write("caf\udce9.mkv")
+    log.close()
+    assert (tmp_path / "log").read_text().endswith("caf\\udce9.mkv\n")

@@ -1,5 +1,7 @@
 """vsrrin.convert_file: files of all kinds by one function, without a command line."""
 
+import os
+import shutil
 from pathlib import Path
 
 import av
@@ -9,11 +11,13 @@ from PIL import Image
 
 import vsrrin
 from tests.conftest import BUNNY
+from tests.convert.media.files import bunny
 from tests.image_files import write_sequence
+from vsrrin import files
 
 
 def frames_of(path: Path) -> int:
-    with av.open(path) as container:
+    with av.open(files.url(path)) as container:
         return sum(1 for _ in container.decode(video=0))
 
 
@@ -66,3 +70,48 @@ def test_the_interpolator_makes_frames_of_tensors_without_vapoursynth(tmp_path: 
     assert (middle - truth)[..., 8:-8].abs().mean() < 0.3 * (left - truth)[..., 8:-8].abs().mean()
     with pytest.raises(vsrrin.ArgumentError, match="one device for Interpolator"):
         vsrrin.Interpolator("draft", vsrrin.Options(device=["cpu", "cpu"]))
+
+
+NAMES = (
+    "take1:final.mkv",
+    "http:x.mp4",
+    "%03d.mkv",
+    "[x]*?'\".webm",
+    "new\nline.mov",
+    "caf\udce9.mkv",
+    f"{'x' * 251}.mkv",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_that_open_takes_can_be_used(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = tmp_path / "in" / name, tmp_path / "out" / name
+    source.parent.mkdir()
+    target.parent.mkdir()
+    shutil.copy(bunny(tmp_path, "bunny.mkv", frames=5), source)
+    monkeypatch.chdir(target.parent)  # ./ in front of a name would help FFmpeg
+    vsrrin.convert_file(source, name, model="draft")
+    assert [path.name for path in target.parent.iterdir()] == [name]
+    assert frames_of(target) == 10
+
+
+def test_a_link_to_the_target_stays_one(tmp_path: Path) -> None:
+    source = bunny(tmp_path, "bunny.mkv", frames=3)
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "link.mkv"
+    link.symlink_to("there/real.mkv")
+    assert vsrrin.convert_file(source, link, model="draft").target == tmp_path / "there" / "real.mkv"
+    assert link.is_symlink() and frames_of(link) == 6
+    link.unlink()
+    link.symlink_to(link.name)
+    with pytest.raises(vsrrin.ConvertError, match="leads in a circle"):
+        vsrrin.convert_file(source, link, model="draft")
+
+
+def test_targets_that_cannot_be_replaced_are_refused(tmp_path: Path) -> None:
+    source = bunny(tmp_path, "bunny.mkv", frames=3)
+    os.mkfifo(tmp_path / "pipe.mkv")
+    with pytest.raises(vsrrin.ConvertError, match="a device or a pipe"):
+        vsrrin.convert_file(source, tmp_path / "pipe.mkv", model="draft", overwrite=True)
+    with pytest.raises(vsrrin.ArgumentError, match="target must be the name of a file or a folder, not '-'"):
+        vsrrin.convert_file(source, "-", model="draft")

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import DatasetError
+from vsrrin import files
 
 type Picture = NDArray[np.uint8]
 """(H, W, 3), RGB."""
@@ -179,7 +180,7 @@ def read_frames(path: Path) -> list[Picture]:
         DatasetError: It cannot be decoded.
     """
     try:
-        with av.open(str(path)) as container:
+        with av.open(files.url(path)) as container:
             if not container.streams.video:
                 raise DatasetError(f"{path} holds no video; take it out of the folder")
             return [_scaled(frame) for frame in islice(container.decode(video=0), MOST_FRAMES)]

@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from io import TextIOBase, UnsupportedOperation
+from io import TextIOBase, TextIOWrapper, UnsupportedOperation
 
 import vsrrin
 from vsrrin.errors import ArgumentError, VsrrinError
@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if sys.stdout is None:  # the caller closed it
         sys.stdout = _ClosedOutput()
+    elif isinstance(sys.stdout, TextIOWrapper):  # names of files may hold what a terminal cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         try:
             options = _parser().parse_args(arguments)

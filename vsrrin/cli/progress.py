@@ -39,7 +39,7 @@ class Log:
                 with path.open("rb") as file:
                     if file.read(len(_LOG_HEAD)) != _LOG_HEAD.encode():
                         raise ConvertError(f"--log {path} exists and is no log of vsrrin: give another name")
-            self._file = path.open("a", encoding="utf-8", buffering=1)
+            self._file = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
         except OSError as error:
             raise ConvertError(f"--log {path} cannot be written: {error.strerror}") from error
         self._file.write(f"{_LOG_HEAD}\n")

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from .moments import parse_position
 from .prepare import Settings
 from .run import Progress, Result, run
 from .source import Moment
-from .targets import is_folder
+from .targets import followed, is_folder
 from .video import VideoConversion
 
 
@@ -87,6 +87,7 @@ def prepared(settings: Settings, *, folder: bool, image_rate: Fraction) -> Video
     Raises:
         VsrrinError: The source, a setting, the target or the model cannot be used.
     """
+    settings = replace(settings, target=followed(settings.target))
     images = open_images(settings.source, image_rate, over_black=not folder) if settings.source.is_dir() else None
     if folder:
         return FolderConversion(settings, images)

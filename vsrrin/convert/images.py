@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from io import BytesIO
 from itertools import pairwise
 from math import inf
 from pathlib import Path
@@ -259,7 +260,8 @@ def _decode_with_ffmpeg(file: Path, header: Header) -> Picture:
     if header.grey and not header.alpha and header.depth == 16:
         name = "gray16le"
     try:
-        with av.open(str(file)) as container:
+        # Not by name, in which FFmpeg would take "%03d" for a number.
+        with file.open("rb") as data, av.open(BytesIO(data.read()), "r") as container:
             picture = next(container.decode(video=0)).to_ndarray(format=name)
     except (av.FFmpegError, OSError, StopIteration, ValueError) as error:
         raise ConvertError(f"{file} is damaged and cannot be decoded: {error}") from error

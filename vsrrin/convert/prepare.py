@@ -239,6 +239,8 @@ def _check_target(settings: Settings) -> None:
         raise ConvertError(f"the folder {target.parent} of the target does not exist: make it first")
     if target.is_dir():
         raise ConvertError(f"{target} is a folder: give the name of a file")
+    if target.exists() and not target.is_file():
+        raise ConvertError(f"{target} is no file but a device or a pipe, which cannot be replaced: give another name")
     if target.exists() and settings.source.exists() and target.samefile(settings.source):
         raise ArgumentError(f"source and target are the same file, {target}: choose another target")
     if target.exists() and not settings.overwrite:

@@ -1,5 +1,6 @@
 """Sources of conversions: video files through BestSource, or clips; trimmed, and with exact times."""
 
+import os
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
@@ -136,11 +137,24 @@ def _bestsource(path: Path, track: int, *, turn: bool) -> vs.VideoNode:
     if not hasattr(vs.core, "bs"):
         raise ConvertError("the source filter BestSource is missing: pip install vapoursynth-bestsource")
     try:
-        clip = vs.core.bs.VideoSource(str(path), track=track, cachemode=0, apply_rotation=int(turn))
+        clip = vs.core.bs.VideoSource(_in_utf8(path), track=track, cachemode=0, apply_rotation=int(turn))
     except vs.Error as error:
         raise ConvertError(f"{path} cannot be decoded: {error}") from error
     assert isinstance(clip, vs.VideoNode)
     return clip
+
+
+def _in_utf8(path: Path) -> str:
+    """Return a name of a file that VapourSynth takes: it knows no names but those in UTF-8."""
+    name = str(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        # Never closed, as the decoder may open the file again at any time.
+        name = f"/proc/self/fd/{os.open(path, os.O_RDONLY)}"
+        if not os.path.exists(name):
+            raise ConvertError(f"the name of {path} is not in UTF-8, and cannot be opened here: rename it") from None
+    return name
 
 
 def _source(

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from vsrrin.errors import ArgumentError
+from vsrrin.errors import ArgumentError, ConvertError
 
 VIDEOS = (".mkv", ".mp4", ".m4v", ".mov", ".webm")
 
@@ -19,6 +19,11 @@ def is_folder(target: str | os.PathLike[str], argument: str = "target") -> bool:
         ArgumentError: The target is neither a folder nor a video.
     """
     path, text = Path(target), os.fspath(target)
+    if text in ("", "-"):
+        raise ArgumentError(
+            f"{argument} must be the name of a file or a folder, not {text!r}: a file is complete only at its end, so "
+            "it cannot be sent to a pipe (vspipe sends frames); ./- names a folder"
+        )
     if text.endswith(("/", "\\")) or path.is_dir() or not path.suffix:
         return True
     if path.suffix.lower() not in VIDEOS:
@@ -27,3 +32,17 @@ def is_folder(target: str | os.PathLike[str], argument: str = "target") -> bool:
             " (a folder whose name has a dot: put a slash at its end)"
         )
     return False
+
+
+def followed(target: Path) -> Path:
+    """Return the file or folder that a target stands for: that behind a symbolic link, so that the link stays.
+
+    Raises:
+        ConvertError: The link leads in a circle.
+    """
+    if not target.is_symlink():
+        return target
+    real = Path(os.path.realpath(target))
+    if real.is_symlink():
+        raise ConvertError(f"{target} is a symbolic link that leads in a circle: remove it, or choose another target")
+    return real

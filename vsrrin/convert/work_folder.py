@@ -221,7 +221,7 @@ class WorkFolder:
 
 def folder_of(target: Path) -> Path:
     """Return the path of a target's work folder."""
-    return target.with_name(f".{target.name}.vsrrin")
+    return files.beside(target, "vsrrin")
 
 
 def recorded(target: Path) -> dict[str, object]:

@@ -20,6 +20,7 @@ from av.video.reformatter import ChromaLocation, Colorspace, Interpolation, Vide
 from numpy.typing import NDArray
 
 from training.errors import DatasetError
+from vsrrin import files
 from vsrrin.clip.frames import Colour
 from vsrrin.convert.media.probe import as_fraction, probe
 from vsrrin.errors import ConvertError
@@ -86,7 +87,7 @@ class Video:
         except ConvertError as error:
             raise VideoError(str(error)) from error
         self._long_edge = long_edge
-        with av.open(str(path)) as container:
+        with av.open(files.url(path)) as container:
             stream = container.streams[self._info.video_track]
             assert isinstance(stream, av.VideoStream)
             rates = (as_fraction(rate) for rate in (stream.average_rate, stream.guessed_rate))
@@ -105,7 +106,7 @@ class Video:
         converter = Converter(self._info.rotation, self._long_edge)
         number = 0
         try:
-            with av.open(str(self.path)) as container:
+            with av.open(files.url(self.path)) as container:
                 stream = container.streams[self._info.video_track]
                 assert isinstance(stream, av.VideoStream)
                 stream.thread_type = "AUTO"

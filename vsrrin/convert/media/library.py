@@ -11,6 +11,8 @@ import av.codec.codec
 import numpy as np
 from numpy.typing import NDArray
 
+from vsrrin import files
+
 
 def versions() -> tuple[str, str]:
     """Return the versions of PyAV and of the FFmpeg libraries in it."""
@@ -29,7 +31,7 @@ def has_encoder(name: str) -> bool:
 def write_clip(path: Path, pictures: Sequence[NDArray[np.uint8]], codec: str) -> None:
     """Encode pictures (H, W, 3), RGB with even sides, as 4:2:0 video of 25 frames per second."""
     os.environ.setdefault("SVT_LOG", "1")  # errors only: the library writes to stderr by itself
-    with av.open(path, "w") as container:
+    with av.open(files.url(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options={"x265-params": "log-level=error"})
         assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = pictures[0].shape[:2]

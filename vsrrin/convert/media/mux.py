@@ -18,6 +18,7 @@ import av.stream
 import av.subtitles.stream
 from av.rational import AVRational
 
+from vsrrin import files
 from vsrrin.errors import ConvertError
 
 from .captions import Captions, add_converter
@@ -161,10 +162,10 @@ class _Job:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self._first = stack.enter_context(av.open(self._segments[0]))
+            self._first = stack.enter_context(av.open(files.url(self._segments[0])))
             self.output = stack.enter_context(
                 av.open(
-                    self._target,
+                    files.url(self._target),
                     "w",
                     format=self._container.format,
                     container_options=dict(self._container.options),
@@ -181,7 +182,7 @@ class _Job:
         self.output.metadata.update(_fresh(self._info.metadata))
         self.video = self._add_video(times)
         if plan.kept:
-            self._input = self._stack.enter_context(av.open(self._info.path))
+            self._input = self._stack.enter_context(av.open(files.url(self._info.path)))
         for action in plan.kept:
             self._add(action)
         length = times.start + times.duration
@@ -226,7 +227,7 @@ class _Job:
         """Add a cover: an attached file in Matroska, a stream of one packet elsewhere."""
         if self._container.attachments:
             name, mime = _MIME[info.codec]
-            with av.open(self._info.path) as again:
+            with av.open(files.url(self._info.path)) as again:
                 data = next((bytes(packet) for packet in again.demux(again.streams[info.index]) if packet.size), b"")
             self.output.add_attachment(info.metadata.get("filename", name), info.metadata.get("mimetype", mime), data)
             return
@@ -361,7 +362,7 @@ def _video_packets(
     offset = round(times.start / base)
     position = 0
     for path in segments:
-        with av.open(path) as container:
+        with av.open(files.url(path)) as container:
             for packet in container.demux(container.streams.video[0]):
                 if not packet.size or packet.pts is None:
                     continue

@@ -18,6 +18,7 @@ import av.container
 import av.error
 import av.stream
 
+from vsrrin import files
 from vsrrin.errors import ConvertError
 
 Kind = Literal["video", "audio", "subtitle", "attachment", "data"]
@@ -121,7 +122,7 @@ def probe(path: Path) -> MediaInfo:
     if path.is_dir():
         raise ConvertError(f"{path} is a folder, not a video file")
     try:
-        with av.open(path) as container:
+        with av.open(files.url(path)) as container:
             return _read(path, container)
     except av.error.FFmpegError as error:
         raise ConvertError(f"{path} cannot be read as a video: {error.strerror}; ffprobe may say more") from None

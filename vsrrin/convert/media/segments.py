@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import av.error
 
+from vsrrin import files
 from vsrrin.errors import ConvertError
 
 from .probe import as_fraction
@@ -18,7 +19,7 @@ def read_order(segments: Sequence[Path]) -> list[int]:
     stamps: list[tuple[int, Fraction]] = []
     for number, path in enumerate(segments):
         try:
-            with av.open(path) as container:
+            with av.open(files.url(path)) as container:
                 stream = container.streams.video[0]
                 found = stream.codec_context.extradata or b""
                 base = as_fraction(stream.time_base)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 
+from vsrrin import files
 from vsrrin.errors import ConvertError
 
 from .matroska import missing_bytes
@@ -48,7 +49,7 @@ def read_times(path: Path, track: int, decoded: int) -> FrameTimes:
         ConvertError: The file is damaged or cut off: frames are missing, or the end is.
     """
     try:
-        with av.open(str(path)) as container:
+        with av.open(files.url(path)) as container:
             rates = _claimed(container.streams[track])
             if "matroska" in container.format.name and (missing := missing_bytes(path)):
                 raise _damaged(path, f"its last {missing} bytes are missing")
@@ -108,7 +109,7 @@ def _demux(
 
 def _decode(path: Path, track: int) -> dict[Fraction, Fraction | None]:
     """Decode all frames, up to the first error, where packets are not frames (VP8 has hidden ones)."""
-    with av.open(str(path)) as container:
+    with av.open(files.url(path)) as container:
         stream = container.streams[track]
         assert isinstance(stream, av.VideoStream)
         stream.codec_context.options = {"err_detect": "explode"}

@@ -10,6 +10,7 @@ import av.container
 import av.error
 import av.stream
 
+from vsrrin import files
 from vsrrin.errors import ConvertError
 
 from .encode import VideoTimes
@@ -46,7 +47,7 @@ def verify(target: Path, times: VideoTimes, plan: StreamPlan) -> None:
         ConvertError: It cannot be read to its end, or frames, times, the duration or a stream differ.
     """
     try:
-        with av.open(target) as container:
+        with av.open(files.url(target)) as container:
             found = _read(target, container)
     except av.error.FFmpegError as error:
         raise ConvertError(f"{target} cannot be read again after it was written: {error.strerror}") from None
