@@ -392,3 +392,12 @@ def test_overwriting(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert np.array_equal(read(folder / "out" / "000001.png"), picture(0))
     assert leftovers(folder) == []
     assert capsys.readouterr() == ("", "")
+
+
+def test_an_interlaced_input_is_named_with_the_ways_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("-c:v", "mpeg2video", "-flags", "+ildct+ilme", "-top", "1")
+    ffmpeg("-i", "in.mp4", "-an", *flags, "int.mpg")
+    said = mistake(capsys, "int.mpg", "out.mkv", "--model", "draft", status=1)
+    assert "int.mpg is interlaced" in said and "--deinterlace field" in said and "--progressive" in said
+    assert run("int.mpg", "out.mkv", "--model", "draft", "--progressive")[0] == 0
+    assert probe("out.mkv")["nb_read_frames"] == "24"

@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("vapoursynth", "vapoursynth-bestsource", "torch", "av", "opencv-python-headless")
 
+_OF_FILTER = "interlaced (_FieldBased): deinterlace first"
+_OF_COMMAND = (
+    "interlaced by its flag, and the first is not: with --deinterlace frame or field all frames are deinterlaced, with "
+    "--progressive none is"
+)
+"""A warning of the filter, and what the command says instead."""
+
 _DESCRIPTION = """\
 Add frames between the frames of a video or of a folder of images. Sound, subtitles, chapters, attachments, metadata
 and rotation are kept; what the output's format cannot hold is converted or refused, with a message. The output is
@@ -80,6 +87,11 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
     frames.add_argument("--start", metavar="T", help="83.5 (seconds), 1:23.5, 0:01:23.5, or 2004f (frame number)")
     frames.add_argument("--end", metavar="T", help="the first moment that is left out, in the same way")
     frames.add_argument("--input-fps", metavar="RATE", help="rate of a folder of images (default: 24)")
+    interlaced = frames.add_mutually_exclusive_group()
+    interlaced.add_argument(
+        "--deinterlace", choices=("frame", "field"), help="one frame of each frame, or of each field (twice the rate)"
+    )
+    interlaced.add_argument("--progressive", action="store_true", help="frames flagged as interlaced are not")
     arguments.add_options(frames)
     frames.add_argument("--chop_forward", action="store_true", help="tiles if memory demands it, which is the default")
 
@@ -304,7 +316,7 @@ def _vapoursynth_log(reporter: cli_progress.Reporter) -> Iterator[None]:
 
     def listen(kind: int, text: str) -> None:
         if kind >= vs.MESSAGE_TYPE_WARNING:
-            reporter.say(text.removeprefix("vsrrin: "))
+            reporter.say(text.removeprefix("vsrrin: ").replace(_OF_FILTER, _OF_COMMAND))
         else:
             reporter.note(f"VapourSynth: {text}")
 

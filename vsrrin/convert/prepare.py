@@ -13,6 +13,7 @@ import vapoursynth as vs
 from vsrrin import __version__
 from vsrrin.checkpoint.loader import locate
 from vsrrin.clip import graph
+from vsrrin.clip.clip_checks import check_clip
 from vsrrin.clip.frames import Colour
 from vsrrin.convert.media.encode import ColourTags, Hdr, VideoTimes
 from vsrrin.convert.media.encoders import EncoderSettings, choose_encoder
@@ -22,7 +23,8 @@ from vsrrin.engine.options import Options
 from vsrrin.engine.pool import shared_by
 from vsrrin.errors import ArgumentError, ConvertError
 
-from . import speed, work_folder
+from . import interlacing, speed, work_folder
+from .interlacing import Deinterlace
 from .source import ClipSource, Moment, Source, open_clip, open_file
 from .speed import Speed
 
@@ -46,6 +48,8 @@ class Settings(Options):
         rate_out: Rate at which the frames made by ``factor`` are shown: slow motion, unless it is their own.
         start: First moment used: seconds since the beginning as a Fraction, or a frame number as an int.
         end: First moment left out, in the same way.
+        deinterlace: Make a frame of each "frame" or each "field" of an interlaced source; the latter doubles its rate.
+        progressive: Take the frames as they are, though the source says that they are interlaced.
         codec: An encoder; ``None`` for the container's usual one.
         crf: The encoder's constant rate factor.
         preset: The encoder's preset of speed.
@@ -65,6 +69,8 @@ class Settings(Options):
     rate_out: Fraction | None = None
     start: Moment | None = None
     end: Moment | None = None
+    deinterlace: Deinterlace | None = None
+    progressive: bool = False
     codec: str | None = None
     crf: float | None = None
     preset: str | None = None
@@ -166,9 +172,17 @@ def open_any(settings: Settings, clip_source: ClipSource | None = None, *, turn:
     Raises:
         VsrrinError: See :func:`vsrrin.convert.source.open_file`.
     """
+    start, end = settings.start, settings.end
     if clip_source is not None:
-        return open_clip(clip_source, settings.source, start=settings.start, end=settings.end)
-    return open_file(settings.source, start=settings.start, end=settings.end, turn=turn)
+        source = open_clip(clip_source, settings.source, start=start, end=end)
+    else:
+        source = open_file(settings.source, start=start, end=end, turn=turn)
+    source = interlacing.resolve(source, settings.deinterlace, progressive=settings.progressive)
+    try:
+        check_clip(source.clip)
+    except ArgumentError as error:  # of the filter's; here it is a file, not an argument
+        raise ConvertError(f"{settings.source}: {error}") from error
+    return source
 
 
 def interpolated(settings: Settings, source: Source) -> vs.VideoNode:
@@ -300,6 +314,8 @@ def signature(settings: Settings, source: Source, made: vs.VideoNode) -> dict[st
         "scale": settings.scale,
         "scenes": [settings.scene, settings.scene_threshold, settings.at_cut],
         **{name: value for name, value in others.items() if value != getattr(Options, name)},
+        **({"deinterlace": settings.deinterlace} if settings.deinterlace else {}),
+        **({"progressive": True} if settings.progressive else {}),
         "versions": {"vsrrin": __version__, **{name: _version(name) for name in _PACKAGES}},
     }
 

@@ -55,6 +55,13 @@ class Pixels:
             return cls("yuv", bits, _SHIFTS[base[3:-1]])
         return None
 
+    @property
+    def name(self) -> str | None:
+        """FFmpeg's name of the layout in planes; ``None`` if it has none."""
+        base = f"yuv{_SUBSAMPLINGS.get(self.shifts)}p" if self.family == "yuv" else self.family.replace("rgb", "gbrp")
+        name = base if self.bits == 8 else f"{base}{self.bits}le"
+        return name if not self.is_float and known_name(name) else None
+
     def vapoursynth(self) -> int:
         """Return the id of VapourSynth's format."""
         family = {"gray": vs.GRAY, "yuv": vs.YUV, "rgb": vs.RGB}[self.family]
@@ -102,6 +109,18 @@ def to_av(frame: vs.VideoFrame, name: str) -> av.VideoFrame:
     for samples, plane in zip(planes, picture.planes, strict=True):
         _rows(plane, samples.dtype)[: samples.shape[0], : samples.shape[1]] = samples
     return picture
+
+
+def from_av(picture: av.VideoFrame, like: vs.VideoFormat) -> list[NDArray[np.generic]]:
+    """Return the samples of a picture by planes, in VapourSynth's order; they are valid as long as the picture.
+
+    Args:
+        picture: A picture in planes.
+        like: VapourSynth's format of the same layout.
+    """
+    kind = np.dtype(np.uint8 if like.bytes_per_sample == 1 else np.uint16)
+    planes = [_rows(plane, kind)[: plane.height, : plane.width] for plane in picture.planes]
+    return [planes[2], planes[0], planes[1]] if like.color_family == vs.RGB else planes
 
 
 def _pack(planes: list[NDArray[np.generic]], picture: av.VideoFrame, places: tuple[int, ...], size: int) -> None:
