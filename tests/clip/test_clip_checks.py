@@ -86,3 +86,17 @@ def test_durations_rounded_to_milliseconds_are_a_constant_rate(small_bunny: vs.V
     rounded = [Fraction(33 if i % 3 else 34, 1000) for i in range(8)]
     clip = with_durations(small_bunny, rounded, Fraction(30))
     assert vsrrin.interpolate(clip, fps=60).num_frames == 16
+
+
+def test_an_endless_clip_is_not_read_for_its_durations(
+    counted: Callable[[vs.VideoNode], tuple[vs.VideoNode, list[int]]],
+) -> None:
+    endless = vs.core.std.BlankClip(
+        width=64, height=48, format=vs.YUV420P8, length=2**31 // 16 - 1, fpsnum=0, keep=True
+    )
+    clip, asked = counted(endless)
+    with pytest.raises(vs.Error, match=r"134217727 frames.*factor=N.*AssumeFPS"):
+        vsrrin.interpolate(clip, fps=60, model="draft")
+    assert len(asked) < 100
+    assert vsrrin.interpolate(clip, 2, "draft").num_frames == 2 * endless.num_frames
+    assert vsrrin.interpolate(clip.std.AssumeFPS(fpsnum=24), fps=60, model="draft").fps == 60

@@ -26,7 +26,7 @@ def interlaced(folder: Path, *, top_first: bool = True) -> Path:
     return folder / "in.mkv"
 
 
-def in_one_graph(clip: vs.VideoNode, mode: str, order: str) -> list[list[np.ndarray]]:  # type: ignore[type-arg]
+def in_one_graph(clip: vs.VideoNode, mode: str, order: str) -> list[list[np.ndarray]]:
     """What FFmpeg makes of the whole clip in order."""
     graph = Graph()
     start = graph.add_buffer(width=clip.width, height=clip.height, format="yuv420p", time_base=Fraction(1, 2))

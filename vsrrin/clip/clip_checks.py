@@ -12,6 +12,9 @@ from .timing import ConstantTiming, Timing, VariableTiming, parse_ratio, read_ti
 
 _PROBED = 24
 """Frames in each of the three runs by which a frame rate is judged to be constant."""
+_MOST_READ = 10_000_000
+"""Frames whose durations are read at most: four days at 30 per second, more than any file has. Players such as mpv give
+clips of 134 million frames, whatever the file has, and reading those would take days."""
 ROUNDING = Fraction(21, 10_000)
 """Seconds by which times and durations rounded to milliseconds differ from the true ones, alone or added up."""
 
@@ -104,6 +107,12 @@ def _run_varies(clip: vs.VideoNode, rate: Fraction) -> bool:
 
 
 def _read_durations(clip: vs.VideoNode) -> list[Fraction]:
+    if clip.num_frames > _MOST_READ:
+        raise ArgumentError(
+            f"fps needs the durations of all frames, as the clip has no constant rate, and it has {clip.num_frames} "
+            f"frames, as a player's endless clip; at most {_MOST_READ} are read: give factor=N instead, or a rate by "
+            "std.AssumeFPS first"
+        )
     say(f"the frame rate varies: reading the durations of all {clip.num_frames} frames (timecodes=FILE is quicker)")
     return whole_durations(props.frame_duration(frame.props) for frame in clip.frames(close=True))
 
