@@ -16,6 +16,7 @@ from tests.conftest import BUNNY, same_picture
 from tests.convert.media.files import ffmpeg, ffprobe
 from vsrrin import ConvertError
 from vsrrin.convert import video as convert_module
+from vsrrin.convert.image_folder import Images, convert_to_folder
 from vsrrin.convert.source import ClipSource
 from vsrrin.convert.video import VideoConversion, convert
 from vsrrin.errors import ArgumentError
@@ -385,3 +386,21 @@ def test_targets_that_cannot_be(source: Callable[[str], Path], tmp_path: Path) -
     assert (tmp_path / "there.mkv").read_bytes() == b"mine"
     convert(Settings(path, tmp_path / "there.mkv", overwrite=True))
     assert read(tmp_path / "there.mkv")[0]["codec_name"] == "h264"
+
+
+@pytest.mark.parametrize("target", ["out.mkv", "out"])
+def test_a_source_frame_that_cannot_be_read_is_named_with_its_time(tmp_path: Path, target: str) -> None:
+    clip = vs.core.std.BlankClip(width=64, height=48, format=vs.YUV420P8, length=40, fpsnum=25, fpsden=1)
+
+    def read(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        if n == 30:
+            raise vs.Error("a packet is damaged")
+        return f
+
+    source = ClipSource(lambda: clip.std.ModifyFrame(clip, read), {})
+    settings = Settings(Path("in.mkv"), tmp_path / target)
+    with pytest.raises(ConvertError, match=r"in\.mkv: the frame at 1\.200 s \(number 30 .*a packet is damaged.*end=T"):
+        if target == "out":
+            convert_to_folder(settings, Images(source, None, has_alpha=False))
+        else:
+            convert(settings, source=source)

@@ -12,7 +12,7 @@ from vsrrin.convert.media.encoders import EncoderSettings
 from vsrrin.errors import ConvertError
 
 from .interruptible import in_background
-from .source import reason
+from .source import FrameError, reason
 from .work_folder import Segment, WorkFolder, runs
 
 
@@ -92,7 +92,9 @@ def _encode_segment(
 
 def _frames(clip: vs.VideoNode, span: range) -> Generator[vs.VideoFrame]:
     part = clip[span.start : span.stop] if len(span) < clip.num_frames else clip
+    number = span.start
     try:
-        yield from part.frames()
+        for number, frame in enumerate(part.frames(), span.start + 1):  # noqa: B007
+            yield frame
     except vs.Error as error:
-        raise ConvertError(reason(error)) from error
+        raise FrameError(reason(error), number) from error

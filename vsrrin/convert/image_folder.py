@@ -27,7 +27,7 @@ from .images import ImageClip, read_folder, write_png
 from .interruptible import in_background
 from .prepare import Settings
 from .run import Progress, Result, run
-from .source import ClipSource, Source, reason
+from .source import ClipSource, FrameError, Source, reason, unreadable
 from .work_folder import WorkFolder
 
 _WRITERS = min(4, os.cpu_count() or 1)
@@ -175,12 +175,17 @@ class FolderConversion:
                 pool.shutdown(cancel_futures=True)
 
     def _made(self, missing: Sequence[int]) -> Generator[tuple[int, vs.VideoFrame]]:
+        done = 0
         try:
             for span in work_folder.runs(missing):
                 with closing(self._clip[span.start : span.stop].frames()) as frames:
-                    yield from zip(span, frames, strict=True)
+                    for made in zip(span, frames, strict=True):
+                        yield made
+                        done += 1
         except vs.Error as error:
-            raise ConvertError(reason(error)) from error
+            number = missing[done]
+            near = speed.timing(self.settings.speed, self.source).at(number).left
+            raise unreadable(FrameError(reason(error), number), self.source, near) from error
 
 
 def convert_to_folder(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import vapoursynth as vs
 
+from vsrrin.clip import scene_score
 from vsrrin.clip.clip_checks import ROUNDING, frame_rate
 from vsrrin.clip.timing import ntsc_near
 from vsrrin.convert.media.probe import MediaInfo, StreamInfo, probe
@@ -21,6 +22,23 @@ from .work_folder import fingerprint
 
 Moment = Fraction | int
 """Seconds since the beginning of the file as a Fraction, or the number of a frame as an int."""
+
+
+_LOOKED_AT = scene_score.RADIUS + 2
+"""Frames before and after a pair that an output frame may need, as cuts are judged by their neighbours."""
+
+
+class FrameError(ConvertError):
+    """Output frame that cannot be made.
+
+    Args:
+        message: The reason.
+        number: The output frame.
+    """
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.number = number
 
 
 @dataclass(frozen=True)
@@ -199,6 +217,28 @@ def reason(error: vs.Error) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     last = re.sub(r"^(vsrrin|vapoursynth)\.[\w.]*Error: ", "", lines[-1]) if lines else "no reason is known"
     return f"a frame could not be made: {last}"
+
+
+def unreadable(error: FrameError, source: Source, near: int) -> ConvertError:
+    """Return the error for an output frame that failed, with the source frames that cannot be read and their times.
+
+    Args:
+        error: The failure.
+        source: The source.
+        near: Source frame that the output frame lies after.
+    """
+    first = max(near - _LOOKED_AT, 0)
+    for number in range(first, min(near + _LOOKED_AT + 2, source.clip.num_frames)):
+        try:
+            source.clip.get_frame(number).close()
+        except vs.Error as cause:
+            at = source.times.starts[number]
+            message = reason(cause).removeprefix("a frame could not be made: ")
+            return ConvertError(
+                f"{source.info.path}: the frame at {float(at):.3f} s (number {number} of those used) cannot be read: "
+                f"{message}. Convert the parts before it (end=T) and after it (start=T), or repair the file first"
+            )
+    return error
 
 
 def _number(times: FrameTimes, moment: Moment | None, default: int) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from vsrrin import files
 from vsrrin.errors import ConvertError
 
+from . import speed
 from .encode import Job, encode_segments
 from .media.encode import SegmentWriter
 from .media.mux import join
@@ -22,7 +23,7 @@ from .media.trial import Trial
 from .media.verify import verify
 from .prepare import Settings, in_format, prepare
 from .run import Progress, Result, run
-from .source import ClipSource
+from .source import ClipSource, FrameError, unreadable
 from .work_folder import Segment, WorkFolder, fingerprint, ranges
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -89,7 +90,11 @@ class VideoConversion:
             tags=prepared.tags,
             spans=self.spans,
         )
-        return tuple(cut for segment in encode_segments(job, work, encoded) for cut in segment.cuts)
+        try:
+            return tuple(cut for segment in encode_segments(job, work, encoded) for cut in segment.cuts)
+        except FrameError as error:
+            near = speed.timing(self.settings.speed, self.source).at(error.number).left
+            raise unreadable(error, self.source, near) from error
 
     def publish(self, work: WorkFolder) -> None:
         """Join the segments with the other streams, verify the file, and only then give it its name.
