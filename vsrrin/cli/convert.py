@@ -226,7 +226,7 @@ def _outline(conversion: "VideoConversion") -> Iterator[tuple[str, str]]:
     quality = f", crf {encoder.crf:g}" if encoder.crf is not None else ""
     preset = f", preset {encoder.preset}" if encoder.preset is not None else ""
     yield "encoder", f"{encoder.codec}, {encoder.pixel_format}{quality}{preset}"
-    for action in prepared.plan.actions:
+    for action in conversion.plan.actions:
         to = f" to {action.codec}" if action.action == "transcode" and action.codec else ""
         why = f": {action.reason}" if action.reason else ""
         yield f"stream {action.stream.index}", f"{action.stream.kind}, {action.stream.codec}: {action.action}{to}{why}"

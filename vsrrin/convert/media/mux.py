@@ -22,6 +22,7 @@ from vsrrin import files
 from vsrrin.errors import ConvertError
 
 from .captions import Captions, add_converter
+from .pictures import Picture
 from .probe import Chapter, MediaInfo, StreamInfo, as_fraction
 from .segments import read_order
 from .sound import CopiedSound, TranscodedSound, add_encoder, part_end
@@ -233,7 +234,7 @@ class _Job:
             return
         stream = self.output.add_stream_from_template(source, opaque=True)
         self._label(stream, info)
-        self._workers[info.index] = _Picture(stream)
+        self._workers[info.index] = Picture(stream)
 
     def _add_sound(self, action: StreamAction, source: av.AudioStream) -> None:
         end = part_end(self._cut)
@@ -320,28 +321,8 @@ class _Job:
         """Skip what lies long before the part, in files with an index; others are read through."""
         assert self._input is not None
         position = self._beginning - _SEEK_BACK
-        if self._cut.start > 2 * _SEEK_BACK and is_indexed(self._info):
+        if self._cut.start > 2 * _SEEK_BACK and self._info.is_indexed:
             self._input.seek(int(position * av.time_base))
-
-
-def is_indexed(info: MediaInfo) -> bool:
-    """Return whether a file is of a format with an index of its times."""
-    return bool({"matroska", "mov"} & set(info.format.split(",")))
-
-
-class _Picture:
-    """A cover picture, passed on as it is."""
-
-    def __init__(self, target: av.stream.Stream) -> None:
-        self._target = target
-
-    def feed(self, packet: AnyPacket) -> Packets:
-        packet.pts = packet.dts = 0
-        packet.stream = self._target
-        yield packet
-
-    def finish(self) -> Packets:
-        yield from ()
 
 
 def _time(packet: AnyPacket) -> float:

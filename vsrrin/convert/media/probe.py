@@ -107,6 +107,11 @@ class MediaInfo:
     video_start: Fraction
     display_matrix: tuple[int, ...] | None = None
 
+    @property
+    def is_indexed(self) -> bool:
+        """True for formats with an index of their times."""
+        return bool({"matroska", "mov"} & set(self.format.split(",")))
+
 
 def probe(path: Path) -> MediaInfo:
     """Read the facts of a media file.

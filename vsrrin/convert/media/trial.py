@@ -7,7 +7,7 @@ from pathlib import Path
 from vsrrin.errors import ConvertError
 
 from .encode import VideoTimes
-from .mux import is_indexed, join
+from .mux import join
 from .probe import MediaInfo
 from .streams import Cut, StreamAction, StreamPlan, container_for, describe, is_text
 from .verify import verify
@@ -57,7 +57,7 @@ class Trial:
         return self.run(plan.replacing(changed))
 
     def _carried_out(self, plan: StreamPlan) -> StreamPlan:
-        skip = self.cut.start > _LONG_CUT and not is_indexed(self.info)
+        skip = self.cut.start > _LONG_CUT and not self.info.is_indexed
         joined = join(
             [self.segment],
             self.joined,
