@@ -404,3 +404,14 @@ def test_a_source_frame_that_cannot_be_read_is_named_with_its_time(tmp_path: Pat
             convert_to_folder(settings, Images(source, None, has_alpha=False))
         else:
             convert(settings, source=source)
+
+
+@pytest.mark.parametrize(("change", "what"), [("scale=96:64", "size"), ("format=yuv444p", "pixel format")])
+def test_a_source_that_changes_midway_is_refused_with_a_way_that_helps(tmp_path: Path, change: str, what: str) -> None:
+    for number, filters in enumerate((SMALL, f"{SMALL},{change}")):
+        ffmpeg(tmp_path, *BUNNY_INPUT, *video(scale=filters, frames=5), f"{number}.ts")
+    (tmp_path / "in.ts").write_bytes((tmp_path / "0.ts").read_bytes() + (tmp_path / "1.ts").read_bytes())
+    with pytest.raises(ConvertError, match=rf"the {what} of .*in\.ts changes midway: .*-c:v ffv1 NEW\.mkv"):
+        convert(Settings(tmp_path / "in.ts", tmp_path / "out.mkv"))
+    ffmpeg(tmp_path, "-i", "in.ts", "-map", "0", "-c", "copy", "-c:v", "ffv1", "NEW.mkv")
+    assert convert(Settings(tmp_path / "NEW.mkv", tmp_path / "out.mkv")).frames == 20
