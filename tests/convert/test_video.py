@@ -415,3 +415,36 @@ def test_a_source_that_changes_midway_is_refused_with_a_way_that_helps(tmp_path:
         convert(Settings(tmp_path / "in.ts", tmp_path / "out.mkv"))
     ffmpeg(tmp_path, "-i", "in.ts", "-map", "0", "-c", "copy", "-c:v", "ffv1", "NEW.mkv")
     assert convert(Settings(tmp_path / "NEW.mkv", tmp_path / "out.mkv")).frames == 20
+
+
+def test_transparent_parts_become_black_and_opaque_pixels_stay(tmp_path: Path) -> None:
+    hidden = f"{SMALL},format=yuva420p,geq=lum='lum(X,Y)':cb='cb(X,Y)':cr='cr(X,Y)':a='255*gte(X,80)'"
+    ffmpeg(tmp_path, *BUNNY_INPUT, *TONE, *video("-c:v", "ffv1", scale=hidden, frames=3), "in.mkv")
+    notes = convert(Settings(tmp_path / "in.mkv", tmp_path / "out.mkv", codec="ffv1")).notes
+    assert "transparent parts become black: a folder of images keeps them" in notes
+    made, opaque = (vs.core.bs.VideoSource(str(tmp_path / name), cachemode=0) for name in ("out.mkv", "in.mkv"))
+    for n in range(3):
+        for plane, black, edge in ((0, 16, 80), (1, 128, 40), (2, 128, 40)):
+            here, there = (np.asarray(clip.get_frame(number)[plane]) for clip, number in ((made, 2 * n), (opaque, n)))
+            assert (here[:, : edge - 1] == black).all()
+            assert np.array_equal(here[:, edge + 1 :], there[:, edge + 1 :])
+
+
+def test_what_the_decoder_leaves_out_is_said(tmp_path: Path) -> None:
+    webm = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8")
+    ffmpeg(tmp_path, *BUNNY_INPUT, *video(*webm, scale="scale=161:91,format=yuva420p", frames=3), "in.webm")
+    notes = "; ".join(convert(Settings(tmp_path / "in.webm", tmp_path / "out.mkv")).notes)
+    assert "161x91 is cut to 160x90" in notes
+    assert "transparency of the video is lost" in notes
+
+
+@pytest.mark.parametrize("target", ["out.mov", "out.mp4", "out.mkv"])
+def test_metadata_of_phones_is_kept(tmp_path: Path, target: str) -> None:
+    facts = {"com.apple.quicktime.make": "Maker", "title": "My clip", "comment": "hello", "date": "2024"}
+    tags = [word for key, value in facts.items() for word in ("-metadata", f"{key}={value}")]
+    moment = ("-metadata", "creation_time=2024-05-06T07:08:09Z", "-movflags", "use_metadata_tags")
+    ffmpeg(tmp_path, *BUNNY_INPUT, *video(frames=2), *tags, *moment, "in.mov")
+    convert(Settings(tmp_path / "in.mov", tmp_path / target))
+    found = ffprobe(tmp_path / target, "-show_format")["format"]["tags"]
+    assert facts.items() <= {key.lower(): value for key, value in found.items()}.items()
+    assert {key.lower(): value for key, value in found.items()}["creation_time"].startswith("2024-05-06T07:08:09")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import vapoursynth as vs
 
+from vsrrin.clip.frames import Colour
 from vsrrin.engine.options import Options
 
 from .scene_cuts import cut_clip, is_cut
@@ -27,6 +28,17 @@ def premultiplied(clip: vs.VideoNode) -> vs.VideoNode:
     """Return a clip laid over black, in its own format and without alpha."""
     product = _float(clip).std.PreMultiply(_float(alpha_of(clip)))
     return _integer(product, clip).std.RemoveFrameProps([_PROP])
+
+
+def over_black(clip: vs.VideoNode) -> vs.VideoNode:
+    """Return a clip of any format whose frames have an ``_Alpha`` laid over black; opaque pixels stay as they are."""
+    if clip.format.color_family != vs.YUV:
+        return premultiplied(clip)
+    bits = clip.format.bits_per_sample
+    lowest = 0 if Colour.of_frame(clip.get_frame(0)).full_range else 16 << (bits - 8)
+    black = clip.std.BlankClip(color=[lowest, 1 << (bits - 1), 1 << (bits - 1)], keep=True)
+    merged = black.std.MaskedMerge(clip, alpha_of(clip), first_plane=True)
+    return merged.std.CopyFrameProps(clip).std.RemoveFrameProps([_PROP])
 
 
 def interpolate_with_alpha(

@@ -13,6 +13,7 @@ import vapoursynth as vs
 from vsrrin import __version__
 from vsrrin.checkpoint.loader import locate
 from vsrrin.clip import graph
+from vsrrin.clip.alpha import over_black
 from vsrrin.clip.clip_checks import check_clip
 from vsrrin.clip.frames import Colour
 from vsrrin.convert.media.encode import ColourTags, Hdr, VideoTimes
@@ -125,7 +126,7 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
     """
     settings = with_tiles_of_first_run(settings)
     _check_target(settings)
-    source = open_any(settings, clip_source)
+    source = _opaque(open_any(settings, clip_source))
     speed.check(settings.speed, source)
     settings = with_tiles(settings, source)
     made = interpolated(settings, source)
@@ -195,6 +196,18 @@ def interpolated(settings: Settings, source: Source) -> vs.VideoNode:
         return graph.build(source.clip, speed.timing(settings.speed, source), settings)
     except vs.Error as error:
         raise ConvertError(f"{settings.source}: {error}") from error
+
+
+def _opaque(source: Source) -> Source:
+    """Return a source without transparency, which a video cannot hold."""
+    if "_Alpha" not in source.clip.get_frame(0).props:
+        return source
+    return replace(
+        source,
+        clip=over_black(source.clip),
+        signature={**source.signature, "transparency": "over black"},
+        notes=(*source.notes, "transparent parts become black: a folder of images keeps them"),
+    )
 
 
 def with_tiles(settings: Settings, source: Source) -> Settings:
@@ -282,8 +295,6 @@ def _format_notes(pixels: Pixels, encoder: EncoderSettings, first: vs.VideoFrame
     want = Pixels.of_name(encoder.pixel_format)
     if want != pixels:
         notes.append(f"the video is written as {want}, its source is {pixels}")
-    if "_Alpha" in first.props:
-        notes.append("transparency is dropped: write a folder of images to keep it")
     return tuple(notes)
 
 

@@ -169,7 +169,7 @@ class _Job:
                     files.url(self._target),
                     "w",
                     format=self._container.format,
-                    container_options=dict(self._container.options),
+                    container_options=self._options(),
                 )
             )
             self._stack = stack.pop_all()
@@ -177,6 +177,13 @@ class _Job:
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()
+
+    def _options(self) -> dict[str, str]:
+        """Return the muxer's options: QuickTime and MP4 have two ways to hold metadata, of which one takes any key."""
+        options, tags = dict(self._container.options), self._container.tags
+        if tags is not None and not _fresh(self._info.metadata).keys() <= tags:
+            options["movflags"] += "+use_metadata_tags"
+        return options
 
     def add_streams(self, plan: StreamPlan, times: "VideoTimes") -> None:
         """Declare everything that stands in the header."""
@@ -375,7 +382,8 @@ def _fresh(metadata: Mapping[str, str]) -> dict[str, str]:
     for key, value in metadata.items():
         name = key.lower()
         if name.partition("-")[0] not in _STALE and not name.startswith(_STALE_PREFIX):
-            kept[key] = value
+            # Files that hold it in two ways give both.
+            kept[key] = value.partition(";")[0] if name == "creation_time" else value
     return kept
 
 

@@ -90,6 +90,7 @@ class MediaInfo:
             or 270.
         sample_aspect: Width of a pixel over its height; 1 if unknown.
         video_start: Time of the first picture.
+        size: Width and height of the stored picture; ``None`` for a clip.
         display_matrix: FFmpeg's nine integers behind `rotation`, which may also mirror; ``None`` without.
     """
 
@@ -105,6 +106,7 @@ class MediaInfo:
     rotation: int
     sample_aspect: Fraction
     video_start: Fraction
+    size: tuple[int, int] | None = None
     display_matrix: tuple[int, ...] | None = None
 
     @property
@@ -152,6 +154,7 @@ def _read(path: Path, container: av.container.InputContainer) -> MediaInfo:
     numbers = struct.unpack("=9i", matrix) if matrix is not None and len(matrix) == 36 else None
     chapters = tuple(_chapter(chapter, beginning) for chapter in container.chapters())
     duration = container.duration
+    size = source.codec_context.width, source.codec_context.height
     format_name, metadata, aspect = container.format.name, dict(container.metadata), _aspect(source)
     first = _first_picture(path, container, source) - beginning
     return MediaInfo(
@@ -167,6 +170,7 @@ def _read(path: Path, container: av.container.InputContainer) -> MediaInfo:
         rotation=_rotation(numbers),
         sample_aspect=aspect,
         video_start=first,
+        size=size,
         display_matrix=numbers,
     )
 

@@ -47,6 +47,7 @@ class Container:
         attachments: Whether it takes attached files (fonts).
         options: Options of its muxer.
         read_as: Codecs, copied into it, that FFmpeg takes for another when it reads the file.
+        tags: Keys of metadata that have a place of their own; ``None`` if all have.
     """
 
     format: str
@@ -61,6 +62,7 @@ class Container:
     attachments: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     read_as: Mapping[str, str] = field(default_factory=dict)
+    tags: frozenset[str] | None = None
 
     def encoder(self, codec: str) -> str:
         """Return the codec for sound that cannot be copied."""
@@ -81,6 +83,11 @@ _MP4_AUDIO = _set("aac mp3 mp2 ac3 eac3 dts alac flac opus")
 _MOV_AUDIO = _set("aac mp3 ac3 eac3 alac pcm_alaw pcm_mulaw") | (_PCM - {"pcm_f64le"})
 _BITMAPS = _set("hdmv_pgs_subtitle dvd_subtitle dvb_subtitle")
 _PICTURES = _set("mjpeg png")
+_MOV_TAGS = _set("title artist album date comment genre copyright location make model creation_time")
+_MP4_TAGS = (_MOV_TAGS - {"make", "model"}) | _set(
+    "album_artist composer grouping lyrics description synopsis show episode_id network keywords episode_sort "
+    "season_number media_type compilation track disc hd_video gapless_playback"
+)
 _LOSSLESS = _set("flac alac wavpack tta truehd mlp ape shorten tak pcm_s16be_planar pcm_alaw pcm_mulaw")
 
 _MP4 = Container(
@@ -94,6 +101,7 @@ _MP4 = Container(
     pictures=_PICTURES,
     options=_MOV_OPTIONS,
     read_as={"mp2": "mp3"},  # one object type for all layers
+    tags=_MP4_TAGS,
 )
 CONTAINERS: Mapping[str, Container] = {
     ".mkv": Container(
@@ -120,6 +128,7 @@ CONTAINERS: Mapping[str, Container] = {
         text=_set("mov_text eia_608"),
         text_default="mov_text",
         options=_MOV_OPTIONS,
+        tags=_MOV_TAGS,
     ),
     ".webm": Container(
         format="webm",
