@@ -160,8 +160,9 @@ def _bestsource(path: Path, track: int, *, turn: bool) -> vs.VideoNode:
     except vs.Error as error:
         raise ConvertError(f"{path} cannot be decoded: {error}") from error
     assert isinstance(clip, vs.VideoNode)
-    changes = "pixel format" if clip.format is None else "" if clip.width and clip.height else "size"
-    if changes:
+    is_known = clip.format is not None and clip.format.color_family != vs.UNDEFINED
+    if not is_known or not clip.width:
+        changes = "size" if is_known else "pixel format"
         raise ConvertError(
             f"the {changes} of {path} changes midway: make it constant first, with ffmpeg -i IN -map 0 -c copy "
             "-c:v ffv1 NEW.mkv, which gives all frames those of the first one, or cut it into parts there"
