@@ -87,7 +87,8 @@ def prepared(settings: Settings, *, folder: bool, image_rate: Fraction) -> Video
     Raises:
         VsrrinError: The source, a setting, the target or the model cannot be used.
     """
-    settings = replace(settings, target=followed(settings.target))
+    if not folder:
+        settings = replace(settings, target=followed(settings.target))
     images = open_images(settings.source, image_rate, over_black=not folder) if settings.source.is_dir() else None
     if folder:
         return FolderConversion(settings, images)
