@@ -20,6 +20,7 @@ from vsrrin.convert.media.encode import ColourTags, Hdr, VideoTimes
 from vsrrin.convert.media.encoders import EncoderSettings, choose_encoder
 from vsrrin.convert.media.pixels import Pixels
 from vsrrin.convert.media.streams import AudioMode, StreamPlan, container_for, plan_streams
+from vsrrin.convert.media.ticks import settled
 from vsrrin.engine.options import Options
 from vsrrin.engine.pool import shared_by
 from vsrrin.errors import ArgumentError, ConvertError
@@ -134,7 +135,7 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
     plan = plan_streams(
         source.info, settings.target, audio=settings.audio, tempo=tempo, subtitles=settings.subtitles, cut=source.cut
     )
-    times = speed.output_times(settings.speed, source, made.num_frames)
+    times, moved = settled(speed.output_times(settings.speed, source, made.num_frames), container_for(settings.target))
     first, pixels = source.clip.get_frame(0), Pixels.of_clip(made.format)
     encoder = choose_encoder(
         _container(settings.target),
@@ -163,7 +164,7 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
             "encoder": {"settings": str(encoder), **encoder.options},
             "segment frames": segment_frames,
         },
-        notes=(*source.notes, *_format_notes(pixels, encoder, first), *hdr_note, *plan.notes),
+        notes=(*source.notes, *_format_notes(pixels, encoder, first), *hdr_note, *moved, *plan.notes),
     )
 
 

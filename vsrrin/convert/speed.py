@@ -10,6 +10,7 @@ from vsrrin.clip.timing import ConstantTiming, Timing, VariableTiming
 from vsrrin.errors import ArgumentError
 
 from .media.encode import VideoTimes
+from .media.ticks import rising
 from .source import Source
 
 _FINEST = 1_000_000
@@ -104,7 +105,7 @@ def _divided(source: Source, factor: int, frames: int, start: Fraction) -> Video
     moments.append(edges[-1] - edges[0])
     unit = lcm(*{moment.denominator for moment in moments})
     per_second = unit if unit <= _FINEST else _FINEST
-    ticks = [round(moment * per_second) for moment in moments]
+    ticks = rising([round(moment * per_second) for moment in moments])
     assert len(ticks) == frames + 1
     return VideoTimes(
         start=start,

@@ -48,6 +48,7 @@ class Container:
         options: Options of its muxer.
         read_as: Codecs, copied into it, that FFmpeg takes for another when it reads the file.
         tags: Keys of metadata that have a place of their own; ``None`` if all have.
+        tick: Seconds to which it rounds all times; ``None`` where each stream has a unit of its own.
     """
 
     format: str
@@ -63,6 +64,7 @@ class Container:
     options: Mapping[str, str] = field(default_factory=dict)
     read_as: Mapping[str, str] = field(default_factory=dict)
     tags: frozenset[str] | None = None
+    tick: Fraction | None = None
 
     def encoder(self, codec: str) -> str:
         """Return the codec for sound that cannot be copied."""
@@ -89,6 +91,7 @@ _MP4_TAGS = (_MOV_TAGS - {"make", "model"}) | _set(
     "season_number media_type compilation track disc hd_video gapless_playback"
 )
 _LOSSLESS = _set("flac alac wavpack tta truehd mlp ape shorten tak pcm_s16be_planar pcm_alaw pcm_mulaw")
+_MILLISECOND = Fraction(1, 1000)
 
 _MP4 = Container(
     format="mp4",
@@ -116,6 +119,7 @@ CONTAINERS: Mapping[str, Container] = {
         pictures=_PICTURES,
         attachments=True,
         read_as={"ssa": "ass", "text": "subrip"},
+        tick=_MILLISECOND,
     ),
     ".mp4": _MP4,
     ".m4v": _MP4,
@@ -138,6 +142,7 @@ CONTAINERS: Mapping[str, Container] = {
         lossy="libopus",
         text=_set("webvtt"),
         text_default="webvtt",
+        tick=_MILLISECOND,
     ),
 }
 """Containers by the extension of a file's name, in lower case."""
