@@ -13,7 +13,7 @@ import vapoursynth as vs
 from vsrrin.clip import scene_score
 from vsrrin.clip.clip_checks import ROUNDING, frame_rate
 from vsrrin.clip.timing import ntsc_near
-from vsrrin.convert.media.probe import MediaInfo, StreamInfo, probe
+from vsrrin.convert.media.probe import MediaInfo, StreamInfo, begun, probe
 from vsrrin.convert.media.streams import Cut
 from vsrrin.convert.media.times import FrameTimes, read_times
 from vsrrin.errors import ArgumentError, ConvertError
@@ -99,9 +99,10 @@ def open_file(path: Path, *, start: Moment | None = None, end: Moment | None = N
     """
     info = probe(path)
     clip = _bestsource(path, info.video_track, turn=turn)
-    absolute = read_times(path, info.video_track, clip.num_frames)
+    absolute = read_times(path, info.video_track, clip.num_frames, info.start + info.video_start)
+    info = begun(info, min(info.start, absolute.starts[0]))
     times = replace(absolute, starts=tuple(start - info.start for start in absolute.starts))
-    notes = tuple(_losses(info, clip))
+    notes = (*times.notes, *_losses(info, clip))
     return _source(clip, info, times, signature=fingerprint(path), notes=notes, start=start, end=end)
 
 

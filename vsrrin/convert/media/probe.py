@@ -7,7 +7,7 @@ streams) is taken off and kept in `MediaInfo.start`.
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -24,7 +24,7 @@ from vsrrin.errors import ConvertError
 Kind = Literal["video", "audio", "subtitle", "attachment", "data"]
 
 _KINDS = ("video", "audio", "subtitle", "attachment")
-_PROBED_FRAMES = 300
+_PROBED_FRAMES = 3000
 """Packets read in search of the first picture; a file that starts in the middle of a group of pictures needs some."""
 
 
@@ -173,6 +173,15 @@ def _read(path: Path, container: av.container.InputContainer) -> MediaInfo:
         size=size,
         display_matrix=numbers,
     )
+
+
+def begun(info: MediaInfo, start: Fraction) -> MediaInfo:
+    """Return the facts with another beginning, as of a video whose first frames had no times."""
+    by = info.start - start
+    if not by:
+        return info
+    chapters = tuple(replace(chapter, start=chapter.start + by, end=chapter.end + by) for chapter in info.chapters)
+    return replace(info, start=start, chapters=chapters, video_start=info.video_start + by)
 
 
 def _beginning(container: av.container.InputContainer) -> Fraction:

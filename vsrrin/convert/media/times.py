@@ -1,6 +1,7 @@
 """Exact presentation times of a file's video frames, read without decoding."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from vsrrin.errors import ConvertError
 
 from .matroska import missing_bytes
 from .probe import as_fraction
+from .spread import apart, explaining_rate, filled
 
 # Formats that state their length, and seconds by which it may be wrong.
 _STATES_LENGTH = {"matroska", "webm", "mov", "mp4"}
 _LENGTH_TOLERANCE = Fraction(1)
+_JUMP = Fraction(1, 2)
+"""Seconds by which times go back where another recording begins; less is rounding."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +29,13 @@ class FrameTimes:
         starts: Seconds of the file's own clock, strictly rising.
         last_duration: Seconds of the last frame's duration.
         rates: Frames per second that the file claims, the most trustworthy first; they may be wrong.
+        notes: Messages for the user.
     """
 
     starts: tuple[Fraction, ...]
     last_duration: Fraction
     rates: tuple[Fraction, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def end(self) -> Fraction:
@@ -37,43 +43,116 @@ class FrameTimes:
         return self.starts[-1] + self.last_duration
 
 
-def read_times(path: Path, track: int, decoded: int) -> FrameTimes:
-    """Return the times of all frames of a video stream.
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Time and duration of a packet or frame in seconds, ``None`` if unknown."""
+
+    start: Fraction | None
+    duration: Fraction | None
+    is_key: bool = False
+    is_corrupt: bool = False
+
+
+@dataclass(frozen=True)
+class _Claims:
+    """Facts that a file states of a stream: rates, that of its decoder, and the unit of its times."""
+
+    rates: tuple[Fraction, ...]
+    rate: Fraction
+    tick: Fraction
+
+
+def read_times(path: Path, track: int, decoded: int, first: Fraction) -> FrameTimes:
+    """Return the times of all frames of a video stream that can be decoded.
 
     Args:
         path: The file.
         track: Index of the stream.
         decoded: Number of frames that a decoder finds in it.
+        first: Time of the first of them by the file's own clock. Frames before it, which refer to others before the
+            file's beginning, are left out, and it is said.
 
     Raises:
-        ConvertError: The file is damaged or cut off: frames are missing, or the end is.
+        ConvertError: The file is damaged or cut off: frames are missing, or the end is; or its times begin anew midway.
     """
     try:
         with av.open(files.url(path)) as container:
-            rates = _claimed(container.streams[track])
+            claims, is_timed = _claims(container.streams[track]), container.streams[track].start_time is not None
+            has_header = bool(_STATES_LENGTH & set(container.format.name.split(",")))
             if "matroska" in container.format.name and (missing := missing_bytes(path)):
                 raise _damaged(path, f"its last {missing} bytes are missing")
-            found, end, corrupt = _demux(container, track)
-            if corrupt is not None:
-                raise _damaged(path, f"parts of its video at {float(corrupt):.2f} s are missing")
+            packets, end = _demux(path, container, track)
             _check_end(path, container, end)
-        if len(found) != decoded:
-            found = _decode(path, track)
+        early = [packet for packet in packets if packet.start is not None and packet.start < first]
+        late = [packet for packet in packets if packet.start is None or packet.start >= first]
+        _check_whole(path, late)
+        found, left_out = _times(packets, decoded, claims), []
+        if found is None:
+            left_out = early
+            found = _times(late, decoded, claims) or _times(_decode(path, track), decoded, claims)
     except av.error.FFmpegError as error:
         raise _damaged(path, f"its video stops with an error: {error}") from error
-    if len(found) != decoded:
-        raise _damaged(path, f"its video has {len(found)} frames, of which {decoded} can be decoded")
-    starts = tuple(sorted(found))
-    if len(set(starts)) != len(starts):
-        raise _damaged(path, "two of its video frames have the same time")
-    before = starts[-1] - starts[-2] if len(starts) > 1 else 1 / (rates or (Fraction(25),))[0]
-    return FrameTimes(starts, found[starts[-1]] or before, rates)
+    if found is None:
+        raise _damaged(path, f"its video has {len(late)} frames, of which {decoded} can be decoded")
+    if has_header and any(packet.is_key for packet in left_out):  # such files begin with a frame that needs no other
+        raise _damaged(path, f"its video cannot be decoded before {float(first):.2f} s")
+    if left_out:
+        found = replace(found, notes=(_said(left_out, first), *found.notes))
+    return found if is_timed else _from_zero(found)
 
 
-def _claimed(stream: av.stream.Stream) -> tuple[Fraction, ...]:
+def _times(frames: Sequence[_Frame], decoded: int, claims: _Claims) -> FrameTimes | None:
+    """Return the times of frames; ``None`` if their number is not that of the decoded ones."""
+    known = {frame.start: frame.duration for frame in frames if frame.start is not None}
+    rates = claims.rates
+    if len(known) == decoded:
+        starts = sorted(known)
+        before = starts[-1] - starts[-2] if len(starts) > 1 else 1 / (rates or (Fraction(25),))[0]
+        return FrameTimes(tuple(starts), known[starts[-1]] or before, rates)
+    if len(frames) != decoded:
+        return None
+    if not known:
+        rate = claims.rate
+        note = f"the video has no times: it is taken for one of {float(rate):.6g} frames per second"
+        return _steady(Fraction(0), rate, decoded, note)
+    unknown = sum(frame.start is None for frame in frames)
+    starts = sorted(filled([frame.start for frame in frames], 1 / claims.rate))
+    alike = len(starts) - len(set(starts))
+    what = f"frames without a time: {unknown}" if unknown else f"frames at the time of another: {alike}"
+    rate_of_all = explaining_rate(starts, rates, claims.tick) if alike else None
+    if rate_of_all is not None:
+        note = f"{what}; the video is taken for one of {float(rate_of_all):.6g} frames per second, rounded"
+        return _steady(starts[0], rate_of_all, decoded, note)
+    distinct = sorted(set(starts))
+    last = known.get(starts[-1]) or (distinct[-1] - distinct[-2] if len(distinct) > 1 else decoded / claims.rate)
+    spread = apart(starts, starts[-1] + last)
+    return FrameTimes(tuple(spread), starts[-1] + last - spread[-1], rates, (f"{what}; they are spread evenly",))
+
+
+def _steady(start: Fraction, rate: Fraction, frames: int, note: str) -> FrameTimes:
+    return FrameTimes(tuple(start + number / rate for number in range(frames)), 1 / rate, (rate,), (note,))
+
+
+def _from_zero(times: FrameTimes) -> FrameTimes:
+    """Return times of a stream without a clock, of which the decoding may have delayed the first."""
+    return replace(times, starts=tuple(start - times.starts[0] for start in times.starts))
+
+
+def _said(left_out: Sequence[_Frame], first: Fraction) -> str:
+    starts = {packet.start for packet in left_out if packet.start is not None}
+    count = "a frame" if len(starts) == 1 else f"{len(starts)} frames"
+    return (
+        f"the video begins in the middle: {count} ({float(first - min(starts)):.2f} s) before the first that can be "
+        "decoded without others are left out"
+    )
+
+
+def _claims(stream: av.stream.Stream) -> _Claims:
     assert isinstance(stream, av.VideoStream)
     rates = (as_fraction(rate) for rate in (stream.base_rate, stream.average_rate, stream.guessed_rate))
-    return tuple(dict.fromkeys(rate for rate in rates if rate > 0))
+    claimed = tuple(dict.fromkeys(rate for rate in rates if rate > 0))
+    rate = as_fraction(stream.guessed_rate) or (*claimed, Fraction(25))[0]
+    return _Claims(claimed, rate, as_fraction(stream.time_base))
 
 
 def _damaged(path: Path, what: str) -> ConvertError:
@@ -83,42 +162,59 @@ def _damaged(path: Path, what: str) -> ConvertError:
     )
 
 
-def _demux(
-    container: av.container.InputContainer, track: int
-) -> tuple[dict[Fraction, Fraction | None], Fraction, Fraction | None]:
-    """Read all packets.
+def _check_whole(path: Path, packets: Sequence[_Frame]) -> None:
+    for packet in packets:
+        if packet.is_corrupt:
+            where = f" at {float(packet.start):.2f} s" if packet.start is not None else ""
+            raise _damaged(path, f"parts of its video{where} are missing")
 
-    Returns:
-        Start and duration, if known, of the stream's packets; end of the last packet of any stream; start of the
-        stream's first damaged packet.
-    """
-    found: dict[Fraction, Fraction | None] = {}
-    corrupt: Fraction | None = None
-    end = Fraction(0)
+
+def _demux(path: Path, container: av.container.InputContainer, track: int) -> tuple[list[_Frame], Fraction]:
+    """Read all packets, and return those of the stream, and the end of the last packet of any stream."""
+    found: list[_Frame] = []
+    end, before = Fraction(0), None
     for packet in container.demux():
-        if packet.pts is None or not packet.size:
+        if not packet.size or (packet.pts is None and packet.stream_index != track):
             continue
         base = as_fraction(packet.time_base)
-        start, duration = packet.pts * base, (packet.duration or 0) * base
-        end = max(end, start + duration)
-        if packet.stream_index == track and not packet.is_discard:
-            found[start] = duration or None
-            corrupt = start if packet.is_corrupt and corrupt is None else corrupt
-    return found, end, corrupt
+        start, duration = packet.pts * base if packet.pts is not None else None, (packet.duration or 0) * base
+        end = max(end, start + duration) if start is not None else end
+        if packet.stream_index != track or packet.is_discard:
+            continue
+        found.append(_Frame(start, duration or None, packet.is_keyframe, packet.is_corrupt))
+        if packet.dts is not None:
+            if before is not None and (packet.dts - before) * base < -_JUMP:
+                raise _joined(path, before * base, packet.dts * base)
+            before = packet.dts
+    return found, end
 
 
-def _decode(path: Path, track: int) -> dict[Fraction, Fraction | None]:
-    """Decode all frames, up to the first error, where packets are not frames (VP8 has hidden ones)."""
+def _joined(path: Path, before: Fraction, after: Fraction) -> ConvertError:
+    return ConvertError(
+        f"the times of {path} go back from {float(before):.2f} to {float(after):.2f} s midway, as where several "
+        "recordings were put into one file: convert them one by one, or give them one clock first (ffmpeg -i FILE -map "
+        "0 -c copy NEW.mkv)"
+    )
+
+
+def _decode(path: Path, track: int) -> list[_Frame]:
+    """Decode all frames, up to the first error after one, where packets are not frames (VP8 has hidden ones)."""
     with av.open(files.url(path)) as container:
         stream = container.streams[track]
         assert isinstance(stream, av.VideoStream)
         stream.codec_context.options = {"err_detect": "explode"}
-        found: dict[Fraction, Fraction | None] = {}
+        found: list[_Frame] = []
         for packet in container.demux(stream):
-            for frame in packet.decode():
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                if found:
+                    raise
+                continue  # the stream begins in the middle
+            for frame in frames:
                 if frame.pts is not None and frame.time_base is not None:
                     base = as_fraction(frame.time_base)
-                    found[frame.pts * base] = (frame.duration or 0) * base or None
+                    found.append(_Frame(frame.pts * base, (frame.duration or 0) * base or None))
     return found
 
 
