@@ -9,8 +9,8 @@ DATASET/manifest.json says of each shot where it is from, its licence, size, rat
 DATASET/shots. Licences are read from a manifest.json beside the videos, else they are --licence.
 
 The same command continues what was interrupted and adds videos that are new: what is finished is not made again. A
-video that cannot be read to its end is used as far as it can, it is said, and the exit status is 1. The summary goes to
-stdout, progress to stderr.
+video that cannot be read to its end is used as far as it can, it is said, at the end once more, and the exit status is
+1. The summary goes to stdout, progress to stderr.
 """
 
 import argparse
@@ -38,16 +38,24 @@ MOTION = (0.0, 0.25, 1.0, 3.0, 10.0, inf)
 """Pixels a frame between which shots are counted in the summary."""
 
 
-def prepare(preparation: "Preparation", videos: Sequence[Path], *, source: str | None, licence: str | None) -> int:
-    """Add videos to a dataset, and return how many of them have new problems."""
+def prepare(
+    preparation: "Preparation", videos: Sequence[Path], *, source: str | None, licence: str | None
+) -> list[str]:
+    """Add videos to a dataset, and return the new problems with them, which name their files."""
+    from training.data.videos.decoding import VideoError
     from training.data.videos.origins import UNKNOWN, origin
 
-    failed = 0
+    problems = []
     for number, path in enumerate(videos, 1):
         finished = {video.sha256 for video in preparation.manifest.videos if video.finished}
-        state = preparation.add(path, origin(path, source=source, licence=licence))
+        try:
+            state = preparation.add(path, origin(path, source=source, licence=licence))
+        except VideoError as error:
+            problems.append(str(error))
+            _say(f"[{number}/{len(videos)}] {path.name}: left out: {error}")
+            continue
         new = state.sha256 not in finished
-        failed += new and bool(state.problem)
+        problems += [state.problem] * (new and bool(state.problem))
         shots = preparation.shots(state)
         done = f"shots {len(shots)}, frames {sum(shot.frames for shot in shots)}" if new else "was finished before"
         _say(f"[{number}/{len(videos)}] {path.name}: {done}{_problem(state)}")
@@ -57,7 +65,7 @@ def prepare(preparation: "Preparation", videos: Sequence[Path], *, source: str |
             f"warning: no licence is known of {len(unknown)} videos ({min(unknown)}...): give --licence, or a "
             "manifest.json beside them, before you pass on what is trained with them"
         )
-    return failed
+    return problems
 
 
 def summary(manifest: "Manifest", folder: Path) -> Iterator[str]:
@@ -110,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         videos = find_videos(options.videos)
         settings = Settings(options.max_long_edge, options.min_frames)
         with Preparation(options.out, settings, _watch) as preparation:
-            failed = prepare(preparation, videos, source=options.source, licence=options.licence)
+            problems = prepare(preparation, videos, source=options.source, licence=options.licence)
     except VsrrinError as error:
         print(f"training.prepare: {error}", file=sys.stderr)
         return 2
@@ -118,7 +126,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("training.prepare: interrupted; the same command continues from what is finished", file=sys.stderr)
         return 130
     print("\n".join(summary(preparation.manifest, options.out)))
-    return 1 if failed else 0
+    for problem in problems:
+        _say(f"not read, or not to its end: {problem}")
+    return 1 if problems else 0
 
 
 def _watch(frames: Iterable["Frame"], video: "Video") -> Iterable["Frame"]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -185,9 +186,30 @@ def test_a_damaged_video_keeps_the_shots_before(tmp_path: Path, capsys: pytest.C
     assert "the rest cannot be used: " in progress
     assert "b.mkv: shots 0, frames 0; the rest cannot be used: " in progress
     assert "videos   2, 2 of them not read to their end" in said
+    last = progress.splitlines()[-2:]
+    assert [line.partition(": ")[0] for line in last] == ["not read, or not to its end"] * 2
+    assert "a.mkv, frame " in last[0] and "b.mkv cannot be read as a video" in last[1]
     first = Manifest.load(tmp_path / "dataset").shots[0]
     assert (first.video, first.source_frames) == ("a.mkv", (0, 40))
     assert run(capsys, tmp_path, "--out", tmp_path / "dataset")[0] == 0  # nothing new
+
+
+def test_a_file_that_cannot_be_opened_does_not_stop_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "a.mkv":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *arguments, **options)
+
+    (tmp_path / "a.mkv").write_bytes(b"locked")
+    write_video(tmp_path / "b.mkv", pan(20), codec="mpeg4", pix_fmt="yuv420p")
+    monkeypatch.setattr(Path, "open", refuse)
+    status, said, progress = run(capsys, tmp_path, "--out", tmp_path / "dataset", "--licence", "CC0")
+    assert (status, said.splitlines()[:2]) == (1, ["videos   1", "shots    1"])
+    assert progress.splitlines()[-1].endswith("a.mkv cannot be read: Permission denied")
 
 
 def test_other_settings_want_another_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

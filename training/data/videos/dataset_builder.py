@@ -83,6 +83,7 @@ class Preparation:
         A video that cannot be read to its end keeps the shots made before, and says so in `VideoState.problem`.
 
         Raises:
+            VideoError: The file cannot be opened at all.
             DatasetError: The dataset cannot be written.
         """
         state = self._state(path)

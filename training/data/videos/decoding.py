@@ -23,7 +23,7 @@ from training.errors import DatasetError
 from vsrrin import files
 from vsrrin.clip.frames import Colour
 from vsrrin.convert.media.probe import as_fraction, probe
-from vsrrin.errors import ConvertError
+from vsrrin.errors import ConvertError, VsrrinError
 
 type Picture = NDArray[np.uint8]
 """(H, W, 3), RGB."""
@@ -116,7 +116,7 @@ class Video:
                     if number >= first:
                         yield Frame(number, self._time(frame, number), converter(frame))
                     number += 1
-        except (VideoError, av.error.FFmpegError) as error:
+        except (VsrrinError, ValueError, av.error.FFmpegError) as error:
             raise VideoError(f"{self.path}, frame {number}: {error}") from error
 
     def _time(self, frame: av.VideoFrame, number: int) -> Fraction:

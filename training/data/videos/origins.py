@@ -15,7 +15,7 @@ from typing import Any
 from training.errors import DatasetError
 from vsrrin.convert.images import natural_key
 
-from .decoding import VIDEO_SUFFIXES
+from .decoding import VIDEO_SUFFIXES, VideoError
 
 UNKNOWN = "unknown"
 
@@ -100,7 +100,7 @@ def fingerprint(video: Path) -> str:
     """Return a hexadecimal digest of the size and both ends of a file, which tells files apart.
 
     Raises:
-        DatasetError: It cannot be read.
+        VideoError: It cannot be read.
     """
     try:
         size = video.stat().st_size
@@ -110,5 +110,5 @@ def fingerprint(video: Path) -> str:
             file.seek(max(size - _MIB, 0))
             digest.update(file.read(_MIB))
     except OSError as error:
-        raise DatasetError(f"{video} cannot be read: {error.strerror or error}") from error
+        raise VideoError(f"{video} cannot be read: {error.strerror or error}") from error
     return digest.hexdigest()
