@@ -12,7 +12,8 @@ from typing import Any, Concatenate
 import vapoursynth as vs
 
 from vsrrin.clip import graph
-from vsrrin.clip.clip_checks import check_clip, make_timing
+from vsrrin.clip.clip_checks import check_clip, make_retiming, make_timing
+from vsrrin.clip.retiming import Ease, Moments, Speed
 from vsrrin.engine.options import Options
 from vsrrin.errors import VsrrinError
 
@@ -26,7 +27,22 @@ class _Rate:
 
 
 @dataclass(frozen=True)
+class _Pace:
+    speed: Speed | None = None
+    _: KW_ONLY
+    times: Moments | None = None
+    fps: int | Fraction | str | None = None
+    ease: Ease = "none"
+    timecodes: str | os.PathLike[str] | None = None
+
+
+@dataclass(frozen=True)
 class _Request(Options, _Rate):  # fields of the last base come first: factor, model, then all others by keyword
+    model: str | os.PathLike[str] = "rrin_lite"
+
+
+@dataclass(frozen=True)
+class _Retiming(Options, _Pace):
     model: str | os.PathLike[str] = "rrin_lite"
 
 
@@ -93,3 +109,41 @@ def interpolate(clip: vs.VideoNode, request: _Request) -> vs.VideoNode:
     """
     check_clip(clip)
     return graph.build(clip, make_timing(clip, request.factor, request.fps, request.timecodes), request)
+
+
+@_filter(_Retiming)
+def retime(clip: vs.VideoNode, request: _Retiming) -> vs.VideoNode:
+    """Show a clip slower or faster, at one speed, by keyframes, or at moments of one's own, with the frames it needs.
+
+    Times are exact. Output frames that coincide with a source frame are that frame, bit for bit; all others are made
+    as :func:`interpolate` makes them, with the same properties. Sound is not changed: ``vsrrin convert`` stretches it.
+
+    Args:
+        clip: As for :func:`interpolate`; its frame rate may vary.
+        speed: Seconds of the clip in a second of the output: 2 is twice as fast, "1/4" four times slower. Or
+            keyframes, each the seconds of the clip and the speed from there on: ``[(0, 1), (2.5, "1/4"), (4, 1)]``.
+        times: Moments of the clip in seconds, rising, one for each output frame, instead of ``speed``.
+        fps: Output frame rate; that of the clip unless given. "variable" keeps every source frame and adds frames
+            where they would be shown for longer than they were; durations then vary.
+        ease: Course of the speed from one keyframe to the next: "none" (the first one's until the second), "linear", or
+            "smooth", which begins and ends gently.
+        timecodes: A timecode file (v2) of the clip if its frame rate varies; else its durations are read at once.
+        request: Speed and rate, and options, each given as an argument of its own.
+
+    Returns:
+        The retimed clip.
+
+    Raises:
+        vapoursynth.Error: An argument, the clip's first frame, the checkpoint or the device cannot be used; raised
+            while the graph is built, with a message that begins with "vsrrin.retime:".
+    """
+    check_clip(clip)
+    timing = make_retiming(
+        clip,
+        speed=request.speed,
+        times=request.times,
+        fps=request.fps,
+        ease=request.ease,
+        timecodes=request.timecodes,
+    )
+    return graph.build(clip, timing, request)

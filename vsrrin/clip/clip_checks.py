@@ -1,6 +1,7 @@
 """Checks of source clips, their frame rates and durations."""
 
 import os
+from collections.abc import Sequence
 from fractions import Fraction
 
 import vapoursynth as vs
@@ -8,7 +9,16 @@ import vapoursynth as vs
 from vsrrin.errors import ArgumentError
 
 from . import frames, props
-from .timing import ConstantTiming, Timing, VariableTiming, parse_ratio, read_timecodes, whole_durations
+from .retiming import Ease, Moments, Pace, RetimedTiming, Speed
+from .timing import (
+    ConstantTiming,
+    SourceTimes,
+    Timing,
+    VariableTiming,
+    parse_ratio,
+    read_timecodes,
+    whole_durations,
+)
 
 _PROBED = 24
 """Frames in each of the three runs by which a frame rate is judged to be constant."""
@@ -84,6 +94,60 @@ def make_timing(
     if not source_rate or _rate_varies(clip):
         return VariableTiming(_read_durations(clip), rate)
     return ConstantTiming.at_rate(clip.num_frames, source_rate, rate)
+
+
+def make_retiming(
+    clip: vs.VideoNode,
+    *,
+    speed: Speed | None,
+    times: Moments | None,
+    fps: int | Fraction | str | None,
+    ease: Ease,
+    timecodes: str | os.PathLike[str] | None,
+) -> Timing:
+    """Return the timing for a speed, or for moments of the source, of a clip that has passed `check_clip`.
+
+    Args:
+        clip: The clip.
+        speed: A speed or keyframes.
+        times: Seconds of the source for each output frame instead.
+        fps: Output frame rate, "variable", or ``None`` for that of the clip.
+        ease: Course of the speed between keyframes.
+        timecodes: A timecode file (v2) of a clip of varying rate, or ``None``.
+
+    Raises:
+        ArgumentError: The arguments are not as they must be, or contradict each other or the clip.
+    """
+    if (speed is None) == (times is None):
+        raise ArgumentError("give speed or times" + ("" if speed is None else ", not both"))
+    if ease != "none" and (speed is None or isinstance(speed, str) or not isinstance(speed, Sequence)):
+        raise ArgumentError(f"ease={ease!r} is the course between keyframes: give them as speed, or leave ease out")
+    if fps == "variable" and times is not None:
+        raise ArgumentError('fps="variable" needs speed; frames at given times are shown at a constant rate')
+    source = _source_times(clip, timecodes)
+    if fps is None and source.fps is None:
+        raise ArgumentError(
+            "fps must be given where the clip's rate varies: a rate, or 'variable', which keeps all frames"
+        )
+    rate = source.fps if fps in (None, "variable") else parse_ratio(fps, "fps")
+    if times is not None:
+        assert rate is not None
+        return RetimedTiming.at_moments(source, times, rate)
+    assert speed is not None
+    pace = Pace(speed, source.end, ease)
+    if fps == "variable":
+        return RetimedTiming.with_all_frames(source, pace)
+    assert rate is not None
+    return RetimedTiming.at_pace(source, pace, rate)
+
+
+def _source_times(clip: vs.VideoNode, timecodes: str | os.PathLike[str] | None) -> SourceTimes:
+    if timecodes is not None:
+        return SourceTimes(read_timecodes(timecodes, clip.num_frames))
+    rate = frame_rate(clip)
+    if not rate or _rate_varies(clip):
+        return SourceTimes(_read_durations(clip))
+    return SourceTimes.steady(clip.num_frames, rate)
 
 
 def _rate_varies(clip: vs.VideoNode) -> bool:

@@ -30,6 +30,9 @@ MAX_FRAMES = 2**31 - 1
 MAX_RATIO_PART = 10**18
 """Numerators and denominators are 64-bit ints in VapourSynth."""
 
+_NEARLY_ONE = 1 - Fraction(1, 2**31)
+"""Time step of moments at or after the end of a source, where its last frame is held."""
+
 _RATIO = re.compile(r"[+-]?\d{1,40}(/\d{1,40})?")
 _DECIMALS = Fraction(6, 1000)
 """Difference of an NTSC rate from what it is called: 24000/1001 is 23.98 in two decimals."""
@@ -129,9 +132,10 @@ def ntsc_near(rate: Fraction) -> Fraction:
 
 
 def several_per_pair(timing: Timing) -> bool:
-    """Return whether pairs have more than one new frame, judged by the first frames."""
-    times = [timing.at(n) for n in range(min(timing.length, 64))]
-    return any(a.is_pair and b.is_pair and a.left == b.left for a, b in pairwise(times))
+    """Return whether pairs have more than one new frame, judged by the first frames and by some all over the clip."""
+    first, spread = range(min(timing.length, 64)), range(0, timing.length, max(timing.length // 64, 1))
+    neighbours = ((timing.at(n), timing.at(n + 1)) for n in (*first, *spread) if n + 1 < timing.length)
+    return any(a.is_pair and b.is_pair and a.left == b.left for a, b in neighbours)
 
 
 class ConstantTiming:
@@ -163,8 +167,8 @@ class ConstantTiming:
         self._source_length = length
         self._num, self._den = factor.numerator, factor.denominator
         self.factor = factor
-        self.length = _checked_length(-(-length * self._num // self._den))
-        self.fps = _checked_rate(fps * factor) if fps else None
+        self.length = checked_length(-(-length * self._num // self._den))
+        self.fps = checked_rate(fps * factor) if fps else None
         self.steady_fps = fps if by_rate or factor.denominator != 1 else None
 
     @classmethod
@@ -193,6 +197,48 @@ class ConstantTiming:
         return 1 / self.fps if self.fps else None
 
 
+class SourceTimes:
+    """Times of the frames of a source.
+
+    Attributes:
+        fps: Frames per second, ``None`` if their number varies.
+        end: Seconds from the beginning of the first frame to the end of the last.
+    """
+
+    def __init__(self, durations: Sequence[Fraction], fps: Fraction | None = None) -> None:
+        """Take the seconds that each frame is shown.
+
+        Raises:
+            ArgumentError: A duration is not positive.
+        """
+        for index, duration in enumerate(durations):
+            if duration <= 0:
+                raise ArgumentError(f"source frame {index} has the duration {duration} s; it must be positive")
+        # Starts are whole multiples of one common unit, so that bisection compares ints, not Fractions.
+        self._unit = lcm(*{d.denominator for d in durations})
+        self._ticks = [0, *accumulate(d.numerator * (self._unit // d.denominator) for d in durations)]
+        self.fps = fps
+        self.end = Fraction(self._ticks[-1], self._unit)
+
+    @classmethod
+    def steady(cls, length: int, fps: Fraction) -> Self:
+        """Return the times of frames at a constant rate."""
+        return cls([1 / fps] * length, fps)
+
+    @property
+    def starts(self) -> list[Fraction]:
+        """Seconds at which the frames begin."""
+        return [Fraction(tick, self._unit) for tick in self._ticks[:-1]]
+
+    def find(self, moment: Fraction) -> FrameTime:
+        """Return the place of a moment in seconds between the frames; after the end the last one is held."""
+        tick = moment * self._unit
+        last = len(self._ticks) - 2
+        left = min(bisect_right(self._ticks, tick) - 1, last)
+        start, end = self._ticks[left], self._ticks[left + 1]
+        return FrameTime(left, min(left + 1, last), min((tick - start) / (end - start), _NEARLY_ONE))
+
+
 class VariableTiming:
     """Output at a constant rate from a source whose frames have durations of their own.
 
@@ -205,36 +251,25 @@ class VariableTiming:
     """
 
     def __init__(self, durations: Sequence[Fraction], fps: Fraction) -> None:
-        for index, duration in enumerate(durations):
-            if duration <= 0:
-                raise ArgumentError(f"source frame {index} has the duration {duration} s; it must be positive")
-        # Starts are whole multiples of one common unit, so that bisection compares ints, not Fractions.
-        unit = lcm(*{d.denominator for d in durations})
-        ticks = [d.numerator * (unit // d.denominator) for d in durations]
-        self._starts = [0, *accumulate(ticks)]
-        total = Fraction(self._starts[-1], unit)
-        average = len(durations) / total
+        self._source = SourceTimes(durations)
+        average = len(durations) / self._source.end
         if fps < average:
             raise ArgumentError(
                 f"fps must be at least the clip's average rate of {float(average):.3f}, not {fps}: "
                 "frames are added, never dropped"
             )
-        self._step = unit / fps  # ticks per output frame
-        self.fps: Fraction | None = _checked_rate(fps)
+        self.fps: Fraction | None = checked_rate(fps)
         self.steady_fps: Fraction | None = None
-        self.length = _checked_length(ceil(total * fps))
+        self._step = 1 / fps
+        self.length = checked_length(ceil(self._source.end * fps))
 
     def at(self, n: int) -> FrameTime:
         """Return the moment of output frame ``n``, found by time, not by index."""
-        tick = n * self._step
-        left = bisect_right(self._starts, tick) - 1
-        start, end = self._starts[left], self._starts[left + 1]
-        return FrameTime(left, min(left + 1, len(self._starts) - 2), Fraction(tick - start) / (end - start))
+        return self._source.find(n * self._step)
 
     def duration(self, n: int, left: Fraction | None) -> Fraction | None:
         """Return one over the output rate."""
-        assert self.fps is not None
-        return 1 / self.fps
+        return self._step
 
 
 def read_timecodes(path: str | PathLike[str], length: int) -> list[Fraction]:
@@ -300,7 +335,12 @@ def whole_durations(durations: Iterable[Fraction | None]) -> list[Fraction]:
     return checked
 
 
-def _checked_rate(fps: Fraction) -> Fraction:
+def checked_rate(fps: Fraction) -> Fraction:
+    """Return an output rate that VapourSynth can hold.
+
+    Raises:
+        ArgumentError: It cannot.
+    """
     if max(fps.numerator, fps.denominator) > MAX_RATIO_PART:
         raise ArgumentError(
             f"the output rate would be a fraction with parts of more than 18 digits (about {_short(fps)}), which "
@@ -309,7 +349,12 @@ def _checked_rate(fps: Fraction) -> Fraction:
     return fps
 
 
-def _checked_length(length: int) -> int:
+def checked_length(length: int) -> int:
+    """Return a number of output frames that VapourSynth can count.
+
+    Raises:
+        ArgumentError: It cannot.
+    """
     if length > MAX_FRAMES:
         raise ArgumentError(f"the output would have {length} frames; VapourSynth can count {MAX_FRAMES}")
     return length
