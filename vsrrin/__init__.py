@@ -1,6 +1,6 @@
 """Video frame interpolation for VapourSynth with the RRIN family of networks.
 
-``vsrrin.interpolate`` and ``vsrrin.retime`` are the filters for scripts, ``vsrrin.convert_file`` converts files, and
+``vsrrin.interpolate``, ``retime`` and ``blur`` are the filters for scripts, ``vsrrin.convert_file`` converts files, and
 ``vsrrin.Interpolator`` makes new frames of tensors, with networks from ``vsrrin.load``. Each is imported on first use,
 so that networks work without VapourSynth and the package itself is quick to import.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .convert.convert_file import convert_file
     from .engine.interpolator import Interpolator
     from .engine.options import Options
-    from .filter import interpolate, retime
+    from .filter import blur, interpolate, retime
 
 __version__ = "0.1.0"
 
@@ -39,6 +39,7 @@ __all__ = [
     "UnknownNetError",
     "VsrrinError",
     "__version__",
+    "blur",
     "convert_file",
     "interpolate",
     "load",
@@ -49,6 +50,7 @@ _HOMES = {
     "Interpolator": "engine.interpolator",
     "Model": "checkpoint.loader",
     "Options": "engine.options",
+    "blur": "filter",
     "convert_file": "convert.convert_file",
     "interpolate": "filter",
     "load": "checkpoint.loader",

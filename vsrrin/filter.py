@@ -11,11 +11,12 @@ from typing import Any, Concatenate
 
 import vapoursynth as vs
 
-from vsrrin.clip import graph
-from vsrrin.clip.clip_checks import check_clip, make_retiming, make_timing
-from vsrrin.clip.retiming import Ease, Moments, Speed
+from vsrrin.clip import graph, motion_blur
+from vsrrin.clip.clip_checks import check_clip, make_retiming, make_timing, source_times
+from vsrrin.clip.retiming import Ease, Moments, Seconds, Speed
+from vsrrin.clip.timing import parse_ratio
 from vsrrin.engine.options import Options
-from vsrrin.errors import VsrrinError
+from vsrrin.errors import ArgumentError, VsrrinError
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,21 @@ class _Request(Options, _Rate):  # fields of the last base come first: factor, m
 @dataclass(frozen=True)
 class _Retiming(Options, _Pace):
     model: str | os.PathLike[str] = "rrin_lite"
+
+
+@dataclass(frozen=True)
+class _Shutter:
+    shutter: Seconds = 180
+    _: KW_ONLY
+    fps: int | Fraction | str | None = None
+    samples: int = 9
+    linear: bool = False
+    timecodes: str | os.PathLike[str] | None = None
+
+
+@dataclass(frozen=True)
+class _Blurring(Options, _Shutter):
+    model: str | os.PathLike[str] = "draft"
 
 
 def _filter[**P, R](
@@ -147,3 +163,44 @@ def retime(clip: vs.VideoNode, request: _Retiming) -> vs.VideoNode:
         timecodes=request.timecodes,
     )
     return graph.build(clip, timing, request)
+
+
+@_filter(_Blurring)
+def blur(clip: vs.VideoNode, request: _Blurring) -> vs.VideoNode:
+    """Blur what moves, as a camera does whose shutter is open for a part of each frame's time.
+
+    Each output frame is the mean of new frames around its moment, which :func:`interpolate` makes. Still parts stay as
+    they are, and nothing is mixed across a cut. ``_VSRRIN_Kind`` is "blur".
+
+    Args:
+        clip: As for :func:`interpolate`; its frame rate may vary.
+        shutter: Time that the shutter is open, as an angle of which 360 is the whole time of an output frame: 180 is
+            usual in film.
+        fps: Output frame rate; that of the clip unless given. A lower one is smooth, as motion is blurred over it.
+        samples: Frames in each mean, an odd number from 3 to 31. More are needed where things move far in a frame.
+        linear: Mix light, as a camera does, instead of sample values: highlights leave brighter traces. Slower.
+        timecodes: A timecode file (v2) of the clip if its frame rate varies; else its durations are read at once.
+        request: Shutter and rate, and options, each given as an argument of its own. The model is "draft" unless given,
+            as errors of single frames do not show in a mean.
+
+    Returns:
+        The blurred clip.
+
+    Raises:
+        vapoursynth.Error: An argument, the clip's first frame, the checkpoint or the device cannot be used; raised
+            while the graph is built, with a message that begins with "vsrrin.blur:".
+    """
+    check_clip(clip)
+    source = source_times(clip, request.timecodes)
+    rate = source.fps if request.fps is None else parse_ratio(request.fps, "fps")
+    if rate is None:
+        raise ArgumentError("fps must be given where the clip's rate varies")
+    return motion_blur.build(
+        clip,
+        source,
+        request,
+        fps=rate,
+        shutter=request.shutter,
+        samples=request.samples,
+        linear=request.linear,
+    )

@@ -124,7 +124,7 @@ def make_retiming(
         raise ArgumentError(f"ease={ease!r} is the course between keyframes: give them as speed, or leave ease out")
     if fps == "variable" and times is not None:
         raise ArgumentError('fps="variable" needs speed; frames at given times are shown at a constant rate')
-    source = _source_times(clip, timecodes)
+    source = source_times(clip, timecodes)
     if fps is None and source.fps is None:
         raise ArgumentError(
             "fps must be given where the clip's rate varies: a rate, or 'variable', which keeps all frames"
@@ -141,7 +141,12 @@ def make_retiming(
     return RetimedTiming.at_pace(source, pace, rate)
 
 
-def _source_times(clip: vs.VideoNode, timecodes: str | os.PathLike[str] | None) -> SourceTimes:
+def source_times(clip: vs.VideoNode, timecodes: str | os.PathLike[str] | None) -> SourceTimes:
+    """Return the times of a clip's frames, from a timecode file if there is one, else from rate or durations.
+
+    Raises:
+        ArgumentError: They are not known.
+    """
     if timecodes is not None:
         return SourceTimes(read_timecodes(timecodes, clip.num_frames))
     rate = frame_rate(clip)

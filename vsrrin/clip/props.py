@@ -5,8 +5,8 @@ left source frame, without those that only hold for that one frame. Every output
 
 =================  ==================================================================================
 ``_VSRRIN_Kind``   "source" (that very source frame), "new" (interpolated), "held" (a source frame shown
-                   again: at a cut, between two equal frames, or after the last one) or "blend" (two frames
-                   mixed at a cut)
+                   again: at a cut, between two equal frames, or after the last one), "blend" (two frames
+                   mixed at a cut) or "blur" (the mean of many)
 ``_VSRRIN_Left``   number of the left source frame
 ``_VSRRIN_Right``  number of the right source frame
 ``_VSRRIN_TNum``,  time step t as a fraction; 0/1 for source frames
@@ -23,7 +23,7 @@ from .timing import FrameTime
 Kind = Literal["source", "new", "held", "blend"]
 
 # True of one decoded picture only: a new frame has no coded picture type and was not in the file at any time.
-_OF_ONE_FRAME = ("_PictType", "_AbsoluteTime")
+OF_ONE_FRAME = ("_PictType", "_AbsoluteTime")
 
 _INT64 = 2**63 - 1
 
@@ -66,7 +66,7 @@ def write(
         ends_scene: Whether it is the last output frame of a scene; ``None`` if cuts are not known.
     """
     if kind != "source":
-        for key in _OF_ONE_FRAME:
+        for key in OF_ONE_FRAME:
             props.pop(key, None)
     for key in ("_DurationNum", "_DurationDen"):
         props.pop(key, None)

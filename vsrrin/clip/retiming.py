@@ -22,10 +22,13 @@ from .timing import FrameTime, SourceTimes, checked_length, checked_rate, parse_
 Ease = Literal["none", "linear", "smooth"]
 """Course of the speed between two keyframes: the first one's until the second, even, or gentle at both ends."""
 
-type Speed = int | Fraction | str | Sequence[tuple[int | float | Fraction | str, int | Fraction | str]]
+type Seconds = int | float | Fraction | str
+"""A number; a float is taken as it is written."""
+
+type Speed = int | Fraction | str | Sequence[tuple[Seconds, int | Fraction | str]]
 """A speed, or keyframes: seconds of the source, and the speed from there on."""
 
-type Moments = Sequence[int | float | Fraction | str]
+type Moments = Sequence[Seconds]
 """Moments of the source in seconds, one for each output frame."""
 
 _COURSES: dict[Ease, Callable[[Fraction], Fraction]] = {
@@ -122,14 +125,20 @@ def _keyframes(speed: Speed, length: Fraction) -> list[tuple[Fraction, Fraction]
     return keys
 
 
-def _seconds(value: object, name: str) -> Fraction:
-    """Return a moment; floats are taken as they are written, 2.1 for 21/10."""
+def exact(value: object) -> Fraction | None:
+    """Return a number as a fraction, ``None`` if it is none; floats are taken as they are written, 2.1 for 21/10."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Fraction | str):
+        return None
     try:
-        if isinstance(value, bool) or not isinstance(value, int | float | Fraction | str):
-            raise ValueError
-        moment = Fraction(str(value))
+        return Fraction(str(value))
     except (ValueError, ZeroDivisionError):
-        raise ArgumentError(f'{name} must be at a number of seconds such as 2.5 or "5/2", not {value!r}') from None
+        return None
+
+
+def _seconds(value: object, name: str) -> Fraction:
+    moment = exact(value)
+    if moment is None:
+        raise ArgumentError(f'{name} must be at a number of seconds such as 2.5 or "5/2", not {value!r}')
     if moment < 0:
         raise ArgumentError(f"{name} must not be before the clip's beginning, at 0 s, but is at {value!r} s")
     return moment
