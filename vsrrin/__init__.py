@@ -1,8 +1,8 @@
 """Video frame interpolation for VapourSynth with the RRIN family of networks.
 
-``vsrrin.interpolate``, ``retime`` and ``blur`` are the filters for scripts, ``vsrrin.convert_file`` converts files, and
-``vsrrin.Interpolator`` makes new frames of tensors, with networks from ``vsrrin.load``. Each is imported on first use,
-so that networks work without VapourSynth and the package itself is quick to import.
+``vsrrin.interpolate``, ``retime``, ``blur`` and ``repair`` are the filters for scripts, ``vsrrin.convert_file``
+converts files, and ``vsrrin.Interpolator`` makes new frames of tensors, with networks from ``vsrrin.load``. Each is
+imported on first use, so that networks work without VapourSynth and the package itself is quick to import.
 """
 
 from importlib import import_module
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .convert.convert_file import convert_file
     from .engine.interpolator import Interpolator
     from .engine.options import Options
-    from .filter import blur, interpolate, retime
+    from .filter import blur, interpolate, repair, retime
 
 __version__ = "0.1.0"
 
@@ -43,6 +43,7 @@ __all__ = [
     "convert_file",
     "interpolate",
     "load",
+    "repair",
     "retime",
 ]
 
@@ -54,6 +55,7 @@ _HOMES = {
     "convert_file": "convert.convert_file",
     "interpolate": "filter",
     "load": "checkpoint.loader",
+    "repair": "filter",
     "retime": "filter",
 }
 

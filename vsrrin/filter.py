@@ -11,8 +11,9 @@ from typing import Any, Concatenate
 
 import vapoursynth as vs
 
-from vsrrin.clip import graph, motion_blur
+from vsrrin.clip import graph, mending, motion_blur
 from vsrrin.clip.clip_checks import check_clip, make_retiming, make_timing, source_times
+from vsrrin.clip.mending import Damaged
 from vsrrin.clip.retiming import Ease, Moments, Seconds, Speed
 from vsrrin.clip.timing import parse_ratio
 from vsrrin.engine.options import Options
@@ -60,6 +61,16 @@ class _Shutter:
 @dataclass(frozen=True)
 class _Blurring(Options, _Shutter):
     model: str | os.PathLike[str] = "draft"
+
+
+@dataclass(frozen=True)
+class _Damage:
+    frames: Damaged
+
+
+@dataclass(frozen=True)
+class _Repair(Options, _Damage):
+    model: str | os.PathLike[str] = "rrin_lite"
 
 
 def _filter[**P, R](
@@ -204,3 +215,29 @@ def blur(clip: vs.VideoNode, request: _Blurring) -> vs.VideoNode:
         samples=request.samples,
         linear=request.linear,
     )
+
+
+@_filter(_Repair)
+def repair(clip: vs.VideoNode, request: _Repair) -> vs.VideoNode:
+    """Replace damaged or missing frames by new ones, made of the healthy frames around them.
+
+    All others stay as they are, bit for bit. Damaged frames are never asked for, so that those which cannot be decoded
+    can be replaced, too. Where a cut lies between the healthy frames on both sides, ``at_cut`` decides; at the
+    beginning and at the end of the clip the nearest healthy frame is held.
+
+    Args:
+        clip: As for :func:`interpolate`; its frame rate may vary.
+        frames: Numbers of damaged frames, and ranges of them as tuples, first and last: ``[7, (20, 25)]``. Or the path
+            of a file with a number or a range (``20-25``) in each line, and comments after ``#``.
+        request: Frames, and options, each given as an argument of its own.
+
+    Returns:
+        The repaired clip, of the same length and rate.
+
+    Raises:
+        vapoursynth.Error: An argument, the clip's first healthy frame, the checkpoint or the device cannot be used;
+            raised while the graph is built, with a message that begins with "vsrrin.repair:".
+    """
+    if not isinstance(clip, vs.VideoNode):
+        check_clip(clip)
+    return mending.build(clip, mending.numbers(request.frames, clip.num_frames), request)
