@@ -1,12 +1,13 @@
 """``vsrrin convert``: arguments, messages and exit status."""
 
 import argparse
+import os
 import platform
 import re
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import fields
 from fractions import Fraction
@@ -17,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from vsrrin import __version__
 from vsrrin.clip.timing import exact_rate, parse_ratio
-from vsrrin.convert import moments
+from vsrrin.convert import moments, several
 from vsrrin.convert.targets import VIDEOS, is_folder
-from vsrrin.errors import ArgumentError, ConvertError
+from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
 
 from . import arguments
 from . import progress as cli_progress
@@ -49,6 +50,7 @@ verified at the end, and gets its name only then.
   vsrrin convert in.mp4 out.webm --fps 60 --model rrin.pth
   vsrrin convert frames/ out_frames/ --sf 3              three new images between two
   vsrrin convert in.mp4 slow.mp4 --sf 3 --fps 24 --audio stretch   slow motion
+  vsrrin convert *.mkv --out-dir smooth/                 several files, one after the other
 
 frame rate:
   --fps 2x           twice the rate of the source (also 5/2x); the default
@@ -66,13 +68,23 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     """Add ``convert`` to a parser."""
     parser = commands.add_parser(
         "convert",
-        help="add frames to a video file, or to a folder of images",
+        usage="vsrrin convert IN OUT [options]\n       vsrrin convert IN [IN ...] --out-dir DIR [options]",
+        help="add frames to video files, or to folders of images",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("source", metavar="IN", type=Path, help="a video, or a folder of PNG, JPEG, WebP or TIFF")
     parser.add_argument(
-        "target", metavar="OUT", help=f"a video ({', '.join(VIDEOS)}), or a folder of PNGs (a name without extension)"
+        "paths",
+        metavar="IN",
+        nargs="+",
+        help="a video, or a folder of PNG, JPEG, WebP or TIFF; then OUT: a video "
+        f"({', '.join(VIDEOS)}), or a folder of PNGs (a name without extension)",
+    )
+    parser.add_argument(
+        "--out-dir",
+        metavar="DIR",
+        type=Path,
+        help="folder for the outputs of all IN; a folder of videos stands for them",
     )
     _add_frames(parser)
     _add_output(parser)
@@ -140,56 +152,123 @@ class _Stop:
 
 
 def _run(options: argparse.Namespace) -> int:
-    folder = is_folder(options.target, "OUT")
+    jobs = _jobs(options.paths, options.out_dir)
     speed = _speed(options.fps, options.sf)
     _moment(options.start, "--start"), _moment(options.end, "--end")  # mistakes show before torch is loaded
     input_fps = parse_ratio(options.input_fps or "24", "--input-fps")
-    if options.input_fps and options.source.exists() and not options.source.is_dir():
-        raise ArgumentError(f"--input-fps is for folders of images; {options.source} has a rate of its own")
+    for source, _ in jobs:
+        if options.input_fps and source.exists() and not source.is_dir():
+            raise ArgumentError(f"--input-fps is for folders of images; {source} has a rate of its own")
     if options.chop_forward and hasattr(options, "tile"):
         raise ArgumentError("--chop_forward leaves tiles to memory and --tile sets them: give one of them")
-    _check_log(options)
+    _check_log(options.log, jobs)
     with _stoppable() as stop, ExitStack() as stack:
         log = cli_progress.Log(options.log) if options.log and not options.dry_run else None
         reporter = stack.enter_context(cli_progress.Reporter(log, quiet=options.quiet))
+        target = jobs[0][1]
+        failed: list[str] = []
+        there = 0
         try:
             from vsrrin.checkpoint import inspection
-            from vsrrin.convert import convert_file
             from vsrrin.convert.prepare import Settings
 
-            settings = arguments.make(
-                Settings,
-                options,
-                target=Path(options.target),
-                start=_moment(options.start, "--start"),
-                end=_moment(options.end, "--end"),
-                model=inspection.locate(getattr(options, "model", str(Settings.model))),
-                **speed,
-            )
+            model = inspection.locate(getattr(options, "model", str(Settings.model)))
             stack.enter_context(_vapoursynth_log(reporter))
-            _log_start(reporter, settings)
-            conversion = convert_file.prepared(settings, folder=folder, image_rate=input_fps)
-            if options.dry_run:
-                return _dry_run(conversion)
-            return _convert(conversion, reporter, stop, folder=folder)
+            if options.out_dir is not None and not options.out_dir.exists():
+                options.out_dir.mkdir()
+                if options.dry_run:
+                    stack.callback(options.out_dir.rmdir)
+            for source, target in jobs:
+                settings = arguments.make(
+                    Settings,
+                    options,
+                    source=source,
+                    target=Path(target),
+                    start=_moment(options.start, "--start"),
+                    end=_moment(options.end, "--end"),
+                    model=model,
+                    **speed,
+                )
+                if options.out_dir is None:
+                    _one(settings, target, input_fps, reporter, stop, dry_run=options.dry_run)
+                    return 0
+                if options.resume and os.path.lexists(target):
+                    there += 1
+                    reporter.say(f"{target} is there already")
+                    continue
+                reporter.restart()
+                reporter.say(f"{source} to {target}")
+                try:
+                    _one(settings, target, input_fps, reporter, stop, dry_run=options.dry_run)
+                except (VsrrinError, OSError) as error:
+                    about = "" if str(source) in str(error) else f"{source}: "
+                    reporter.complain(f"{about}{error}")
+                    failed.append(str(source))
+            return _summary(reporter, len(jobs), there, failed)
         except KeyboardInterrupt as error:
             terminated = isinstance(error, _TerminatedError)
-            reporter.say(f"{'terminated' if terminated else 'interrupted'}: {options.target} is not written")
+            reporter.say(f"{'terminated' if terminated else 'interrupted'}: {target} is not written")
             return 128 + (signal.SIGTERM if terminated else signal.SIGINT)
 
 
-def _dry_run(conversion: "VideoConversion | FolderConversion") -> int:
+def _jobs(paths: Sequence[str], folder: Path | None) -> list[tuple[Path, str]]:
+    """Return each source with its target."""
+    if folder is None:
+        if len(paths) != 2:
+            raise ArgumentError(
+                f"IN and OUT are needed, two names, and {len(paths)} {'is' if len(paths) == 1 else 'are'} given; with "
+                "--out-dir DIR all names are IN"
+            )
+        is_folder(paths[1], "OUT")
+        return [(Path(paths[0]), paths[1])]
+    jobs = several.targets([Path(path) for path in paths], folder)
+    if folder.exists() and not folder.is_dir():
+        raise ArgumentError(f"--out-dir must be a folder, not the file {folder}")
+    return jobs
+
+
+def _one(
+    settings: "Settings",
+    target: str,
+    input_fps: Fraction,
+    reporter: cli_progress.Reporter,
+    stop: _Stop,
+    *,
+    dry_run: bool,
+) -> None:
+    """Convert, or print what would be done."""
+    from vsrrin.convert import convert_file
+
+    folder = is_folder(target, "OUT")
+    _log_start(reporter, settings)
+    conversion = convert_file.prepared(settings, folder=folder, image_rate=input_fps)
+    if dry_run:
+        _dry_run(conversion)
+    else:
+        _convert(conversion, reporter, stop, folder=folder)
+
+
+def _summary(reporter: cli_progress.Reporter, jobs: int, there: int, failed: Sequence[str]) -> int:
+    done = jobs - there - len(failed)
+    before = f", {there} were there already" if there else ""
+    if not failed:
+        reporter.say(f"{done} of {jobs} done{before}")
+        return 0
+    reporter.complain(f"{done} of {jobs} done{before}, {len(failed)} failed: {', '.join(failed)}")
+    return 1
+
+
+def _dry_run(conversion: "VideoConversion | FolderConversion") -> None:
     from vsrrin.convert.video import VideoConversion
 
     lines = _outline(conversion) if isinstance(conversion, VideoConversion) else _folder_outline(conversion)
     for label, text in lines:
         print(f"{label:<11}{arguments.in_flags(text)}")
-    return 0
 
 
 def _convert(
     conversion: "VideoConversion | FolderConversion", reporter: cli_progress.Reporter, stop: _Stop, *, folder: bool
-) -> int:
+) -> None:
     from vsrrin.convert.run import run
 
     known: set[int] = set()
@@ -204,7 +283,6 @@ def _convert(
     result = run(conversion, progress=progress, say=reporter.say)
     reporter.note(f"cuts: {', '.join(map(str, result.cuts)) or 'none'}")
     reporter.say(f"verified: {_done(result, folder=folder)}")
-    return 0
 
 
 def _done(result: "Result", *, folder: bool) -> str:
@@ -291,11 +369,12 @@ def _moment(text: str | None, argument: str) -> Fraction | int | None:
     return None if text is None else moments.parse_position(text, argument)
 
 
-def _check_log(options: argparse.Namespace) -> None:
-    log: Path | None = options.log
-    if log is not None and log.absolute() in (options.source.absolute(), Path(options.target).absolute()):
+def _check_log(log: Path | None, jobs: Sequence[tuple[Path, str]]) -> None:
+    if log is None:
+        return
+    if any(log.absolute() in (source.absolute(), Path(target).absolute()) for source, target in jobs):
         raise ArgumentError(f"--log {log} is the input or the output: give another name")
-    if log is not None and not log.parent.is_dir():
+    if not log.parent.is_dir():
         raise ConvertError(f"--log {log}: the folder {log.parent} does not exist: make it first")
 
 

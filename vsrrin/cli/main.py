@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         try:
-            options = _parser().parse_args(arguments)
+            options = _parsed(arguments)
             status: int = options.run(options)
         finally:
             sys.stdout.flush()
@@ -54,6 +54,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _forget_output()
         return _fail(error, 1)
     return status
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    # Names after a flag are left over where any number of names may come.
+    marked = rest.index("--") if "--" in rest else len(rest)
+    if rest and (not hasattr(options, "paths") or any(text.startswith("-") for text in rest[:marked])):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.paths += [*rest[:marked], *rest[marked + 1 :]]
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -101,6 +101,11 @@ class Reporter:
                 self._log.close()
                 self._log = None
 
+    def restart(self) -> None:
+        """Forget the progress, as other work begins."""
+        with self._lock:
+            self._tenth, self._speed = 0, _Speed()
+
     def say(self, message: str) -> None:
         """Tell the user something, with flags for arguments."""
         message = in_flags(message)
@@ -108,6 +113,12 @@ class Reporter:
             self.note(message)
             if not self._quiet:
                 self._write(f"{self._wipe()}vsrrin: {message}\n{self._bar}")
+
+    def complain(self, message: str) -> None:
+        """Tell the user of an error that does not stop the work."""
+        quiet, self._quiet = self._quiet, self._stream is None
+        self.say(message)
+        self._quiet = quiet
 
     def note(self, message: str) -> None:
         """Write something to the log only."""
