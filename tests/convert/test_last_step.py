@@ -12,7 +12,7 @@ import pytest
 from tests.convert.media.files import bunny, streams
 from vsrrin import ConvertError
 from vsrrin.convert import video as video_module
-from vsrrin.convert.media import streams as plans
+from vsrrin.convert.media import containers
 from vsrrin.convert.video import VideoConversion, convert
 from vsrrin.convert.work_folder import folder_of
 
@@ -63,8 +63,8 @@ def test_what_the_container_refuses_is_encoded_instead(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """WebM takes neither AAC nor SubRip, whatever the table says."""
-    wrong = replace(plans.CONTAINERS[".webm"], audio=frozenset({"aac"}), text=frozenset({"subrip"}))
-    monkeypatch.setitem(plans.CONTAINERS, ".webm", wrong)  # type: ignore[misc]
+    wrong = replace(containers.CONTAINERS[".webm"], audio=frozenset({"aac"}), text=frozenset({"subrip"}))
+    monkeypatch.setitem(containers.CONTAINERS, ".webm", wrong)  # type: ignore[misc]
     result = convert(Settings(source, tmp_path / "out.webm", preset=None))
     assert [note.partition(": WebM does not take it (")[0] for note in result.notes] == [
         "audio stream 1 (AAC) becomes Opus",
@@ -76,8 +76,8 @@ def test_what_the_container_refuses_is_encoded_instead(
 def test_what_cannot_be_written_in_any_way_shows_before_the_first_frame(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrong = replace(plans.CONTAINERS[".webm"], text=frozenset({"subrip"}), text_default="mov_text")
-    monkeypatch.setitem(plans.CONTAINERS, ".webm", wrong)  # type: ignore[misc]
+    wrong = replace(containers.CONTAINERS[".webm"], text=frozenset({"subrip"}), text_default="mov_text")
+    monkeypatch.setitem(containers.CONTAINERS, ".webm", wrong)  # type: ignore[misc]
     monkeypatch.setattr(video_module, "encode_segments", no_frame)
     expected = (
         r"in\.mkv: subtitle stream 2 \(SubRip\): WebM does not take it \(.*\(subtitles=False\), or write an \.mkv"

@@ -16,10 +16,11 @@ from vsrrin.clip import graph
 from vsrrin.clip.alpha import over_black
 from vsrrin.clip.clip_checks import check_clip
 from vsrrin.clip.frames import Colour
+from vsrrin.convert.media.containers import container_for
 from vsrrin.convert.media.encode import ColourTags, Hdr, VideoTimes
 from vsrrin.convert.media.encoders import EncoderSettings, choose_encoder
 from vsrrin.convert.media.pixels import Pixels
-from vsrrin.convert.media.streams import AudioMode, StreamPlan, container_for, plan_streams
+from vsrrin.convert.media.streams import AudioMode, StreamPlan, plan_streams
 from vsrrin.convert.media.ticks import settled
 from vsrrin.engine.options import Options
 from vsrrin.engine.pool import shared_by

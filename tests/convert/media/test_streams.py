@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.convert.media.files import bunny
+from vsrrin.convert.media.containers import container_for
 from vsrrin.convert.media.probe import Kind, MediaInfo, StreamInfo, probe
-from vsrrin.convert.media.streams import AudioMode, Cut, StreamPlan, container_for, describe, plan_streams
+from vsrrin.convert.media.streams import AudioMode, Cut, StreamPlan, describe, plan_streams
 from vsrrin.errors import ArgumentError, ConvertError
 
 ONE = Fraction(1)

@@ -8,8 +8,8 @@ import pytest
 
 from tests.convert.media.files import ffmpeg, ffprobe, steady
 from vsrrin import ConvertError
+from vsrrin.convert.media.containers import CONTAINERS
 from vsrrin.convert.media.encode import VideoTimes
-from vsrrin.convert.media.streams import CONTAINERS
 from vsrrin.convert.media.ticks import settled
 from vsrrin.convert.video import Settings, VideoConversion, convert
 

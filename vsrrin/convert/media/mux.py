@@ -2,11 +2,10 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
-from math import gcd
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol, Self
@@ -16,37 +15,26 @@ import av.container
 import av.error
 import av.stream
 import av.subtitles.stream
-from av.rational import AVRational
 
 from vsrrin import files
 from vsrrin.errors import ConvertError
 
 from .captions import Captions, add_converter
+from .containers import Container, container_for
+from .labels import fresh, label, moved_chapters
 from .pictures import Picture
-from .probe import Chapter, MediaInfo, StreamInfo, as_fraction
+from .probe import MediaInfo, StreamInfo, as_fraction
 from .segments import read_order
 from .sound import CopiedSound, TranscodedSound, add_encoder, part_end
-from .streams import AnyPacket, Container, Cut, Packets, StreamAction, StreamPlan, audio_format, container_for
+from .streams import AnyPacket, Cut, Packets, StreamAction, StreamPlan, audio_format
+from .video_packets import decoding_time, video_packets
 
 if TYPE_CHECKING:
     from .encode import VideoTimes
 
 __all__ = ["Cut", "Joined", "join"]
 
-# Said of another file, or of the video before it was encoded anew.
-_STALE = {
-    "alpha_mode", "bps", "compatible_brands", "duration", "encoder", "major_brand", "minor_version", "number_of_bytes",
-    "number_of_frames", "stereo_mode", "timecode", "vendor_id",
-}  # fmt: skip
-_STALE_PREFIX = "_statistics_"
-_MAX_TICKS = 2**31 - 1
-_CHAPTER_UNIT = Fraction(1, 1_000_000)
 _MIME = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
-# FFmpeg's writer of QuickTime files knows one of the two codes of a language only.
-_MOV_LANGUAGES = {
-    "deu": "ger", "nld": "dut", "swe": "sve", "zho": "chi", "ell": "gre", "fas": "per", "isl": "ice", "fre": "fra",
-    "cze": "ces", "rum": "ron", "slo": "slk", "nob": "nor", "nno": "nor",
-}  # fmt: skip
 # Where to begin to read for a cut: decoders need some time before it, and subtitles may have begun long before.
 _SEEK_BACK = 30
 # Packets of sound that a trial takes: some formats look into the first ones.
@@ -116,8 +104,8 @@ def join(
         try:
             with job:
                 job.add_streams(plan, frame_times)
-                video = _video_packets(segments, job.video, order, frame_times)
-                for packet in heapq.merge(video, job.other_packets(), key=_time):
+                video = video_packets(segments, job.video, order, frame_times)
+                for packet in heapq.merge(video, job.other_packets(), key=decoding_time):
                     job.output.mux_one(packet)
                 job.output.close()
         except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -181,20 +169,20 @@ class _Job:
     def _options(self) -> dict[str, str]:
         """Return the muxer's options: QuickTime and MP4 have two ways to hold metadata, of which one takes any key."""
         options, tags = dict(self._container.options), self._container.tags
-        if tags is not None and not _fresh(self._info.metadata).keys() <= tags:
+        if tags is not None and not fresh(self._info.metadata).keys() <= tags:
             options["movflags"] += "+use_metadata_tags"
         return options
 
     def add_streams(self, plan: StreamPlan, times: "VideoTimes") -> None:
         """Declare everything that stands in the header."""
-        self.output.metadata.update(_fresh(self._info.metadata))
+        self.output.metadata.update(fresh(self._info.metadata))
         self.video = self._add_video(times)
         if plan.kept:
             self._input = self._stack.enter_context(av.open(files.url(self._info.path)))
         for action in plan.kept:
             self._add(action)
         length = times.start + times.duration
-        self.output.set_chapters(list(_chapters(self._info.chapters, self._cut, self._tempo, length)))
+        self.output.set_chapters(list(moved_chapters(self._info.chapters, self._cut, self._tempo, length)))
 
     def _add_video(self, times: "VideoTimes") -> av.VideoStream:
         stream = self.output.add_stream_from_template(self._first.streams.video[0], opaque=True)
@@ -207,17 +195,8 @@ class _Job:
         if times.step is not None:
             context.framerate = 1 / (times.step * times.time_base)
         stream.set_display_matrix(self._info.display_matrix)
-        self._label(stream, self._info.video)
+        label(stream, self._info.video, self._container)
         return stream
-
-    def _label(self, stream: av.stream.Stream, source: StreamInfo) -> None:
-        stream.metadata.update(_fresh(source.metadata))
-        title = source.metadata.get("title")
-        if title and self._container.format in ("mp4", "mov"):
-            stream.metadata["handler_name"] = title  # the only name of a track that MP4 players show
-        if self._container.format == "mov" and source.language in _MOV_LANGUAGES:
-            stream.metadata["language"] = _MOV_LANGUAGES[source.language]
-        stream.disposition = av.stream.Disposition(source.disposition)
 
     def _add(self, action: StreamAction) -> None:
         assert self._input is not None
@@ -240,7 +219,7 @@ class _Job:
             self.output.add_attachment(info.metadata.get("filename", name), info.metadata.get("mimetype", mime), data)
             return
         stream = self.output.add_stream_from_template(source, opaque=True)
-        self._label(stream, info)
+        label(stream, info, self._container)
         self._workers[info.index] = Picture(stream)
 
     def _add_sound(self, action: StreamAction, source: av.AudioStream) -> None:
@@ -248,14 +227,14 @@ class _Job:
         if action.action == "copy":
             copied = self.output.add_stream_from_template(source, opaque=True)
             self._workers[source.index] = CopiedSound(source, copied, beginning=self._beginning, end=end)
-            self._label(copied, action.stream)
+            label(copied, action.stream, self._container)
             return
         assert action.codec is not None
         made = add_encoder(self.output, source, audio_format(action.stream, action.codec))
         self._workers[source.index] = TranscodedSound(
             source, made, beginning=self._beginning, end=end, tempo=self._tempo
         )
-        self._label(made, action.stream)
+        label(made, action.stream, self._container)
 
     def _add_captions(self, action: StreamAction, source: av.subtitles.stream.SubtitleStream) -> None:
         converts = action.action == "transcode"
@@ -272,7 +251,7 @@ class _Job:
             end=part_end(self._cut),
             tempo=self._tempo,
         )
-        self._label(stream, action.stream)
+        label(stream, action.stream, self._container)
 
     def other_packets(self) -> Packets:
         """Yield the packets of all streams but the video, nearly in order."""
@@ -330,75 +309,3 @@ class _Job:
         position = self._beginning - _SEEK_BACK
         if self._cut.start > 2 * _SEEK_BACK and self._info.is_indexed:
             self._input.seek(int(position * av.time_base))
-
-
-def _time(packet: AnyPacket) -> float:
-    return (packet.dts or 0) * float(as_fraction(packet.time_base))
-
-
-def _video_packets(
-    segments: Sequence[Path], stream: av.VideoStream, order: Sequence[int], times: "VideoTimes"
-) -> Packets:
-    """Yield the packets of all segments, at the times of the frames they hold.
-
-    Decoding times are the presentation times, in order, of as many frames earlier as the encoder reorders at most:
-    strictly rising, never after the presentation, across segments too.
-    """
-    delay = max((position - rank for position, rank in enumerate(order)), default=0)
-    base = _common_unit(times.time_base, times.start)
-    per_tick = round(times.time_base / base)
-    offset = round(times.start / base)
-    position = 0
-    for path in segments:
-        with av.open(files.url(path)) as container:
-            for packet in container.demux(container.streams.video[0]):
-                if not packet.size or packet.pts is None:
-                    continue
-                rank = order[position]
-                decoded = times.tick(position - delay) if position >= delay else (position - delay) * times.tick(1)
-                packet.pts = offset + times.tick(rank) * per_tick
-                packet.dts = offset + decoded * per_tick
-                packet.duration = (times.tick(rank + 1) - times.tick(rank)) * per_tick
-                packet.time_base = base
-                packet.stream = stream
-                position += 1
-                yield packet
-
-
-def _common_unit(unit: Fraction, start: Fraction) -> Fraction:
-    """Return a unit of which both are multiples; ``start`` only nearly where the exact one is too fine to write."""
-    exact = Fraction(
-        gcd(unit.numerator * start.denominator, start.numerator * unit.denominator),
-        unit.denominator * start.denominator,
-    )
-    if exact.denominator <= _MAX_TICKS:
-        return exact
-    return unit / max(1, _MAX_TICKS // unit.denominator)
-
-
-def _fresh(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Return metadata without what is no longer true; Matroska marks its statistics with a language: ``BPS-eng``."""
-    kept = {}
-    for key, value in metadata.items():
-        name = key.lower()
-        if name.partition("-")[0] not in _STALE and not name.startswith(_STALE_PREFIX):
-            # Files that hold it in two ways give both.
-            kept[key] = value.partition(";")[0] if name == "creation_time" else value
-    return kept
-
-
-def _chapters(
-    chapters: Sequence[Chapter], cut: Cut, tempo: Fraction, length: Fraction
-) -> "Iterator[av.container.core.Chapter]":
-    """Yield the chapters of the used part, at their new times, within the length of the video."""
-    for number, chapter in enumerate(chapters, 1):
-        start = max((chapter.start - cut.start) * tempo, Fraction(0))
-        end = min((chapter.end - cut.start) * tempo, length)
-        if end > start:
-            yield {
-                "id": number,
-                "start": round(start / _CHAPTER_UNIT),
-                "end": round(end / _CHAPTER_UNIT),
-                "time_base": AVRational(_CHAPTER_UNIT),
-                "metadata": dict(chapter.metadata),
-            }

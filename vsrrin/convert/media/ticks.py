@@ -6,8 +6,8 @@ from fractions import Fraction
 
 from vsrrin.errors import ConvertError
 
+from .containers import CONTAINERS, Container
 from .encode import VideoTimes
-from .streams import CONTAINERS, Container
 
 _LARGEST = 2**31 - 1
 """Largest numerator and denominator of FFmpeg's fractions, and largest time scale of MP4."""

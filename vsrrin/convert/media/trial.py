@@ -6,10 +6,11 @@ from pathlib import Path
 
 from vsrrin.errors import ConvertError
 
+from .containers import container_for
 from .encode import VideoTimes
 from .mux import join
 from .probe import MediaInfo
-from .streams import Cut, StreamAction, StreamPlan, container_for, describe, is_text
+from .streams import Cut, StreamAction, StreamPlan, describe, is_text
 from .verify import verify
 
 _SECONDS = 1.5

@@ -13,9 +13,10 @@ import av.stream
 from vsrrin import files
 from vsrrin.errors import ConvertError
 
+from .containers import Container, container_for
 from .encode import VideoTimes
 from .probe import as_fraction
-from .streams import Container, StreamAction, StreamPlan, container_for, describe
+from .streams import StreamAction, StreamPlan, describe
 
 # Encoders and what FFmpeg calls the result.
 _RESULTS = {"libopus": "opus"}
