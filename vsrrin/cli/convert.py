@@ -310,7 +310,7 @@ def _outline(conversion: "VideoConversion") -> Iterator[tuple[str, str]]:
         yield f"stream {action.stream.index}", f"{action.stream.kind}, {action.stream.codec}: {action.action}{to}{why}"
     yield "segments", f"{len(conversion.spans)} of {prepared.segment_frames} frames"
     for note in conversion.notes:
-        yield "note", note
+        yield "lost" if note in conversion.losses else "note", note
 
 
 def _folder_outline(conversion: "FolderConversion") -> Iterator[tuple[str, str]]:

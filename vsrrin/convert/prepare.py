@@ -105,7 +105,7 @@ class Prepared:
         tempo: Length of the output relative to the source.
         segment_frames: Output frames per segment.
         signature: Values that the segments depend on, as JSON can hold them.
-        notes: Messages for the user.
+        notes: Messages for the user, but for those of the plan.
     """
 
     source: Source
@@ -149,7 +149,8 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
         pix_fmt=settings.pix_fmt,
     )
     tags = ColourTags.of(in_format(source.clip[:1], encoder, first).get_frame(0), source.info.sample_aspect)
-    encoder, hdr_note = _with_hdr(encoder, first)
+    if (hdr := Hdr.of(first.props)) is not None:
+        encoder = encoder.with_parameters(hdr.options(encoder.codec))
     segment_frames = _segment_frames(settings, times)
     return Prepared(
         source=source,
@@ -165,7 +166,7 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
             "encoder": {"settings": str(encoder), **encoder.options},
             "segment frames": segment_frames,
         },
-        notes=(*source.notes, *_format_notes(pixels, encoder, first), *hdr_note, *moved, *plan.notes),
+        notes=(*source.notes, *_format_notes(pixels, encoder, first), *moved),
     )
 
 
@@ -276,20 +277,6 @@ def _check_target(settings: Settings) -> None:
         raise ConvertError(f"{target} exists: overwrite=True replaces it")
     if work_folder.recorded(target) and not settings.resume and not settings.overwrite:
         raise work_folder.unfinished(target)
-
-
-def _with_hdr(encoder: EncoderSettings, first: vs.VideoFrame) -> tuple[EncoderSettings, tuple[str, ...]]:
-    notes: tuple[str, ...] = ()
-    if any("DolbyVision" in key or "HDR10Plus" in key for key in first.props):
-        notes = ("dynamic HDR metadata (Dolby Vision, HDR10+) describes each source frame alone and is dropped",)
-    hdr = Hdr.of(first.props)
-    if hdr is None:
-        return encoder, notes
-    options = hdr.options(encoder.codec)
-    if not options:
-        note = f"{encoder.codec} cannot hold HDR mastering metadata, which is dropped: libx265 and libsvtav1 can"
-        return encoder, (*notes, note)
-    return encoder.with_parameters(options), notes
 
 
 def _format_notes(pixels: Pixels, encoder: EncoderSettings, first: vs.VideoFrame) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import os
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -102,8 +102,7 @@ def open_file(path: Path, *, start: Moment | None = None, end: Moment | None = N
     absolute = read_times(path, info.video_track, clip.num_frames, info.start + info.video_start)
     info = begun(info, min(info.start, absolute.starts[0]))
     times = replace(absolute, starts=tuple(start - info.start for start in absolute.starts))
-    notes = (*times.notes, *_losses(info, clip))
-    return _source(clip, info, times, signature=fingerprint(path), notes=notes, start=start, end=end)
+    return _source(clip, info, times, signature=fingerprint(path), notes=times.notes, start=start, end=end)
 
 
 def open_clip(source: ClipSource, path: Path, *, start: Moment | None = None, end: Moment | None = None) -> Source:
@@ -169,16 +168,6 @@ def _bestsource(path: Path, track: int, *, turn: bool) -> vs.VideoNode:
             "-c:v ffv1 NEW.mkv, which gives all frames those of the first one, or cut it into parts there"
         )
     return clip
-
-
-def _losses(info: MediaInfo, clip: vs.VideoNode) -> Iterator[str]:
-    """Yield what the decoder leaves out of the pictures."""
-    if info.size is not None and sorted(info.size) != sorted((clip.width, clip.height)):
-        stored = "x".join(map(str, info.size))
-        yield f"the picture of {stored} is cut to {clip.width}x{clip.height}: its last odd column or row is not decoded"
-    marks = {key.lower(): value for key, value in info.video.metadata.items()}
-    if info.video.codec in ("vp8", "vp9") and marks.get("alpha_mode") == "1":
-        yield "the transparency of the video is lost: that of VP8 and VP9 is not decoded"
 
 
 def _in_utf8(path: Path) -> str:

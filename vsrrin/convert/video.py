@@ -16,8 +16,11 @@ from vsrrin.errors import ConvertError
 
 from . import speed
 from .encode import Job, encode_segments
+from .media.containers import container_for
 from .media.encode import SegmentWriter
-from .media.mux import join
+from .media.losses import losses
+from .media.mux import Joined, join
+from .media.probe import probe
 from .media.streams import StreamPlan
 from .media.trial import Trial
 from .media.verify import verify
@@ -48,7 +51,9 @@ class VideoConversion:
         self.prepared = prepare(settings, source)
         self.source = self.prepared.source
         self.frames = self.prepared.times.frames
+        self.losses: list[str] = []
         self.plan = self._tried()
+        self._changes = tuple(note for note in self.plan.notes if note not in self.plan.losses)
         self.spans = ranges(self.frames, self.prepared.segment_frames)
 
     @property
@@ -58,8 +63,8 @@ class VideoConversion:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Messages for the user."""
-        return (*self.prepared.notes, *self.plan.notes[len(self.prepared.plan.notes) :])
+        """Messages for the user; those of losses come last."""
+        return (*self.prepared.notes, *self._changes, *self.losses)
 
     @property
     def signature(self) -> Mapping[str, object]:
@@ -130,7 +135,14 @@ class VideoConversion:
                 cut=prepared.source.cut,
                 tempo=prepared.tempo,
             )
-            return trial.run(prepared.plan)
+            return self._compared(trial.run(prepared.plan), trial.joined)
+
+    def _compared(self, made: Joined, path: Path) -> StreamPlan:
+        """Return the plan of a written file, and note what the source has and the file has not."""
+        info, container = self.source.info, container_for(self.settings.target)
+        found = (*made.plan.losses, *losses(info, probe(path), made.written, made.chapters, container))
+        self.losses += [loss for loss in found if loss not in self.losses]
+        return made.plan
 
     def _join(self, work: WorkFolder, joined: Path) -> None:
         """Write the joined file and verify it; of what fails, the video alone stays in the work folder."""
@@ -141,7 +153,7 @@ class VideoConversion:
             self._check_source()
             made = join_to(joined, prepared.source.info, self.plan)
             verify(joined, prepared.times, made.written)
-            self.plan = made.plan
+            self.plan = self._compared(made, joined)
         except ConvertError as error:
             if getattr(error.__cause__, "errno", None) in _FULL:
                 raise
@@ -149,7 +161,7 @@ class VideoConversion:
             alone, nothing = work.path / f"video{joined.suffix}", StreamPlan((), ())
             info = prepared.source.info
             try:
-                bare = replace(info, metadata={}, chapters=(), video=replace(info.video, metadata={}))
+                bare = replace(info, metadata={}, chapters=(), video=replace(info.video, metadata={}, side_data={}))
                 join_to(alone, bare, nothing)
                 verify(alone, prepared.times, nothing)
             except (ConvertError, OSError):

@@ -176,6 +176,12 @@ class VideoTimes:
         return self.seconds(self.frames)
 
     @property
+    def steady_rate(self) -> Fraction:
+        """Frames per second, where they do not vary."""
+        assert self.step is not None
+        return 1 / (self.step * self.time_base)
+
+    @property
     def rate(self) -> Fraction:
         """Frames per second, the average where they vary."""
         return self.frames / self.duration

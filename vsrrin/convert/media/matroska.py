@@ -1,5 +1,7 @@
-"""Length in bytes that Matroska and WebM files state of themselves (RFC 8794, 9559)."""
+"""Elements of Matroska and WebM files (RFC 8794, 9559): the length that a file states of itself, and new elements."""
 
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,3 +38,26 @@ def _number(file: BinaryIO, *, marker: bool = False) -> int | None:
         return value
     value &= (1 << bits) - 1
     return None if len(data) <= more or value == (1 << bits) - 1 else value
+
+
+def element(name: int, content: bytes) -> bytes:
+    """Return an element."""
+    return name.to_bytes((name.bit_length() + 7) // 8) + (1 << 56 | len(content)).to_bytes(8) + content
+
+
+def added(data: bytes, path: Sequence[int], content: bytes) -> bytes:
+    """Return elements with others added to the end of the first one that a path of names leads to, made if need be.
+
+    A last element of unknown length must not be on the way. Checksums of the elements on the way are not renewed.
+    """
+    if not path:
+        return data + content
+    file = BytesIO(data)
+    while (begin := file.tell()) < len(data):
+        name, size = _number(file, marker=True), _number(file)
+        inner = file.tell()
+        end = len(data) if size is None else inner + size
+        if name == path[0]:
+            return data[:begin] + element(name, added(data[inner:end], path[1:], content)) + data[end:]
+        file.seek(end)
+    return data + element(path[0], added(b"", path[1:], content))

@@ -19,14 +19,16 @@ import av.subtitles.stream
 from vsrrin import files
 from vsrrin.errors import ConvertError
 
+from . import marks
 from .captions import Captions, add_converter
 from .containers import Container, container_for
 from .labels import fresh, label, moved_chapters
 from .pictures import Picture
-from .probe import MediaInfo, StreamInfo, as_fraction
+from .probe import Chapter, MediaInfo, StreamInfo, as_fraction
 from .segments import read_order
 from .sound import CopiedSound, TranscodedSound, add_encoder, part_end
 from .streams import AnyPacket, Cut, Packets, StreamAction, StreamPlan, audio_format
+from .timecode import renumbered, timecode_of
 from .video_packets import decoding_time, video_packets
 
 if TYPE_CHECKING:
@@ -56,10 +58,12 @@ class Joined:
     Attributes:
         written: Plan for those that are in it: not sound and covers of which nothing was found.
         plan: Plan for those that can be in it. In a trial, others may be found later.
+        chapters: The source's chapters in the used part.
     """
 
     written: StreamPlan
     plan: StreamPlan
+    chapters: tuple[Chapter, ...]
 
 
 def join(
@@ -99,11 +103,11 @@ def join(
         raise ConvertError(f"{target.name}: the segments hold {len(order)} frames instead of {frame_times.frames}")
     known = plan
     while True:
-        job = _Job(segments, target, info, cut, tempo, trial)
+        job = _Job(segments, target, info, plan, cut, tempo, trial)
         failure: Exception | None = None
         try:
             with job:
-                job.add_streams(plan, frame_times)
+                job.add_streams(frame_times)
                 video = video_packets(segments, job.video, order, frame_times)
                 for packet in heapq.merge(video, job.other_packets(), key=decoding_time):
                     job.output.mux_one(packet)
@@ -118,7 +122,7 @@ def join(
         if job.is_whole:
             known = known.without(empty, "it has nothing in the source, or in the chosen part")
         if not empty:
-            return Joined(written=plan, plan=known)
+            return Joined(written=plan, plan=known, chapters=job.chapters)
         plan = plan.without(empty, "")
 
 
@@ -126,6 +130,7 @@ class _Job:
     """The files of one attempt of `join`, open within its context.
 
     Attributes:
+        chapters: The source's chapters in the used part.
         is_read: Whether the source has been read as far as is wanted.
         is_whole: Whether it has been read to its end.
     """
@@ -135,11 +140,13 @@ class _Job:
         segments: Sequence[Path],
         target: Path,
         info: MediaInfo,
+        plan: StreamPlan,
         cut: Cut,
         tempo: Fraction,
         trial: float | None,
     ) -> None:
-        self._segments, self._target, self._info, self._cut, self._tempo = segments, target, info, cut, tempo
+        self._segments, self._target, self._info, self._plan = segments, target, info, plan
+        self._cut, self._tempo = cut, tempo
         self._container: Container = container_for(target)
         self._beginning = info.start + cut.start
         self._workers: dict[int, _Worker] = {}
@@ -167,35 +174,60 @@ class _Job:
         self._stack.close()
 
     def _options(self) -> dict[str, str]:
-        """Return the muxer's options: QuickTime and MP4 have two ways to hold metadata, of which one takes any key."""
+        """Return the muxer's options.
+
+        QuickTime and MP4 have two ways to hold metadata: one takes any key, and the other cover pictures.
+        """
         options, tags = dict(self._container.options), self._container.tags
-        if tags is not None and not fresh(self._info.metadata).keys() <= tags:
+        if tags is None:
+            return options
+        given = {key.lower() for key in fresh(self._info.metadata)}
+        if not given <= tags and not any(action.stream.is_picture for action in self._plan.kept):
             options["movflags"] += "+use_metadata_tags"
+        if {"spherical", "stereo_3d"} & self._info.video.side_data.keys():
+            options["strict"] = "unofficial"  # marks that are no part of the standard
         return options
 
-    def add_streams(self, plan: StreamPlan, times: "VideoTimes") -> None:
+    def add_streams(self, times: "VideoTimes") -> None:
         """Declare everything that stands in the header."""
-        self.output.metadata.update(fresh(self._info.metadata))
-        self.video = self._add_video(times)
-        if plan.kept:
-            self._input = self._stack.enter_context(av.open(files.url(self._info.path)))
-        for action in plan.kept:
+        timecode, info = self._timecode(times), self._info
+        self.output.metadata.update(fresh(info.metadata, timecode if self._container.tags is None else None))
+        if self._plan.kept:
+            self._input = self._stack.enter_context(av.open(files.url(info.path)))
+        for action in (action for action in self._plan.kept if action.stream.index < info.video.index):
             self._add(action)
-        length = times.start + times.duration
-        self.output.set_chapters(list(moved_chapters(self._info.chapters, self._cut, self._tempo, length)))
+        self.video = self._add_video(times, timecode)
+        for action in (action for action in self._plan.kept if action.stream.index > info.video.index):
+            self._add(action)
+        length = times.start + times.duration if self._deadline is None else None
+        moved = tuple(moved_chapters(info.chapters, self._cut, self._tempo, length))
+        self.chapters = tuple(chapter for chapter, _ in moved)
+        self.output.set_chapters([made for _, made in moved])
 
-    def _add_video(self, times: "VideoTimes") -> av.VideoStream:
-        stream = self.output.add_stream_from_template(self._first.streams.video[0], opaque=True)
+    def _timecode(self, times: "VideoTimes") -> str | None:
+        timecode, info = timecode_of(self._info), self._info
+        if timecode is None or times.step is None or self._tempo != 1:
+            return None
+        return renumbered(timecode, info.rate, times.steady_rate, self._cut.start + times.start - info.video_start)
+
+    def _add_video(self, times: "VideoTimes", timecode: str | None) -> av.VideoStream:
+        encoded, side_data = self._first.streams.video[0], self._info.video.side_data
+        template = encoded
+        if marks.are_in(side_data):
+            model = marks.model(self._segments[0], side_data, webm=self._container.format == "webm")
+            template = self._stack.enter_context(av.open(model)).streams.video[0]
+        stream = self.output.add_stream_from_template(template, opaque=True)
         stream.time_base = times.time_base
         context = stream.codec_context
+        context.extradata = encoded.codec_context.extradata
         if times.tags is not None:
             times.tags.describe(context)
         if self._container.format in ("mp4", "mov") and context.codec.canonical_name == "hevc":
             context.codec_tag = "hvc1"  # Apple's players take no other
         if times.step is not None:
-            context.framerate = 1 / (times.step * times.time_base)
+            context.framerate = times.steady_rate
         stream.set_display_matrix(self._info.display_matrix)
-        label(stream, self._info.video, self._container)
+        label(stream, self._info.video, self._container, timecode)
         return stream
 
     def _add(self, action: StreamAction) -> None:
@@ -216,7 +248,8 @@ class _Job:
             name, mime = _MIME[info.codec]
             with av.open(files.url(self._info.path)) as again:
                 data = next((bytes(packet) for packet in again.demux(again.streams[info.index]) if packet.size), b"")
-            self.output.add_attachment(info.metadata.get("filename", name), info.metadata.get("mimetype", mime), data)
+            name, mime = info.metadata.get("filename", name), info.metadata.get("mimetype", mime)
+            self.output.add_attachment(name, mime, data).metadata.update(fresh(info.metadata))
             return
         stream = self.output.add_stream_from_template(source, opaque=True)
         label(stream, info, self._container)

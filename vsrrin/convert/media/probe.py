@@ -7,7 +7,7 @@ streams) is taken off and kept in `MediaInfo.start`.
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -26,6 +26,13 @@ Kind = Literal["video", "audio", "subtitle", "attachment", "data"]
 _KINDS = ("video", "audio", "subtitle", "attachment")
 _PROBED_FRAMES = 3000
 """Packets read in search of the first picture; a file that starts in the middle of a group of pictures needs some."""
+_LOOKED_AT = 3
+"""First pictures whose side data is read."""
+# Side data of pictures that FFmpeg names otherwise in streams.
+_NAMES = {
+    "displaymatrix": "display_matrix", "dynamic_hdr_plus": "dynamic_hdr10_plus", "replaygain": "replay_gain",
+    "stereo3d": "stereo_3d",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +53,7 @@ class StreamInfo:
         rate: Samples per second (audio), else 0.
         layout: Channel layout such as "stereo" (audio), else empty.
         can_copy: Whether FFmpeg knows enough of the codec to copy it.
+        side_data: What the stream, or the first pictures of the video, have beside their samples, as FFmpeg holds it.
     """
 
     index: int
@@ -61,6 +69,7 @@ class StreamInfo:
     rate: int = 0
     layout: str = ""
     can_copy: bool = True
+    side_data: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,8 @@ class MediaInfo:
         video_start: Time of the first picture.
         size: Width and height of the stored picture; ``None`` for a clip.
         display_matrix: FFmpeg's nine integers behind `rotation`, which may also mirror; ``None`` without.
+        rate: Frames of the video per second, the average where they vary; ``None`` if unknown.
+        colours: Numbers of H.273 and FFmpeg by "matrix" and the like, of those that differ from what is assumed.
     """
 
     path: Path
@@ -108,6 +119,8 @@ class MediaInfo:
     video_start: Fraction
     size: tuple[int, int] | None = None
     display_matrix: tuple[int, ...] | None = None
+    rate: Fraction | None = None
+    colours: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_indexed(self) -> bool:
@@ -149,29 +162,32 @@ def _read(path: Path, container: av.container.InputContainer) -> MediaInfo:
         raise ConvertError(f"{path}: no decoder for its video ({video.codec}) is built in")
     source = container.streams[video.index]
     assert isinstance(source, av.VideoStream)
-    side_data = {str(name): data for name, data in source.codec_context.coded_side_data.items()}
-    matrix = side_data.get("display_matrix")
-    numbers = struct.unpack("=9i", matrix) if matrix is not None and len(matrix) == 36 else None
     chapters = tuple(_chapter(chapter, beginning) for chapter in container.chapters())
     duration = container.duration
     size = source.codec_context.width, source.codec_context.height
     format_name, metadata, aspect = container.format.name, dict(container.metadata), _aspect(source)
-    first = _first_picture(path, container, source) - beginning
+    rate = as_fraction(source.average_rate)
+    first, seen = _first_pictures(path, container, source)
+    side_data = {**seen, **video.side_data}
+    matrix = video.side_data.get("display_matrix")
+    numbers = struct.unpack("=9i", matrix) if matrix is not None and len(matrix) == 36 else None
     return MediaInfo(
         path=path,
         format=format_name,
         start=beginning,
         duration=Fraction(duration, av.time_base) if duration is not None else None,
-        video=video,
+        video=replace(video, side_data=side_data),
         video_track=video.index,
         others=tuple(stream for stream in streams if stream is not video),
         chapters=chapters,
         metadata=metadata,
         rotation=_rotation(numbers),
         sample_aspect=aspect,
-        video_start=first,
+        video_start=first - beginning,
         size=size,
         display_matrix=numbers,
+        rate=rate or None,
+        colours=_colours(source.codec_context),
     )
 
 
@@ -222,6 +238,7 @@ def _stream(stream: av.stream.Stream, beginning: Fraction) -> StreamInfo:
         rate=sound.sample_rate if sound is not None else 0,
         layout=sound.layout.name if sound is not None else "",
         can_copy=context is not None or kind == "attachment",
+        side_data={str(name): data for name, data in context.coded_side_data.items()} if context is not None else {},
     )
 
 
@@ -269,19 +286,43 @@ def _rotation(matrix: tuple[int, ...] | None) -> int:
     return round(angle / 90) % 4 * 90
 
 
-def _first_picture(path: Path, container: av.container.InputContainer, stream: av.VideoStream) -> Fraction:
-    """Return the time of the first decoded picture, by the file's own clock."""
+def _first_pictures(
+    path: Path, container: av.container.InputContainer, stream: av.VideoStream
+) -> tuple[Fraction, dict[str, bytes]]:
+    """Return the time of the first decoded picture, by the file's own clock, and the side data of the first ones."""
     base = as_fraction(stream.time_base)
+    start: Fraction | None = None
+    side_data: dict[str, bytes] = {}
+    left = _LOOKED_AT
     for packet in islice(container.demux(stream), _PROBED_FRAMES):
         try:
             frames = packet.decode()
         except av.error.FFmpegError:  # broken packets at the beginning: BestSource skips them, too
             continue
         for frame in frames:
-            if frame.pts is not None:
-                return frame.pts * base
-            return stream.start_time * base if stream.start_time is not None else Fraction(0)
-    raise ConvertError(f"{path}: no picture can be decoded from its video ({stream.codec_context.codec.long_name})")
+            if start is None:
+                stamp = frame.pts if frame.pts is not None else stream.start_time
+                start = stamp * base if stamp is not None else Fraction(0)
+            found = {kind.name.lower(): bytes(data) for kind, data in frame.side_data.items()}
+            side_data |= {_NAMES.get(name, name): data for name, data in found.items()}
+            left -= 1
+        if left <= 0:
+            break
+    if start is None:
+        raise ConvertError(f"{path}: no picture can be decoded from its video ({stream.codec_context.codec.long_name})")
+    return start, side_data
+
+
+def _colours(context: av.VideoCodecContext) -> dict[str, int]:
+    """Return what is said of colours, but for values that say "unspecified" and the limited range of YUV."""
+    said = {
+        "matrix": (context.colorspace, (2,)),
+        "primaries": (context.color_primaries, (2,)),
+        "transfer": (context.color_trc, (2,)),
+        "range": (context.color_range, (0, 1)),
+        "chroma location": (context.chroma_sample_location, (0,)),
+    }
+    return {name: int(value) for name, (value, nothing) in said.items() if int(value) not in nothing}
 
 
 def as_fraction(value: object) -> Fraction:

@@ -17,7 +17,7 @@ from .containers import BITMAPS, CONTAINERS, Container, container_for
 from .probe import MediaInfo, StreamInfo
 
 AudioMode = Literal["keep", "drop", "stretch"]
-Action = Literal["copy", "transcode", "drop"]
+Action = Literal["copy", "transcode", "remake", "drop"]
 # Evaluated by type checkers only: FFmpeg's packets are not generic when a program runs.
 type AnyPacket = av.packet.Packet[Any]
 type Packets = Iterator[AnyPacket]
@@ -51,8 +51,8 @@ class StreamAction:
 
     Attributes:
         stream: The stream.
-        action: "copy", "transcode" (for subtitles: convert) or "drop".
-        codec: Codec in the result: the source's when copied, the encoder's name when transcoded, ``None`` when dropped.
+        action: "copy", "transcode" (for subtitles: convert), "remake" (tracks that a container makes itself) or "drop".
+        codec: Codec in the result: the source's when copied, the encoder's name when transcoded, else ``None``.
         reason: The reason, as a part of a sentence.
     """
 
@@ -77,7 +77,12 @@ class StreamPlan:
     @property
     def kept(self) -> tuple[StreamAction, ...]:
         """Actions that leave a stream in the result."""
-        return tuple(action for action in self.actions if action.action != "drop")
+        return tuple(action for action in self.actions if action.action in ("copy", "transcode"))
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """Those of the notes that are about dropped streams."""
+        return tuple(_note(action) for action in self.actions if action.action == "drop")
 
     def without(self, indices: Collection[int], reason: str) -> "StreamPlan":
         """Return the plan without some streams, and with a note for each of them."""
@@ -155,7 +160,7 @@ class _Planner:
             held = self.container.attachments
             return _copy(stream) if held else _drop(stream, f"{self.container.name} holds no attached files")
         if stream.kind == "data":
-            return _drop(stream, "time codes and other data would not fit the new frames")
+            return self._data(stream)
         if stream.kind == "video":
             return _drop(stream, "only the first video is converted")
         if stream.kind == "audio" and self.audio == "drop":
@@ -167,6 +172,13 @@ class _Planner:
         if self._is_outside(stream):
             return _drop(stream, "it has nothing in the chosen part")
         return self._audio(stream) if stream.kind == "audio" else self._subtitle(stream)
+
+    def _data(self, stream: StreamInfo) -> StreamAction:
+        if any(key.lower() == "timecode" for key in stream.metadata):
+            return StreamAction(stream, "remake", None, "the timecode is written anew")
+        if stream.codec == "bin_data" and self.info.chapters and "mov" in self.info.format:
+            return StreamAction(stream, "remake", None, "it holds the chapters, which are written anew")
+        return _drop(stream, "what it holds would not fit the new frames")
 
     def _is_outside(self, stream: StreamInfo) -> bool:
         if stream.start is None or stream.duration is None or stream.kind != "audio":
@@ -231,7 +243,7 @@ def describe(stream: StreamInfo) -> str:
 
 
 def _is_news(action: StreamAction, container: Container) -> bool:
-    return action.action != "copy" or _copy_note(action, container) != ""
+    return action.action in ("transcode", "drop") or _copy_note(action, container) != ""
 
 
 def _copy_note(action: StreamAction, container: Container) -> str:

@@ -8,7 +8,7 @@ from vsrrin.errors import ConvertError
 
 from .containers import container_for
 from .encode import VideoTimes
-from .mux import join
+from .mux import Joined, join
 from .probe import MediaInfo
 from .streams import Cut, StreamAction, StreamPlan, describe, is_text
 from .verify import verify
@@ -39,8 +39,8 @@ class Trial:
     cut: Cut
     tempo: Fraction
 
-    def run(self, plan: StreamPlan) -> StreamPlan:
-        """Return the plan without what the source turns out not to have, and other ways for what is refused.
+    def run(self, plan: StreamPlan) -> Joined:
+        """Write the file by a plan without what the source turns out not to have, and other ways for what is refused.
 
         Raises:
             ConvertError: Sound, subtitles or the video cannot be written in any way.
@@ -57,7 +57,7 @@ class Trial:
                 raise ConvertError(f"{self.info.path}: a trial of the last step failed: {_reason(error)}") from error
         return self.run(plan.replacing(changed))
 
-    def _carried_out(self, plan: StreamPlan) -> StreamPlan:
+    def _carried_out(self, plan: StreamPlan) -> Joined:
         skip = self.cut.start > _LONG_CUT and not self.info.is_indexed
         joined = join(
             [self.segment],
@@ -70,7 +70,7 @@ class Trial:
             trial=_SECONDS,
         )
         verify(self.joined, self.times, joined.written)
-        return joined.plan
+        return joined
 
     def _refusal(self, plan: StreamPlan) -> ConvertError | None:
         """Return why a plan cannot be carried out; ``None`` if it can."""
