@@ -27,6 +27,7 @@ class Container:
         read_as: Codecs, copied into it, that FFmpeg takes for another when it reads the file.
         tags: Keys of metadata that have a place of their own; ``None`` if all have.
         tick: Seconds to which it rounds all times; ``None`` where each stream has a unit of its own.
+        shows: Whether it holds the size on the screen, as Matroska does, in place of the aspect of pixels.
     """
 
     format: str
@@ -43,6 +44,7 @@ class Container:
     read_as: Mapping[str, str] = field(default_factory=dict)
     tags: frozenset[str] | None = None
     tick: Fraction | None = None
+    shows: bool = False
 
     def encoder(self, codec: str) -> str:
         """Return the codec for sound that cannot be copied."""
@@ -98,6 +100,7 @@ CONTAINERS: Mapping[str, Container] = {
         attachments=True,
         read_as={"ssa": "ass", "text": "subrip"},
         tick=_MILLISECOND,
+        shows=True,
     ),
     ".mp4": _MP4,
     ".m4v": _MP4,
@@ -121,6 +124,7 @@ CONTAINERS: Mapping[str, Container] = {
         text=_set("webvtt"),
         text_default="webvtt",
         tick=_MILLISECOND,
+        shows=True,
     ),
 }
 """Containers by the extension of a file's name, in lower case."""

@@ -3,10 +3,11 @@
 Both are compared as a whole, so that nothing has to be thought of in advance; known losses are explained.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from sys import byteorder
 
 from av.stream import Disposition
+from av.video.reformatter import ChromaLocation, ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
 from .containers import Container
 from .labels import is_stale, same_language
@@ -52,6 +53,12 @@ _PICTURES = int(Disposition.attached_pic | Disposition.timed_thumbnails | Dispos
 _TOLD_BY_OTHERS = {"alpha_mode", "language", "stereo_mode", "timecode"}
 _UNSPECIFIED_PACKING = (8).to_bytes(4, byteorder)
 _SHOWN = 40
+_ROUNDING = 0.02
+"""Of a pixel's aspect, in whose place Matroska has whole pixels of a screen: a difference in small pictures."""
+_ENUMS = {
+    "matrix": Colorspace, "primaries": ColorPrimaries, "transfer": ColorTrc, "range": ColorRange,
+    "chroma location": ChromaLocation,
+}  # fmt: skip
 
 
 def losses(
@@ -76,7 +83,9 @@ def losses(
     found += _tag_losses("the file", source.metadata, made.metadata, no_tags)
     found += _chapter_losses(chapters, made.chapters, no_place)
     for name, before, after in _pairs(source, made, plan):
-        found += _tag_losses(name, before.metadata, after.metadata, no_place)
+        # Of a cover, only Matroska has a name of a file.
+        told = _TOLD_BY_OTHERS | {"filename", "mimetype"} if before.is_picture else _TOLD_BY_OTHERS
+        found += _tag_losses(name, before.metadata, after.metadata, no_place, told)
         found += _label_losses(name, before, after, no_place)
         if before is not source.video:
             found += _side_data_losses(before, after, container)
@@ -102,14 +111,19 @@ def _picture_losses(source: MediaInfo, made: MediaInfo) -> Iterator[str]:
     marks = {key.lower(): value for key, value in source.video.metadata.items()}
     if source.video.codec in ("vp8", "vp9") and marks.get("alpha_mode") == "1":
         yield "the transparency of the video is left out: that of VP8 and VP9 is not decoded"
-    if source.size and source.sample_aspect != made.sample_aspect:
+    if source.size and abs(source.sample_aspect / made.sample_aspect - 1) > _ROUNDING:
         yield f"the pixel aspect {source.sample_aspect} becomes {made.sample_aspect}"
     if source.colours.get("matrix") == 0:  # RGB
         return
     for name, number in source.colours.items():
         if (other := made.colours.get(name)) != number:
-            becomes = f"becomes {other}" if other is not None else "is left out"
-            yield f"the {name} of the colours, {number} by FFmpeg's numbers, {becomes}"
+            becomes = f"becomes {_colour(name, other)}" if other is not None else "is left out"
+            yield f"the {name} of the colours, {_colour(name, number)}, {becomes}"
+
+
+def _colour(name: str, number: int) -> str:
+    known = [entry.name.lower() for entry in _ENUMS[name] if entry == number]
+    return known[0] if known else f"number {number}"
 
 
 def _side_data_losses(before: StreamInfo, after: StreamInfo, container: Container) -> Iterator[str]:
@@ -136,14 +150,16 @@ def _same_packing(before: StreamInfo, after: StreamInfo, container: Container) -
     return made == packing or (container.format == "mp4" and made == _UNSPECIFIED_PACKING)
 
 
-def _tag_losses(owner: str, before: Mapping[str, str], after: Mapping[str, str], why: str) -> Iterator[str]:
+def _tag_losses(
+    owner: str, before: Mapping[str, str], after: Mapping[str, str], why: str, told: Set[str] = _TOLD_BY_OTHERS
+) -> Iterator[str]:
     """Yield the tags whose values are gone, under whatever name: containers have names of their own."""
     kept = set(map(_comparable, after.values()))
     titled = any(key.lower() in ("title", "name") for key in before)
     lost = []
     for key, value in before.items():
         name = key.lower()
-        if is_stale(name) or name in _TOLD_BY_OTHERS or (name == "handler_name" and titled):
+        if is_stale(name) or name in told or (name == "handler_name" and titled):
             continue
         if value.strip() and _comparable(value) not in kept:
             short = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."

@@ -5,17 +5,18 @@ small Matroska file that has the marks serves as such a model.
 """
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from struct import pack, unpack
+from sys import byteorder
 
 import av
 
 from vsrrin import files
 
-from .matroska import added, element
+from .matroska import VIDEO, added, element
 
-_VIDEO = (0x18538067, 0x1654AE6B, 0xAE, 0xE0)
 _COLOUR, _MASTERING = 0x55B0, 0x55D0
 _PROJECTIONS = {0: 1, 1: 2, 2: 1}  # FFmpeg's to Matroska's: equirectangular, cube map, and a part of the former
 # FFmpeg's packing, and whether the right view is the first, to Matroska's mode.
@@ -25,6 +26,21 @@ _PACKINGS = {
 }  # fmt: skip
 _OF_WEBM = (0, 1, 2, 3, 11)  # its writer refuses others
 _CARRIED = ("spherical", "stereo_3d", "frame_cropping", "mastering_display_metadata", "content_light_level")
+
+
+def shown(size: tuple[int, int], aspect: Fraction, side_data: Mapping[str, bytes]) -> tuple[int, int] | None:
+    """Return the size of a view on a screen; ``None`` if it is that of the picture.
+
+    Args:
+        size: Width and height of the picture.
+        aspect: Width of a pixel over its height.
+        side_data: Side data that may tell of two views, and of edges that are cut off.
+    """
+    packing = int.from_bytes(side_data.get("stereo_3d", b"")[:4], byteorder)
+    top, bottom, left, right = unpack("<4I", side_data.get("frame_cropping", bytes(16))[:16])
+    width = (size[0] - left - right) * aspect / (2 if packing in (1, 7) else 1)
+    height = (size[1] - top - bottom) // (2 if packing in (2, 6) else 1)
+    return None if (width, height) == size else (round(width), height)
 
 
 def are_in(side_data: Mapping[str, bytes]) -> bool:
@@ -52,7 +68,7 @@ def model(segment: Path, side_data: Mapping[str, bytes], *, webm: bool) -> Bytes
         container.mux_one(packet)
     data = file.getvalue()
     for path, content in _elements(side_data, webm=webm):
-        data = added(data, (*_VIDEO, *path), content)
+        data = added(data, (*VIDEO, *path), content)
     return BytesIO(data)
 
 

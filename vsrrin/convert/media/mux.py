@@ -23,6 +23,7 @@ from . import marks
 from .captions import Captions, add_converter
 from .containers import Container, container_for
 from .labels import fresh, label, moved_chapters
+from .matroska import ROOM, show_at
 from .pictures import Picture
 from .probe import Chapter, MediaInfo, StreamInfo, as_fraction
 from .segments import read_order
@@ -101,17 +102,21 @@ def join(
     order = read_order(segments)
     if len(order) != frame_times.frames:
         raise ConvertError(f"{target.name}: the segments hold {len(order)} frames instead of {frame_times.frames}")
-    known = plan
+    known, shown = plan, None
+    if container_for(target).shows and frame_times.tags is not None and info.size is not None:
+        shown = marks.shown(info.size, frame_times.tags.aspect, info.video.side_data)
     while True:
         job = _Job(segments, target, info, plan, cut, tempo, trial)
         failure: Exception | None = None
         try:
             with job:
-                job.add_streams(frame_times)
+                job.add_streams(frame_times, room=shown is not None)
                 video = video_packets(segments, job.video, order, frame_times)
                 for packet in heapq.merge(video, job.other_packets(), key=decoding_time):
                     job.output.mux_one(packet)
                 job.output.close()
+                if shown is not None:
+                    show_at(target, *shown)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             failure = error
         # Some formats refuse a track that has no packet, and in others verification would.
@@ -188,7 +193,7 @@ class _Job:
             options["strict"] = "unofficial"  # marks that are no part of the standard
         return options
 
-    def add_streams(self, times: "VideoTimes") -> None:
+    def add_streams(self, times: "VideoTimes", *, room: bool) -> None:
         """Declare everything that stands in the header."""
         timecode, info = self._timecode(times), self._info
         self.output.metadata.update(fresh(info.metadata, timecode if self._container.tags is None else None))
@@ -197,6 +202,8 @@ class _Job:
         for action in (action for action in self._plan.kept if action.stream.index < info.video.index):
             self._add(action)
         self.video = self._add_video(times, timecode)
+        if room:
+            self.video.metadata["title"] = self.video.metadata.get("title", "") + ROOM
         for action in (action for action in self._plan.kept if action.stream.index > info.video.index):
             self._add(action)
         length = times.start + times.duration if self._deadline is None else None
