@@ -245,11 +245,15 @@ def test_hdr_metadata_is_kept(suffix: str, tmp_path: Path) -> None:
     assert abs(F(kept["red_x"]) - F(34, 50)) < F(1, 1000)
 
 
-def test_hdr_metadata_that_is_lost_is_said(tmp_path: Path) -> None:
+def test_hdr_metadata_is_kept_by_the_container_where_the_encoder_holds_none(tmp_path: Path) -> None:
     coded = ("-c:v", "libx265", "-pix_fmt", "yuv420p10le", "-x265-params", HDR)
     ffmpeg(tmp_path, *BUNNY_INPUT, *video(*coded, frames=4), "hdr.mkv")
-    found = VideoConversion(Settings(tmp_path / "hdr.mkv", tmp_path / "out.webm", codec="vp9", pix_fmt="yuv420p"))
-    assert any("cannot hold HDR" in note for note in found.notes)
+    done = convert(Settings(tmp_path / "hdr.mkv", tmp_path / "out.webm", codec="vp9", pix_fmt="yuv420p"))
+    assert not any("HDR" in note for note in done.notes)
+    stream = ffprobe(tmp_path / "out.webm", "-show_streams")["streams"][0]
+    kept = {key: value for entry in stream["side_data_list"] for key, value in entry.items()}
+    assert (kept["max_content"], kept["max_average"]) == (1000, 400)
+    assert F(kept["max_luminance"]) == 1000 and abs(F(kept["red_x"]) - F(34, 50)) < F(1, 1000)
 
 
 @pytest.mark.parametrize(
@@ -435,7 +439,7 @@ def test_what_the_decoder_leaves_out_is_said(tmp_path: Path) -> None:
     ffmpeg(tmp_path, *BUNNY_INPUT, *video(*webm, scale="scale=161:91,format=yuva420p", frames=3), "in.webm")
     notes = "; ".join(convert(Settings(tmp_path / "in.webm", tmp_path / "out.mkv")).notes)
     assert "161x91 is cut to 160x90" in notes
-    assert "transparency of the video is lost" in notes
+    assert "transparency of the video is left out" in notes
 
 
 @pytest.mark.parametrize("target", ["out.mov", "out.mp4", "out.mkv"])

@@ -40,6 +40,8 @@ __all__ = ["Cut", "Joined", "join"]
 _MIME = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")}
 # Where to begin to read for a cut: decoders need some time before it, and subtitles may have begun long before.
 _SEEK_BACK = 30
+# Codecs whose own headers tell the aspect of pixels.
+_TELL_ASPECT = ("h264", "hevc", "ffv1")
 # Packets of sound that a trial takes: some formats look into the first ones.
 _TRIED = 8
 
@@ -102,9 +104,7 @@ def join(
     order = read_order(segments)
     if len(order) != frame_times.frames:
         raise ConvertError(f"{target.name}: the segments hold {len(order)} frames instead of {frame_times.frames}")
-    known, shown = plan, None
-    if container_for(target).shows and frame_times.tags is not None and info.size is not None:
-        shown = marks.shown(info.size, frame_times.tags.aspect, info.video.side_data)
+    known, shown = plan, _shown(segments[0], container_for(target), info, frame_times)
     while True:
         job = _Job(segments, target, info, plan, cut, tempo, trial)
         failure: Exception | None = None
@@ -129,6 +129,17 @@ def join(
         if not empty:
             return Joined(written=plan, plan=known, chapters=job.chapters)
         plan = plan.without(empty, "")
+
+
+def _shown(segment: Path, container: Container, info: MediaInfo, times: "VideoTimes") -> tuple[int, int] | None:
+    """Return the size on a screen where a container has to hold it; others have it from the video."""
+    if not container.shows or times.tags is None:
+        return None
+    with av.open(files.url(segment)) as encoded:
+        context = encoded.streams.video[0].codec_context
+        if context.codec.canonical_name in _TELL_ASPECT:
+            return None
+        return marks.shown((context.width, context.height), times.tags.aspect, info.video.side_data)
 
 
 class _Job:
