@@ -79,7 +79,7 @@ def losses(
     found = [*_picture_losses(source, made), *_side_data_losses(source.video, made.video, container)]
     timecode = timecode_of(source)
     if timecode is not None and timecode_of(made) is None:
-        found.append(f"the timecode {timecode} is left out: new frames have none at this rate in {container.name}")
+        found.append(f"the timecode {timecode} is left out: the new frames cannot be numbered by it")
     found += _tag_losses("the file", source.metadata, made.metadata, no_tags)
     found += _chapter_losses(chapters, made.chapters, no_place)
     for name, before, after in _pairs(source, made, plan):

@@ -34,7 +34,7 @@ def shown(size: tuple[int, int], aspect: Fraction, side_data: Mapping[str, bytes
     Args:
         size: Width and height of the picture.
         aspect: Width of a pixel over its height.
-        side_data: Side data that may tell of two views, and of edges that are cut off.
+        side_data: Marks from `carried`.
     """
     packing = int.from_bytes(side_data.get("stereo_3d", b"")[:4], byteorder)
     top, bottom, left, right = unpack("<4I", side_data.get("frame_cropping", bytes(16))[:16])
@@ -43,18 +43,25 @@ def shown(size: tuple[int, int], aspect: Fraction, side_data: Mapping[str, bytes
     return None if (width, height) == size else (round(width), height)
 
 
-def are_in(side_data: Mapping[str, bytes]) -> bool:
-    """Return whether side data has marks that can be written."""
-    return any(name in side_data for name in _CARRIED)
+def carried(side_data: Mapping[str, bytes], *, webm: bool) -> dict[str, bytes]:
+    """Return the marks that can be written, into WebM or another container."""
+    found = {name: side_data[name] for name in _CARRIED if name in side_data}
+    if "stereo_3d" in found and _mode(found["stereo_3d"]) not in (_OF_WEBM if webm else _PACKINGS.values()):
+        del found["stereo_3d"]
+    return found
 
 
-def model(segment: Path, side_data: Mapping[str, bytes], *, webm: bool) -> BytesIO:
+def _mode(stereo: bytes) -> int | None:
+    packing, flags = unpack("=2i", stereo[:8])
+    return _PACKINGS.get((packing, flags & 1))
+
+
+def model(segment: Path, side_data: Mapping[str, bytes]) -> BytesIO:
     """Return a Matroska file whose video is like that of a segment, and has the marks in some side data.
 
     Args:
         segment: A file of one encoded video.
-        side_data: Side data of a stream or of pictures.
-        webm: Leave out what WebM does not take.
+        side_data: Marks from `carried`.
     """
     file = BytesIO()
     with (
@@ -67,18 +74,15 @@ def model(segment: Path, side_data: Mapping[str, bytes], *, webm: bool) -> Bytes
         packet.stream, packet.pts, packet.dts = made, 0, 0
         container.mux_one(packet)
     data = file.getvalue()
-    for path, content in _elements(side_data, webm=webm):
+    for path, content in _elements(side_data):
         data = added(data, (*VIDEO, *path), content)
     return BytesIO(data)
 
 
-def _elements(side_data: Mapping[str, bytes], *, webm: bool) -> Iterator[tuple[tuple[int, ...], bytes]]:
+def _elements(side_data: Mapping[str, bytes]) -> Iterator[tuple[tuple[int, ...], bytes]]:
     """Yield elements for a video, and where they belong in it."""
     if (data := side_data.get("stereo_3d")) is not None:
-        packing, flags = unpack("=2i", data[:8])
-        mode = _PACKINGS.get((packing, flags & 1))
-        if mode is not None and (not webm or mode in _OF_WEBM):
-            yield (), element(0x53B8, bytes([mode]))
+        yield (), element(0x53B8, bytes([_mode(data) or 0]))
     if (data := side_data.get("spherical")) is not None:
         yield from _projection(data)
     if (data := side_data.get("frame_cropping")) is not None:

@@ -139,7 +139,8 @@ def _shown(segment: Path, container: Container, info: MediaInfo, times: "VideoTi
         context = encoded.streams.video[0].codec_context
         if context.codec.canonical_name in _TELL_ASPECT:
             return None
-        return marks.shown((context.width, context.height), times.tags.aspect, info.video.side_data)
+        written = marks.carried(info.video.side_data, webm=container.format == "webm")
+        return marks.shown((context.width, context.height), times.tags.aspect, written)
 
 
 class _Job:
@@ -229,10 +230,9 @@ class _Job:
         return renumbered(timecode, info.rate, times.steady_rate, self._cut.start + times.start - info.video_start)
 
     def _add_video(self, times: "VideoTimes", timecode: str | None) -> av.VideoStream:
-        encoded, side_data = self._first.streams.video[0], self._info.video.side_data
-        template = encoded
-        if marks.are_in(side_data):
-            model = marks.model(self._segments[0], side_data, webm=self._container.format == "webm")
+        template = encoded = self._first.streams.video[0]
+        if written := marks.carried(self._info.video.side_data, webm=self._container.format == "webm"):
+            model = marks.model(self._segments[0], written)
             template = self._stack.enter_context(av.open(model)).streams.video[0]
         stream = self.output.add_stream_from_template(template, opaque=True)
         stream.time_base = times.time_base

@@ -314,13 +314,13 @@ def _first_pictures(
 
 
 def _colours(context: av.VideoCodecContext) -> dict[str, int]:
-    """Return what is said of colours, but for values that say "unspecified" and the limited range of YUV."""
+    """Return what is said of colours, but for "unspecified", limited range and chroma at the left, which are assumed."""
     said = {
         "matrix": (context.colorspace, (2,)),
         "primaries": (context.color_primaries, (2,)),
         "transfer": (context.color_trc, (2,)),
         "range": (context.color_range, (0, 1)),
-        "chroma location": (context.chroma_sample_location, (0,)),
+        "chroma location": (context.chroma_sample_location, (0, 1)),
     }
     return {name: int(value) for name, (value, nothing) in said.items() if int(value) not in nothing}
 
