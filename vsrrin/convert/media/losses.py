@@ -50,8 +50,8 @@ _MEANINGLESS = {
 }  # fmt: skip
 _ENCODERS = (b"x264", b"x265")
 _PICTURES = int(Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image)
-_TOLD_BY_OTHERS = {"alpha_mode", "language", "stereo_mode", "timecode"}
-_UNSPECIFIED_PACKING = (8).to_bytes(4, byteorder)
+_TOLD_BY_OTHERS = frozenset({"alpha_mode", "language", "timecode"})
+_ALTERNATING, _UNSPECIFIED_PACKING = (number.to_bytes(4, byteorder) for number in (3, 8))
 _SHOWN = 40
 _ROUNDING = 0.02
 """Of a pixel's aspect, in whose place Matroska has whole pixels of a screen: a difference in small pictures."""
@@ -83,8 +83,11 @@ def losses(
     found += _tag_losses("the file", source.metadata, made.metadata, no_tags)
     found += _chapter_losses(chapters, made.chapters, no_place)
     for name, before, after in _pairs(source, made, plan):
-        # Of a cover, only Matroska has a name of a file.
-        told = _TOLD_BY_OTHERS | {"filename", "mimetype"} if before.is_picture else _TOLD_BY_OTHERS
+        told = _TOLD_BY_OTHERS
+        if before.is_picture:  # only Matroska has names of files
+            told |= {"filename", "mimetype"}
+        if "stereo_3d" in before.side_data:
+            told |= {"stereo_mode"}
         found += _tag_losses(name, before.metadata, after.metadata, no_place, told)
         found += _label_losses(name, before, after, no_place)
         if before is not source.video:
@@ -111,6 +114,11 @@ def _picture_losses(source: MediaInfo, made: MediaInfo) -> Iterator[str]:
     marks = {key.lower(): value for key, value in source.video.metadata.items()}
     if source.video.codec in ("vp8", "vp9") and marks.get("alpha_mode") == "1":
         yield "the transparency of the video is left out: that of VP8 and VP9 is not decoded"
+    if source.video.side_data.get("stereo_3d", b"")[:4] == _ALTERNATING:
+        yield (
+            "the views of both eyes alternate from frame to frame, and new frames mix them: put them beside each other "
+            "first, with ffmpeg -i IN -vf stereo3d=al:sbsl NEW.mkv"
+        )
     if source.size and abs(source.sample_aspect / made.sample_aspect - 1) > _ROUNDING:
         yield f"the pixel aspect {source.sample_aspect} becomes {made.sample_aspect}"
     if source.colours.get("matrix") == 0:  # RGB

@@ -314,7 +314,7 @@ def _first_pictures(
 
 
 def _colours(context: av.VideoCodecContext) -> dict[str, int]:
-    """Return what is said of colours, but for "unspecified", limited range and chroma at the left, which are assumed."""
+    """Return what is said of colours, but for "unspecified", and limited range and chroma at the left, as assumed."""
     said = {
         "matrix": (context.colorspace, (2,)),
         "primaries": (context.color_primaries, (2,)),
