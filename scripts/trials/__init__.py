@@ -1,0 +1,1 @@
+"""Trials of what files, machines and people can do to a conversion."""
