@@ -290,14 +290,14 @@ def _first_pictures(
     path: Path, container: av.container.InputContainer, stream: av.VideoStream
 ) -> tuple[Fraction, dict[str, bytes]]:
     """Return the time of the first decoded picture, by the file's own clock, and the side data of the first ones."""
-    base = as_fraction(stream.time_base)
+    base, codec = as_fraction(stream.time_base), stream.codec_context.codec.long_name
     start: Fraction | None = None
     side_data: dict[str, bytes] = {}
     left = _LOOKED_AT
     for packet in islice(container.demux(stream), _PROBED_FRAMES):
         try:
             frames = packet.decode()
-        except av.error.FFmpegError:  # broken packets at the beginning: BestSource skips them, too
+        except (av.error.FFmpegError, ValueError):  # broken at the beginning: BestSource skips it; or no decoder opens
             continue
         for frame in frames:
             if start is None:
@@ -309,7 +309,7 @@ def _first_pictures(
         if left <= 0:
             break
     if start is None:
-        raise ConvertError(f"{path}: no picture can be decoded from its video ({stream.codec_context.codec.long_name})")
+        raise ConvertError(f"{path}: no picture can be decoded from its video ({codec})")
     return start, side_data
 
 

@@ -207,7 +207,7 @@ def _decode(path: Path, track: int) -> list[_Frame]:
         for packet in container.demux(stream):
             try:
                 frames = packet.decode()
-            except av.error.FFmpegError:
+            except (av.error.FFmpegError, ValueError):  # the latter where no decoder opens
                 if found:
                     raise
                 continue  # the stream begins in the middle
