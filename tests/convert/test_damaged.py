@@ -1,10 +1,11 @@
 """Damaged files that trials have found: each is converted, or refused with a reason."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from tests.convert.media.files import bunny
+from tests.convert.media.files import bunny, ffmpeg
 from vsrrin import ConvertError
 from vsrrin.convert.convert_file import convert_file
 
@@ -18,3 +19,12 @@ def test_headers_that_no_decoder_opens(tmp_path: Path) -> None:
     with pytest.raises(ConvertError, match=r"film\.ogv: no picture can be decoded from its video"):
         convert_file(film, tmp_path / "out.mkv", model="draft")
     assert not (tmp_path / "out.mkv").exists()
+
+
+@pytest.mark.parametrize(("begins", "ends"), [(7, 10), (8, 11), (9, 11)])
+def test_a_hole_before_the_last_frames(begins: int, ends: int, tmp_path: Path) -> None:
+    """A packet's duration in MP4 is that until the next is decoded, which is not the next that is shown."""
+    whole = bunny(tmp_path, "whole.mkv", frames=12)
+    ffmpeg(tmp_path, "-i", whole.name, "-vf", f"select='lt(n,{begins})+gte(n,{ends})'", "-fps_mode", "vfr", "film.mkv")
+    result = convert_file(tmp_path / "film.mkv", tmp_path / "out.mp4", model="draft")
+    assert (result.frames, result.duration) == (2 * (12 + begins - ends), Fraction(12, 25))

@@ -63,7 +63,7 @@ def _read(target: Path, container: av.container.InputContainer) -> _Found:
         raise ConvertError(f"{target} is not what was to be written: it has no video")
     packets: Counter[int] = Counter()
     times: list[Fraction] = []
-    end = Fraction(0)
+    lasts = Fraction(0)
     for packet in container.demux():
         if not packet.size:
             continue
@@ -71,7 +71,9 @@ def _read(target: Path, container: av.container.InputContainer) -> _Found:
         if packet.stream_index == videos[0].index and packet.pts is not None:
             base = as_fraction(packet.time_base)
             times.append(packet.pts * base)
-            end = max(end, (packet.pts + (packet.duration or 0)) * base)
+            lasts = (packet.duration or 0) * base
+    # MP4 knows how long until the next is decoded: that the last one is shown so long is true only if none comes after.
+    end = max(times, default=Fraction(0)) + (lasts if times and times[-1] == max(times) else 0)
     length = Fraction(container.duration, av.time_base) if container.duration is not None else None
     streams = tuple((stream.type, _codec(stream), _is_picture(stream)) for stream in container.streams)
     return _Found(streams=streams, packets=packets, times=sorted(times), end=end, length=length, video=videos[0].index)
