@@ -28,3 +28,12 @@ def test_a_hole_before_the_last_frames(begins: int, ends: int, tmp_path: Path) -
     ffmpeg(tmp_path, "-i", whole.name, "-vf", f"select='lt(n,{begins})+gte(n,{ends})'", "-fps_mode", "vfr", "film.mkv")
     result = convert_file(tmp_path / "film.mkv", tmp_path / "out.mp4", model="draft")
     assert (result.frames, result.duration) == (2 * (12 + begins - ends), Fraction(12, 25))
+
+
+def test_sound_whose_times_jump_by_days(tmp_path: Path) -> None:
+    late = ("-itsoffset", "100000", "-f", "lavfi", "-i", "sine=d=0.2")
+    film = bunny(tmp_path, "film.mkv", "-map", "0:v", "-map", "1:a", "-c:a", "aac", inputs=late, frames=4)
+    message = r'stream 1 .*its times jump from \d+ to 100000 s, .*: leave it out \(audio="drop"\), or write an \.mkv'
+    with pytest.raises(ConvertError, match=message):
+        convert_file(film, tmp_path / "out.webm", model="draft")
+    assert convert_file(film, tmp_path / "out.webm", model="draft", audio="drop").frames == 8

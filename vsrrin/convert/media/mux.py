@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol, Self
@@ -332,7 +333,8 @@ class _Job:
         time = packet.pts if packet.pts is not None else packet.dts
         if time is None or time * as_fraction(packet.time_base) >= self._beginning:
             self._read[index] += 1
-        yield from self._counted(index, self._workers[index].feed(packet))
+        made = self._counted(index, self._workers[index].feed(packet))
+        yield from made if self._deadline is None else islice(made, _TRIED)  # minutes of silence may come before it
 
     def _counted(self, index: int, packets: Packets) -> Packets:
         for packet in packets:

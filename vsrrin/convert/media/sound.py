@@ -12,11 +12,16 @@ import av.stream
 import numpy as np
 from numpy.typing import NDArray
 
+from vsrrin.errors import ConvertError
+
 from .probe import as_fraction
 from .streams import AnyPacket, AudioFormat, Cut, Packets
 
 _GAP = Fraction(1, 20)
 """Seconds: time stamps off by less were rounded, and are smoothed; more is a gap, which is filled."""
+
+_LONGEST_GAP = 3600
+"""Seconds: times that jump further are damaged, and as much silence would take minutes to encode."""
 
 
 class CopiedSound:
@@ -130,6 +135,9 @@ class TranscodedSound:
         """Yield the frame cut to the wanted part, after silence where the source has a gap.
 
         Sound that begins late is filled from time 0 on: Matroska cannot place the start of Opus to better than 1 ms.
+
+        Raises:
+            ConvertError: The gap is so long that its times must be damaged.
         """
         rate = frame.sample_rate
         if frame.pts is not None:
@@ -142,6 +150,10 @@ class TranscodedSound:
         stop = self._next if self._end is None else min(self._next, round(self._end * rate))
         if stop <= self._position:
             return
+        if start - self._position > _LONGEST_GAP * rate:
+            raise ConvertError(
+                f"its times jump from {self._position / rate:.0f} to {start / rate:.0f} s, too far to fill with silence"
+            )
         for length in _chunks(start - self._position, rate):
             yield self._placed(_silence(frame, length))
         skip = self._position - start
