@@ -93,3 +93,17 @@ def test_what_a_killed_run_has_left_to_be_removed_is_removed(settings: Settings,
     convert_to_folder(replace(settings, overwrite=True), images)
     assert names(settings.target) == NAMES
     assert names(settings.target.parent) == ["in", "out"]
+
+
+def test_a_finished_image_that_is_damaged_is_made_again(settings: Settings, images: Images) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert_to_folder(settings, images, progress=at_the_end(stop))
+    image = folder_of(settings.target) / NAMES[3]
+    data = bytearray(whole := image.read_bytes())
+    data[len(data) // 2] ^= 1
+    image.write_bytes(data)
+    assert convert_to_folder(replace(settings, resume=True), images).resumed_frames == TOTAL - 1
+    assert (settings.target / NAMES[3]).read_bytes() == whole

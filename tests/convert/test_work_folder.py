@@ -18,6 +18,13 @@ def put(work: WorkFolder, number: int, data: bytes, frames: int = 4) -> Segment:
     return work.finish(number, frames, (1, 3), b"headers")
 
 
+def flip(path: Path, position: int) -> None:
+    """Change one bit of a file."""
+    data = bytearray(path.read_bytes())
+    data[max(position, -len(data))] ^= 1
+    path.write_bytes(data)
+
+
 def test_ranges_cover_all_frames() -> None:
     assert ranges(10, 4) == [range(0, 4), range(4, 8), range(8, 10)]
     assert ranges(8, 4) == [range(0, 4), range(4, 8)]
@@ -61,6 +68,37 @@ def test_a_damaged_segment_does_not_count(damage: str, tmp_path: Path) -> None:
         else:
             facts.write_text(facts.read_text()[:20])
         assert work.finished(0, 4) is None
+
+
+@pytest.mark.parametrize("name", ["000001.nut", "000001.json", "sha256.txt"])
+def test_what_is_not_as_it_was_written_is_made_again(name: str, tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    with WorkFolder(target, SIGNATURE) as work:
+        first = put(work, 0, b"some")
+        put(work, 1, b"more")
+    flip(work.path / name, -8)  # in the sums, in the name of the last line
+    with WorkFolder(target, SIGNATURE, resume=True) as work:
+        assert work.finished(0, 4) == first
+        assert work.finished(1, 4) is None
+
+
+def test_a_manifest_that_is_not_as_it_was_written_is_not_continued(tmp_path: Path) -> None:
+    target = tmp_path / "out.mkv"
+    with WorkFolder(target, SIGNATURE) as work:
+        put(work, 0, b"some")
+    changed = {**SIGNATURE, "model": "abd"}
+    manifest = work.path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("abc", "abd"))
+    assert recorded(target) == {}
+    for signature in (SIGNATURE, changed):
+        with (
+            pytest.raises(ConvertError, match=r"manifest\.json is damaged, .*: overwrite=True instead of resume=True"),
+            WorkFolder(target, signature, resume=True),
+        ):
+            pass
+    work.segment(0).unlink()
+    with WorkFolder(target, changed, resume=True):  # with nothing finished there is nothing to lose
+        assert recorded(target) == changed
 
 
 def test_a_segment_being_written_does_not_count(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ class FolderConversion:
         """
         missing, cuts = self._missing(work.path), _SceneStarts(work.path / _CUTS)
         resumed = done = self.frames - len(missing)
-        with in_background(self._written(work.path, missing, cuts), "vsrrin images") as written:
+        with in_background(self._written(work, missing, cuts), "vsrrin images") as written:
             for known in written:
                 done += 1
                 report(Progress(frames_done=done, frames_total=self.frames, resumed_frames=resumed, cuts=known))
@@ -157,14 +157,14 @@ class FolderConversion:
             return False
         return (header.size, header.depth, header.alpha) == (self.size, self.bits, self.alpha)
 
-    def _written(self, folder: Path, missing: Sequence[int], cuts: "_SceneStarts") -> Generator[tuple[int, ...]]:
+    def _written(self, work: WorkFolder, missing: Sequence[int], cuts: "_SceneStarts") -> Generator[tuple[int, ...]]:
         """Yield, after each image, the cuts known."""
         waiting: deque[Future[None]] = deque()
         with ThreadPoolExecutor(_WRITERS, "vsrrin PNG") as pool, closing(self._made(missing)) as frames:
             try:
                 for number, frame in frames:
                     cuts.note(number, frame)
-                    waiting.append(pool.submit(write_png, frame, self._path(folder, number), self._profile))
+                    waiting.append(pool.submit(self._write, frame, self._path(work.path, number), work))
                     while waiting and (waiting[0].done() or len(waiting) > 2 * _WRITERS):
                         waiting.popleft().result()
                         yield cuts.known()
@@ -173,6 +173,10 @@ class FolderConversion:
                     yield cuts.known()
             finally:
                 pool.shutdown(cancel_futures=True)
+
+    def _write(self, frame: vs.VideoFrame, path: Path, work: WorkFolder) -> None:
+        write_png(frame, path, self._profile)
+        work.keep(path)
 
     def _made(self, missing: Sequence[int]) -> Generator[tuple[int, vs.VideoFrame]]:
         done = 0
@@ -284,9 +288,9 @@ class _SceneStarts:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        lines = path.read_text(errors="replace").splitlines(keepends=True) if path.exists() else []
         # A line that was being written is not finished, and its frame neither.
-        self._numbers = {int(line) for line in lines if line.endswith("\n") and line.strip().isdigit()}
+        self._numbers = {int(line) for line in lines if line.endswith("\n") and line.strip().isdecimal()}
 
     def note(self, number: int, frame: vs.VideoFrame) -> None:
         """Write down a frame's number if a scene begins with it."""

@@ -6,10 +6,12 @@ It is a hidden folder beside the target, ``.<name of the target>.vsrrin``::
     manifest.json   the signature: all that the result depends on
     000000.nut      a finished segment; a segment being written ends with .part
     000000.json     the facts of the segment: frames, size, scene cuts, checksum of its headers
+    sha256.txt      checksums of the above, as ``sha256sum`` writes them: what differs is made again
 """
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -23,6 +25,7 @@ from vsrrin import files
 from vsrrin.errors import ConvertError
 
 _MIB = 1 << 20
+_MANIFEST, _SUMS = "manifest.json", "sha256.txt"
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class WorkFolder:
         self._target = target
         self._signature: dict[str, object] = json.loads(json.dumps(signature))
         self._resume, self._overwrite = resume, overwrite
-        self._manifest = self.path / "manifest.json"
+        self._manifest = self.path / _MANIFEST
         self._lock = FileLock(self.path / "lock", thread_local=False)
 
     def __enter__(self) -> "WorkFolder":
@@ -128,9 +131,10 @@ class WorkFolder:
 
     def _continues(self) -> bool:
         """Return whether to continue the work that is there; False if there is none, or it is to be thrown away."""
-        if self._manifest.exists():
+        if self._manifest.exists() and (_finished(self.path) or recorded(self._target)):
             if self._resume:
                 self._compare()
+                self._drop_damaged()
                 return True
             if not self._overwrite:
                 raise unfinished(self._target)
@@ -148,15 +152,18 @@ class WorkFolder:
                 file.unlink()
         try:
             files.write(self._manifest, json.dumps(self._signature, indent=2).encode())
+            self.keep(self._manifest)
         except ConvertError:
             self.remove()
             raise
 
     def _compare(self) -> None:
-        try:
-            old = json.loads(self._manifest.read_text())
-        except ValueError:
-            old = {}
+        old = recorded(self._target)
+        if not old:
+            raise ConvertError(
+                f"{self._manifest} is damaged, so that what is finished cannot be continued: overwrite=True instead of "
+                "resume=True begins again"
+            )
         differ = [
             f"{key} was {json.dumps(old.get(key))}, is {json.dumps(self._signature.get(key))}"
             for key in sorted({*old, *self._signature})
@@ -167,6 +174,25 @@ class WorkFolder:
                 f"the unfinished conversion in {self.path} is not of this input with these settings: "
                 f"{'; '.join(differ)}. Use the same, or overwrite=True instead of resume=True to begin again"
             )
+
+    def _drop_damaged(self) -> None:
+        """Remove finished work that is not as it was written, so that it is made again."""
+        sums = _sums(self.path)
+        for file in [*_finished(self.path), *self.path.glob("[0-9]*.json")]:
+            if sums.get(file.name) != sha256(file):
+                file.unlink()
+
+    def keep(self, file: Path) -> None:
+        """Write down the checksum of a finished file in the folder.
+
+        Raises:
+            ConvertError: It cannot be written.
+        """
+        sums = self.path / _SUMS
+        with files.explained(sums), sums.open("a") as out:
+            out.write(f"{sha256(file)}  {file.name}\n")
+            out.flush()
+            os.fsync(out.fileno())
 
     def finished(self, number: int, frames: int) -> Segment | None:
         """Return the facts of a segment, ``None`` unless it is there as written, with that many frames."""
@@ -193,6 +219,8 @@ class WorkFolder:
             segment = Segment(frames, part.stat().st_size, cuts, hashlib.sha256(headers).hexdigest())
             files.write(self._facts(number), json.dumps(asdict(segment)).encode())
             files.publish({part: path})
+        self.keep(self._facts(number))
+        self.keep(path)
         return segment
 
     def discard_part(self, number: int) -> None:
@@ -225,12 +253,24 @@ def folder_of(target: Path) -> Path:
 
 
 def recorded(target: Path) -> dict[str, object]:
-    """Return the signature of the unfinished work on a target; empty if there is none."""
+    """Return the signature of the unfinished work on a target; empty if there is none, or it is damaged."""
+    manifest = folder_of(target) / _MANIFEST
     try:
-        signature = json.loads((folder_of(target) / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        if _sums(manifest.parent).get(_MANIFEST) != sha256(manifest):
+            return {}
+        signature: dict[str, object] = json.loads(manifest.read_text(encoding="utf-8"))
+    except OSError:
         return {}
-    return signature if isinstance(signature, dict) else {}
+    return signature
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    """Return the checksums of the files in a work folder by their names, as they were written down last."""
+    try:
+        lines = (folder / _SUMS).read_text(errors="replace").splitlines()
+    except OSError:
+        return {}
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
 def unfinished(target: Path) -> ConvertError:
