@@ -37,3 +37,13 @@ def test_sound_whose_times_jump_by_days(tmp_path: Path) -> None:
     with pytest.raises(ConvertError, match=message):
         convert_file(film, tmp_path / "out.webm", model="draft")
     assert convert_file(film, tmp_path / "out.webm", model="draft", audio="drop").frames == 8
+
+
+def test_sound_that_a_recording_names_and_does_not_have(tmp_path: Path) -> None:
+    film = bunny(tmp_path, "film.ts", "-c:a", "mp2", inputs=("-f", "lavfi", "-i", "sine=d=0.2"), frames=4)
+    data = film.read_bytes()
+    packets = [data[start : start + 188] for start in range(0, len(data), 188)]
+    film.write_bytes(b"".join(packet for packet in packets if int.from_bytes(packet[1:3]) & 0x1FFF != 0x101))
+    result = convert_file(film, tmp_path / "out.mkv", model="draft")
+    assert result.frames == 8
+    assert any("audio stream 1" in note and "no sound of it was found" in note for note in result.notes)

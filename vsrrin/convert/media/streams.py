@@ -169,6 +169,8 @@ class _Planner:
             return _drop(stream, "dropped as asked")
         if not stream.can_copy:
             return _drop(stream, "its codec is not known to the FFmpeg built in")
+        if stream.kind == "audio" and not stream.rate:
+            return _drop(stream, "the file names it, but no sound of it was found")
         if self._is_outside(stream):
             return _drop(stream, "it has nothing in the chosen part")
         return self._audio(stream) if stream.kind == "audio" else self._subtitle(stream)
