@@ -27,6 +27,7 @@ from . import progress as cli_progress
 
 # Loading torch takes seconds, so the work is imported by the functions that do it: help and Ctrl-C stay quick.
 if TYPE_CHECKING:
+    from vsrrin.clip.retiming import Speed
     from vsrrin.convert.image_folder import FolderConversion
     from vsrrin.convert.prepare import Settings
     from vsrrin.convert.run import Progress, Result
@@ -56,6 +57,7 @@ frame rate:
   --fps 2x           twice the rate of the source (also 5/2x); the default
   --fps 60           60 frames per second, whatever the source has; 60000/1001 for what is called 59.94
   --sf 3             3 new frames between two: four times the rate
+  --speed 1/2        half as fast, at the rate of the source or at --fps; keyframes make a ramp, --speed 0=1,2.5=1/4,4=1
   --sf 3 --fps 24    3 new frames between two, all shown at 24 per second: slow motion, 4 times slower if the source has
                      24. Sound would be out of step, so say --audio drop, or --audio stretch (slower, at the same
                      pitch). Where 24 is the rate that --sf gives anyway, nothing is slower.
@@ -96,6 +98,12 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
     frames = parser.add_argument_group("frames")
     frames.add_argument("--fps", metavar="2x|RATE", help="see above (default: 2x, unless there is --sf)")
     frames.add_argument("--sf", metavar="N", type=int, help="new frames between two; see above")
+    frames.add_argument(
+        "--speed", metavar="S|KEYS", help="1/2 is half as fast; or keyframes, seconds=speed: 0=1,2.5=1/4,4=1"
+    )
+    frames.add_argument(
+        "--ease", choices=("none", "linear", "smooth"), default="none", help="how the speed changes between keyframes"
+    )
     frames.add_argument("--start", metavar="T", help="83.5 (seconds), 1:23.5, 0:01:23.5, or 2004f (frame number)")
     frames.add_argument("--end", metavar="T", help="the first moment that is left out, in the same way")
     frames.add_argument("--input-fps", metavar="RATE", help="rate of a folder of images (default: 24)")
@@ -153,7 +161,7 @@ class _Stop:
 
 def _run(options: argparse.Namespace) -> int:
     jobs = _jobs(options.paths, options.out_dir)
-    speed = _speed(options.fps, options.sf)
+    speed = _speed(options.fps, options.sf, _pacing(options.speed))
     _moment(options.start, "--start"), _moment(options.end, "--end")  # mistakes show before torch is loaded
     input_fps = parse_ratio(options.input_fps or "24", "--input-fps")
     for source, _ in jobs:
@@ -299,8 +307,10 @@ def _outline(conversion: "VideoConversion") -> Iterator[tuple[str, str]]:
     yield "output", str(conversion.settings.target)
     rate = times.rate if times.step is not None else None
     yield "", f"{_rate(rate)}, {times.frames} frames, {moments.written(times.duration)}"
-    if prepared.tempo != 1:
-        yield "", f"{prepared.tempo} times as long as the input ({float(prepared.tempo):.4g})"
+    if not prepared.pace.is_plain:
+        tempo = prepared.pace.tempo
+        exactly = f"{tempo} times as long as the input " if tempo.denominator < 1000 else ""
+        yield "", f"{exactly}({float(tempo):.4g})" if exactly else f"{float(tempo):.4g} times as long as the input"
     quality = f", crf {encoder.crf:g}" if encoder.crf is not None else ""
     preset = f", preset {encoder.preset}" if encoder.preset is not None else ""
     yield "encoder", f"{encoder.codec}, {encoder.pixel_format}{quality}{preset}"
@@ -339,20 +349,37 @@ def _rate(rate: Fraction | None) -> str:
     return f"{rate} fps" if rate.denominator == 1 else f"{rate} fps ({float(rate):.3f})"
 
 
-def _speed(fps: str | None, between: int | None) -> dict[str, Fraction | None]:
-    """Return the settings that --fps and --sf mean."""
+def _pacing(text: str | None) -> "Speed | None":
+    """Return the speed that --speed means."""
+    if text is None or "=" not in text:
+        return text if text is None else _exact(text)
+    keys = [key.partition("=") for key in text.split(",")]
+    return tuple((moment.strip(), _exact(speed)) for moment, _, speed in keys)
+
+
+def _exact(text: str) -> str:
+    """Return a decimal number as a ratio, and any other text as it is."""
+    return str(Fraction(text)) if re.fullmatch(r"\d+\.\d+", text.strip()) else text.strip()
+
+
+def _speed(fps: str | None, between: int | None, speed: "Speed | None") -> dict[str, object]:
+    """Return the settings that --fps, --sf and --speed mean."""
+    if between is not None and speed is not None:
+        raise ArgumentError("--sf makes slow motion with --fps RATE, and --speed does by itself: give one of them")
     if between is not None and between < 1:
         raise ArgumentError(f"--sf must be at least 1 new frame between two, not {between}")
     factor = None if between is None else Fraction(between + 1)
     if fps is None:
-        return {"factor": factor or Fraction(2), "fps": None, "rate_out": None}
+        factor = factor or (Fraction(2) if speed is None else None)
+        return {"factor": factor, "fps": None, "rate_out": None, "speed": speed}
     text = fps.strip()
     if text.lower().endswith("x"):
         if factor is not None:
             raise ArgumentError(f"--sf {between} and --fps {fps} both say how many frames are added: give one of them")
-        return {"factor": _ratio(text[:-1], fps), "fps": None, "rate_out": None}
+        return {"factor": _ratio(text[:-1], fps), "fps": None, "rate_out": None, "speed": speed}
     rate = _ratio(text, fps)
-    return {"factor": factor, "fps": rate if factor is None else None, "rate_out": None if factor is None else rate}
+    shown = {"fps": rate, "rate_out": None} if factor is None else {"fps": None, "rate_out": rate}
+    return {"factor": factor, "speed": speed, **shown}
 
 
 def _ratio(text: str, given: str) -> Fraction:

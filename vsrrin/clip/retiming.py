@@ -36,6 +36,7 @@ _COURSES: dict[Ease, Callable[[Fraction], Fraction]] = {
     "smooth": lambda u: u**3 * (1 - u / 2),
 }
 _NANOSECONDS = 10**9
+_FOREVER = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +55,19 @@ class Pace:
 
     Args:
         speed: A speed, or keyframes. Before the first keyframe its speed holds, after the last one that.
-        length: Seconds of the source.
+        length: Seconds of the source; the last speed holds beyond it, too.
         ease: Course of the speed between keyframes.
+
+    Attributes:
+        length: Seconds of the output.
+        tempo: The same over the seconds of the source.
+        is_even: Whether the speed is the same everywhere.
 
     Raises:
         ArgumentError: A speed or a moment is not as it must be.
     """
 
-    def __init__(self, speed: Speed, length: Fraction, ease: Ease = "none") -> None:
+    def __init__(self, speed: Speed, length: Fraction = Fraction(1), ease: Ease = "none") -> None:
         if ease not in get_args(Ease):
             raise ArgumentError(f"ease must be one of {', '.join(get_args(Ease))}, not {ease!r}")
         keys = _keyframes(speed, length)
@@ -78,12 +84,19 @@ class Pace:
             leg = _Leg(begin, output, first, last, 2 * (end - begin) / (first + last))
             self._legs += [leg] if leg.length else []
             output += leg.length
-        self.length = output
+        self.length, self.tempo = output, output / length
+        self.is_even = len(set(speeds)) == 1
+        self._legs.append(_Leg(length, output, speeds[-1], speeds[-1], Fraction(0)))
         self._outputs, self._sources = [leg.output for leg in self._legs], [leg.source for leg in self._legs]
+
+    @property
+    def is_plain(self) -> bool:
+        """True if nothing is slower or faster."""
+        return self.is_even and self.tempo == 1
 
     def position(self, moment: Fraction) -> Fraction:
         """Return the moment of the source, in seconds, that is shown at a moment of the output."""
-        leg = self._legs[bisect_right(self._outputs, moment) - 1]
+        leg = self._legs[max(bisect_right(self._outputs, moment) - 1, 0)]
         if leg.first == leg.last:
             return leg.source + (moment - leg.output) * leg.first
         part = (moment - leg.output) / leg.length
@@ -91,7 +104,7 @@ class Pace:
 
     def moment(self, position: Fraction) -> Fraction:
         """Return when a moment of the source is shown: exactly at constant speed, to 1 ns where the speed changes."""
-        leg = self._legs[bisect_right(self._sources, position) - 1]
+        leg = self._legs[max(bisect_right(self._sources, position) - 1, 0)]
         if leg.first == leg.last:
             return leg.output + (position - leg.source) / leg.first
         low, high = 0, math.ceil(leg.length * _NANOSECONDS)
@@ -102,6 +115,14 @@ class Pace:
             else:
                 high = middle
         return leg.output + Fraction(low, _NANOSECONDS)
+
+    def even_until(self, position: Fraction, step: Fraction) -> Fraction:
+        """Return the end of the part of the source, from a position on, that has one speed, or takes a step at most."""
+        number = max(bisect_right(self._sources, position) - 1, 0)
+        leg, last = self._legs[number], number == len(self._legs) - 1
+        if leg.first != leg.last:
+            return min(position + step, self._legs[number + 1].source)
+        return position + _FOREVER if last else self._legs[number + 1].source
 
 
 def _keyframes(speed: Speed, length: Fraction) -> list[tuple[Fraction, Fraction]]:
@@ -171,10 +192,16 @@ class RetimedTiming:
         self._durations = durations
 
     @classmethod
-    def at_pace(cls, source: SourceTimes, pace: Pace, fps: Fraction) -> Self:
-        """Return the timing of output at a constant rate."""
-        length = max(math.ceil(pace.length * fps), 1)
-        return cls(length, lambda n: source.find(pace.position(n / fps)), fps=fps, steady_fps=source.fps)
+    def at_pace(cls, source: SourceTimes, pace: Pace, fps: Fraction, first: Fraction = Fraction(0)) -> Self:
+        """Return the timing of output at a constant rate, where the first source frame is at a moment of the pace."""
+        begin = pace.moment(first)
+        length = max(math.ceil((pace.moment(first + source.end) - begin) * fps), 1)
+        return cls(
+            length,
+            lambda n: source.find(max(pace.position(begin + n / fps) - first, Fraction(0))),
+            fps=fps,
+            steady_fps=source.fps,
+        )
 
     @classmethod
     def at_moments(cls, source: SourceTimes, times: Moments, fps: Fraction) -> Self:
@@ -196,21 +223,21 @@ class RetimedTiming:
         return cls(len(moments), lambda n: source.find(moments[n]), fps=fps, steady_fps=source.fps)
 
     @classmethod
-    def with_all_frames(cls, source: SourceTimes, pace: Pace) -> Self:
+    def with_all_frames(cls, source: SourceTimes, pace: Pace, first: Fraction = Fraction(0)) -> Self:
         """Return the timing of output of varying rate that has every source frame.
 
         The time that a source frame is shown is divided so that no output frame is shown for longer than the source
-        frame was.
+        frame was. The first one is at a moment of the pace.
         """
         starts = [*source.starts, source.end]
-        shown = [*map(pace.moment, source.starts), pace.length]
+        shown = [pace.moment(first + start) for start in starts]
         times: list[FrameTime] = []
         durations: list[Fraction] = []
         for number, (begin, end) in enumerate(pairwise(shown)):
             duration = starts[number + 1] - starts[number]
             parts = math.ceil((end - begin) / duration)
             for part in range(parts):
-                position = pace.position(begin + (end - begin) * part / parts) if part else starts[number]
+                position = pace.position(begin + (end - begin) * part / parts) - first if part else starts[number]
                 t = (position - starts[number]) / duration
                 times.append(FrameTime(number, min(number + 1, len(starts) - 2), t))
             durations += [(end - begin) / parts] * parts

@@ -98,7 +98,7 @@ class FolderConversion:
         settings = prepare.with_tiles_of_first_run(settings)
         _check_target(settings)
         self.source = prepare.open_any(settings, images.clip if images else None, turn=True)
-        speed.check(settings.speed, self.source)
+        speed.check(settings.rates, self.source)
         self.settings = settings = prepare.with_tiles(settings, self.source)
         first = self.source.clip.get_frame(0)
         self.alpha = images.has_alpha if images else "_Alpha" in first.props
@@ -188,7 +188,7 @@ class FolderConversion:
                         done += 1
         except vs.Error as error:
             number = missing[done]
-            near = speed.timing(self.settings.speed, self.source).at(number).left
+            near = speed.timing(self.settings.rates, self.source).at(number).left
             raise unreadable(FrameError(reason(error), number), self.source, near) from error
 
 
@@ -217,7 +217,7 @@ def _notes(settings: Settings, source: Source, first: vs.VideoFrame) -> Iterator
     yield from source.notes
     if abs(source.info.sample_aspect - 1) > Fraction(1, 100):
         yield f"pixels of the source are {source.info.sample_aspect} times as wide as high; PNGs do not say so"
-    if settings.speed.rate_out is not None:
+    if settings.rate_out is not None:
         yield "images have no times: the rate at which new frames are to be shown changes nothing"
     if source.rate is None:
         yield "the frame rate varies, and images have no times: fps=RATE makes it constant"

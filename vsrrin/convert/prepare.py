@@ -16,6 +16,8 @@ from vsrrin.clip import graph
 from vsrrin.clip.alpha import over_black
 from vsrrin.clip.clip_checks import check_clip
 from vsrrin.clip.frames import Colour
+from vsrrin.clip.retiming import Ease, Pace
+from vsrrin.clip.retiming import Speed as Pacing
 from vsrrin.convert.media.containers import container_for
 from vsrrin.convert.media.encode import ColourTags, Hdr, VideoTimes
 from vsrrin.convert.media.encoders import EncoderSettings, choose_encoder
@@ -49,6 +51,8 @@ class Settings(Options):
         factor: Output frames per source frame; 2 if neither it nor ``fps`` is given.
         fps: Output frames per second, instead of ``factor``.
         rate_out: Rate at which the frames made by ``factor`` are shown: slow motion, unless it is their own.
+        speed: A speed or keyframes, as :func:`vsrrin.retime` takes them, in seconds of the part used.
+        ease: Course of the speed between keyframes: "none", "linear" or "smooth".
         start: First moment used: seconds since the beginning as a Fraction, or a frame number as an int.
         end: First moment left out, in the same way.
         deinterlace: Make a frame of each "frame" or each "field" of an interlaced source; the latter doubles its rate.
@@ -70,6 +74,8 @@ class Settings(Options):
     factor: Fraction | None = None
     fps: Fraction | None = None
     rate_out: Fraction | None = None
+    speed: Pacing | None = None
+    ease: Ease = "none"
     start: Moment | None = None
     end: Moment | None = None
     deinterlace: Deinterlace | None = None
@@ -85,10 +91,10 @@ class Settings(Options):
     segment_frames: int | None = None
 
     @property
-    def speed(self) -> Speed:
-        """Factor or rate, of which at least one is set."""
-        nothing = self.factor is None and self.fps is None and self.rate_out is None
-        return Speed(Fraction(2) if nothing else self.factor, self.fps, self.rate_out)
+    def rates(self) -> Speed:
+        """Factor, rate and speed, of which at least one is set."""
+        nothing = all(value is None for value in (self.factor, self.fps, self.rate_out, self.speed))
+        return Speed(Fraction(2) if nothing else self.factor, self.fps, self.rate_out, self.speed, self.ease)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +108,7 @@ class Prepared:
         times: Times of the output frames.
         tags: Colour tags for the encoder and the container.
         plan: Actions for the other streams.
-        tempo: Length of the output relative to the source.
+        pace: Map from the part of the source that is used to the output.
         segment_frames: Output frames per segment.
         signature: Values that the segments depend on, as JSON can hold them.
         notes: Messages for the user, but for those of the plan.
@@ -114,7 +120,7 @@ class Prepared:
     times: VideoTimes
     tags: ColourTags
     plan: StreamPlan
-    tempo: Fraction
+    pace: Pace
     segment_frames: int
     signature: Mapping[str, object]
     notes: tuple[str, ...]
@@ -129,14 +135,14 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
     settings = with_tiles_of_first_run(settings)
     _check_target(settings)
     source = _opaque(open_any(settings, clip_source))
-    speed.check(settings.speed, source)
+    speed.check(settings.rates, source)
     settings = with_tiles(settings, source)
     made = interpolated(settings, source)
-    tempo = speed.tempo(settings.speed, source)
+    pace = speed.pace(settings.rates, source)
     plan = plan_streams(
-        source.info, settings.target, audio=settings.audio, tempo=tempo, subtitles=settings.subtitles, cut=source.cut
+        source.info, settings.target, audio=settings.audio, pace=pace, subtitles=settings.subtitles, cut=source.cut
     )
-    times, moved = settled(speed.output_times(settings.speed, source, made.num_frames), container_for(settings.target))
+    times, moved = settled(speed.output_times(settings.rates, source, made.num_frames), container_for(settings.target))
     first, pixels = source.clip.get_frame(0), Pixels.of_clip(made.format)
     encoder = choose_encoder(
         _container(settings.target),
@@ -159,7 +165,7 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
         times=replace(times, tags=tags),
         tags=tags,
         plan=plan,
-        tempo=tempo,
+        pace=pace,
         segment_frames=segment_frames,
         signature={
             **signature(settings, source, made),
@@ -196,7 +202,7 @@ def interpolated(settings: Settings, source: Source) -> vs.VideoNode:
         VsrrinError: The clip, the model or a setting cannot be used.
     """
     try:
-        return graph.build(source.clip, speed.timing(settings.speed, source), settings)
+        return graph.build(source.clip, speed.timing(settings.rates, source), settings)
     except vs.Error as error:
         raise ConvertError(f"{settings.source}: {error}") from error
 
@@ -219,7 +225,7 @@ def with_tiles(settings: Settings, source: Source) -> Settings:
     Raises:
         VsrrinError: The clip cannot be processed, or the model cannot be loaded.
     """
-    return graph.with_tiles(source.clip, speed.timing(settings.speed, source), settings)
+    return graph.with_tiles(source.clip, speed.timing(settings.rates, source), settings)
 
 
 def with_tiles_of_first_run(settings: Settings) -> Settings:
@@ -307,13 +313,14 @@ def signature(settings: Settings, source: Source, made: vs.VideoNode) -> dict[st
         "input": dict(source.signature),
         "frames": made.num_frames,
         "part": [str(source.cut.start), str(source.cut.end)],
-        "speed": {name: str(getattr(settings.speed, name)) for name in ("factor", "fps", "rate_out")},
+        "speed": {name: str(getattr(settings.rates, name)) for name in ("factor", "fps", "rate_out")},
         "model": work_folder.sha256(locate(settings.model)[0]),
         "network": f"{networks[0].model.spec.name}, {backends}, {settings.precision}",
         "tiles": {"tile": settings.tile, "overlap": settings.overlap},
         "scale": settings.scale,
         "scenes": [settings.scene, settings.scene_threshold, settings.at_cut],
         **{name: value for name, value in others.items() if value != getattr(Options, name)},
+        **({"pace": [str(settings.speed), settings.ease]} if settings.speed is not None else {}),
         **({"deinterlace": settings.deinterlace} if settings.deinterlace else {}),
         **({"progressive": True} if settings.progressive else {}),
         "versions": {"vsrrin": __version__, **{name: _version(name) for name in _PACKAGES}},

@@ -98,7 +98,7 @@ class VideoConversion:
         try:
             return tuple(cut for segment in encode_segments(job, work, encoded) for cut in segment.cuts)
         except FrameError as error:
-            near = speed.timing(self.settings.speed, self.source).at(error.number).left
+            near = speed.timing(self.settings.rates, self.source).at(error.number).left
             raise unreadable(error, self.source, near) from error
 
     def publish(self, work: WorkFolder) -> None:
@@ -133,7 +133,7 @@ class VideoConversion:
                 joined=folder / f"joined{self.settings.target.suffix.lower()}",
                 info=prepared.source.info,
                 cut=prepared.source.cut,
-                tempo=prepared.tempo,
+                pace=prepared.pace,
             )
             return self._compared(trial.run(prepared.plan), trial.joined)
 
@@ -148,7 +148,7 @@ class VideoConversion:
         """Write the joined file and verify it; of what fails, the video alone stays in the work folder."""
         prepared = self.prepared
         segments = [work.segment(number) for number in range(len(self.spans))]
-        join_to = partial(join, segments, frame_times=prepared.times, cut=prepared.source.cut, tempo=prepared.tempo)
+        join_to = partial(join, segments, frame_times=prepared.times, cut=prepared.source.cut, pace=prepared.pace)
         try:
             self._check_source()
             made = join_to(joined, prepared.source.info, self.plan)

@@ -10,6 +10,7 @@ import av
 import numpy as np
 
 from tests.conftest import BUNNY
+from vsrrin.clip.retiming import Pace
 from vsrrin.convert.media.encode import VideoTimes
 from vsrrin.convert.media.mux import Cut, join
 from vsrrin.convert.media.probe import probe
@@ -115,13 +116,13 @@ def remux(
     times = times or steady(RATE, start=info.video_start * tempo)
     codec = "libvpx-vp9" if target.suffix == ".webm" else "libx264"
     options = {"deadline": "realtime", "cpu-used": "8"} if codec == "libvpx-vp9" else {"preset": "ultrafast"}
-    plan = plan_streams(info, target, audio=audio, tempo=tempo, subtitles=subtitles, cut=cut)
+    plan = plan_streams(info, target, audio=audio, pace=Pace(1 / tempo), subtitles=subtitles, cut=cut)
     half = times.frames // 2
     lengths = (half, times.frames - half) if half else (times.frames,)
     folder = target.parent / f"{target.name}.segments"
     folder.mkdir()
     segments = encode_segments(folder, pictures or blank(10), times, lengths=lengths, codec=codec, options=options)
-    join(segments, target, info, plan, frame_times=times, cut=cut, tempo=tempo)
+    join(segments, target, info, plan, frame_times=times, cut=cut, pace=Pace(1 / tempo))
     return plan, times
 
 

@@ -24,6 +24,7 @@ from tests.convert.media.files import (
     steady,
     streams,
 )
+from vsrrin.clip.retiming import Pace
 from vsrrin.convert.media.encode import VideoTimes
 from vsrrin.convert.media.mux import Cut, join
 from vsrrin.convert.media.probe import probe
@@ -362,7 +363,7 @@ def test_segments_follow_each_other_without_a_break(tmp_path: Path, ending: str,
     options = {"preset": "fast", "bf": bframes, "b-adapt": "0"} if bframes != "0" else {"bf": "0"}
     segments = encode_segments(tmp_path, pictures, times, lengths=(10, 1, 9, 11), options=options)
     target = tmp_path / f"out.{ending}"
-    join(segments, target, probe(source), NOTHING, frame_times=times, cut=Cut(), tempo=Fraction(1))
+    join(segments, target, probe(source), NOTHING, frame_times=times, cut=Cut(), pace=Pace(1))
     with av.open(target) as container:
         stamps = [(p.dts, p.pts) for p in container.demux(video=0) if p.size]
         assert all(a[0] < b[0] for a, b in pairwise(stamps) if a[0] is not None and b[0] is not None)
@@ -392,7 +393,7 @@ def test_times_of_a_variable_rate_are_kept(tmp_path: Path) -> None:
     options = {"preset": "fast", "bf": "3"}
     segments = encode_segments(tmp_path, blank(10), times, lengths=(4, 6), options=options)
     for target in (tmp_path / "out.mkv", tmp_path / "out.mp4"):
-        join(segments, target, probe(source), NOTHING, frame_times=times, cut=Cut(), tempo=Fraction(1))
+        join(segments, target, probe(source), NOTHING, frame_times=times, cut=Cut(), pace=Pace(1))
         assert sorted(time for time, _ in packets(target, "video")) == [Fraction(tick + 100, 1000) for tick in ticks]
         assert probe(target).video_start == 0  # alone in the file, it begins it
         assert streams(target)[0]["start_time"] == "0.100000"
@@ -402,16 +403,16 @@ def test_missing_frames_and_foreign_segments_are_noticed(tmp_path: Path) -> None
     source = probe(bunny(tmp_path, "source.mp4", frames=2))
     segments = encode_segments(tmp_path, blank(10), steady(10), lengths=(5, 5))
     with pytest.raises(ConvertError, match="hold 10 frames instead of 11"):
-        join(segments, tmp_path / "o.mkv", source, NOTHING, frame_times=steady(11), cut=Cut(), tempo=Fraction(1))
+        join(segments, tmp_path / "o.mkv", source, NOTHING, frame_times=steady(11), cut=Cut(), pace=Pace(1))
     other = tmp_path / "other"
     other.mkdir()
     alien = encode_segments(other, blank(10), steady(5), lengths=(5,), options={"profile": "baseline"})
     with pytest.raises(ConvertError, match="other settings"):
         both = [segments[0], *alien]
-        join(both, tmp_path / "o.mkv", source, NOTHING, frame_times=steady(10), cut=Cut(), tempo=Fraction(1))
+        join(both, tmp_path / "o.mkv", source, NOTHING, frame_times=steady(10), cut=Cut(), pace=Pace(1))
     segments[1].write_bytes(b"")
     with pytest.raises(ConvertError, match=r"000001\.nut cannot be read"):
-        join(segments, tmp_path / "o.mkv", source, NOTHING, frame_times=steady(10), cut=Cut(), tempo=Fraction(1))
+        join(segments, tmp_path / "o.mkv", source, NOTHING, frame_times=steady(10), cut=Cut(), pace=Pace(1))
 
 
 def test_a_disk_that_is_full_is_an_error(tmp_path: Path) -> None:
@@ -420,7 +421,7 @@ def test_a_disk_that_is_full_is_an_error(tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
     target.symlink_to("/dev/full")
     with pytest.raises(ConvertError, match="cannot be written: No space left"):
-        join(segments, target, source, NOTHING, frame_times=steady(10), cut=Cut(), tempo=Fraction(1))
+        join(segments, target, source, NOTHING, frame_times=steady(10), cut=Cut(), pace=Pace(1))
 
 
 def test_stale_facts_are_not_repeated(rich: Path, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import av.container
 import av.subtitles.stream
 from av.subtitles.subtitle import SubtitleSet
 
+from vsrrin.clip.retiming import Pace
+
 from .probe import as_fraction
 from .streams import AnyPacket, Packets
 
@@ -22,7 +24,7 @@ class Captions:
         converts: Whether to decode and encode texts, in place of copying packets.
         beginning: Time of the source that becomes 0, in seconds of the source's own clock.
         end: Seconds from there after which nothing is wanted, or ``None`` to take everything.
-        tempo: Factor by which all times grow.
+        pace: Map from the part that is used to the output.
     """
 
     def __init__(
@@ -33,10 +35,10 @@ class Captions:
         converts: bool,
         beginning: Fraction,
         end: Fraction | None,
-        tempo: Fraction,
+        pace: Pace,
     ) -> None:
         self._source, self._target, self._converts = source, target, converts
-        self._beginning, self._end, self._tempo = beginning, end, tempo
+        self._beginning, self._end, self._pace = beginning, end, pace
         self._base = as_fraction(source.time_base)
         self._last = 0
         # Captions of television are commands to a screen: its texts are known when the next one replaces them.
@@ -81,9 +83,10 @@ class Captions:
             return
         start = max(start, Fraction(0))
         stop = stop if self._end is None else min(stop, self._end)
-        self._last = max(round(start * self._tempo / _UNIT), self._last)  # containers refuse times that go back
+        start, stop = self._pace.moment(start), self._pace.moment(stop)
+        self._last = max(round(start / _UNIT), self._last)  # containers refuse times that go back
         made.pts = made.dts = self._last
-        made.duration = max(round((stop - start) * self._tempo / _UNIT), 0)
+        made.duration = max(round((stop - start) / _UNIT), 0)
         made.time_base = _UNIT
         made.stream = self._target
         yield made

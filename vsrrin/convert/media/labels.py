@@ -7,6 +7,8 @@ import av.container
 import av.stream
 from av.rational import AVRational
 
+from vsrrin.clip.retiming import Pace
+
 from .containers import Container
 from .probe import Chapter, StreamInfo
 from .streams import Cut
@@ -69,12 +71,12 @@ def label(stream: av.stream.Stream, source: StreamInfo, container: Container, ti
 
 
 def moved_chapters(
-    chapters: Sequence[Chapter], cut: Cut, tempo: Fraction, length: Fraction | None
+    chapters: Sequence[Chapter], cut: Cut, pace: Pace, length: Fraction | None
 ) -> "Iterator[tuple[Chapter, av.container.core.Chapter]]":
     """Yield the chapters of the used part with what is written: new times, within the length of the video if known."""
     for number, chapter in enumerate(chapters, 1):
-        start = max((chapter.start - cut.start) * tempo, Fraction(0))
-        end = (chapter.end - cut.start) * tempo
+        start = pace.moment(max(chapter.start - cut.start, Fraction(0)))
+        end = pace.moment(max(chapter.end - cut.start, Fraction(0)))
         end = end if length is None else min(end, length)
         if end > start:
             yield (

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from time import monotonic
@@ -18,6 +17,7 @@ import av.stream
 import av.subtitles.stream
 
 from vsrrin import files
+from vsrrin.clip.retiming import Pace
 from vsrrin.errors import ConvertError
 
 from . import marks
@@ -78,7 +78,7 @@ def join(
     *,
     frame_times: "VideoTimes",
     cut: Cut,
-    tempo: Fraction,
+    pace: Pace,
     trial: float | None = None,
 ) -> "Joined":
     """Write the result: the video of all segments in order, and all planned streams, chapters and attachments.
@@ -93,7 +93,7 @@ def join(
         plan: The actions for the other streams.
         frame_times: Presentation times of the output's frames.
         cut: The part of the source that is used.
-        tempo: Length of the output over that of the part.
+        pace: Map from the part to the output.
         trial: Seconds to read the source for at most; only the first packets of each stream are taken then.
 
     Returns:
@@ -107,7 +107,7 @@ def join(
         raise ConvertError(f"{target.name}: the segments hold {len(order)} frames instead of {frame_times.frames}")
     known, shown = plan, _shown(segments[0], container_for(target), info, frame_times)
     while True:
-        job = _Job(segments, target, info, plan, cut, tempo, trial)
+        job = _Job(segments, target, info, plan, cut, pace, trial)
         failure: Exception | None = None
         try:
             with job:
@@ -160,11 +160,11 @@ class _Job:
         info: MediaInfo,
         plan: StreamPlan,
         cut: Cut,
-        tempo: Fraction,
+        pace: Pace,
         trial: float | None,
     ) -> None:
         self._segments, self._target, self._info, self._plan = segments, target, info, plan
-        self._cut, self._tempo = cut, tempo
+        self._cut, self._pace = cut, pace
         self._container: Container = container_for(target)
         self._beginning = info.start + cut.start
         self._workers: dict[int, _Worker] = {}
@@ -220,13 +220,13 @@ class _Job:
         for action in (action for action in self._plan.kept if action.stream.index > info.video.index):
             self._add(action)
         length = times.start + times.duration if self._deadline is None else None
-        moved = tuple(moved_chapters(info.chapters, self._cut, self._tempo, length))
+        moved = tuple(moved_chapters(info.chapters, self._cut, self._pace, length))
         self.chapters = tuple(chapter for chapter, _ in moved)
         self.output.set_chapters([made for _, made in moved])
 
     def _timecode(self, times: "VideoTimes") -> str | None:
         timecode, info = timecode_of(self._info), self._info
-        if timecode is None or times.step is None or self._tempo != 1:
+        if timecode is None or times.step is None or not self._pace.is_plain:
             return None
         return renumbered(timecode, info.rate, times.steady_rate, self._cut.start + times.start - info.video_start)
 
@@ -283,9 +283,7 @@ class _Job:
             return
         assert action.codec is not None
         made = add_encoder(self.output, source, audio_format(action.stream, action.codec))
-        self._workers[source.index] = TranscodedSound(
-            source, made, beginning=self._beginning, end=end, tempo=self._tempo
-        )
+        self._workers[source.index] = TranscodedSound(source, made, beginning=self._beginning, end=end, pace=self._pace)
         label(made, action.stream, self._container)
 
     def _add_captions(self, action: StreamAction, source: av.subtitles.stream.SubtitleStream) -> None:
@@ -301,7 +299,7 @@ class _Job:
             converts=converts,
             beginning=self._beginning,
             end=part_end(self._cut),
-            tempo=self._tempo,
+            pace=self._pace,
         )
         label(stream, action.stream, self._container)
 

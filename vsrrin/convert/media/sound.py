@@ -2,20 +2,19 @@
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from math import ceil, log2
 from typing import Any, cast
 
 import av
 import av.error
 import av.filter
 import av.stream
-import numpy as np
-from numpy.typing import NDArray
 
+from vsrrin.clip.retiming import Pace
 from vsrrin.errors import ConvertError
 
 from .probe import as_fraction
 from .streams import AnyPacket, AudioFormat, Cut, Packets
+from .stretch import PacedStretch, Stretch, chunks, part, silence
 
 _GAP = Fraction(1, 20)
 """Seconds: time stamps off by less were rounded, and are smoothed; more is a gap, which is filled."""
@@ -90,7 +89,7 @@ class TranscodedSound:
         target: The stream to write to, whose encoder is open.
         beginning: Time of the source that becomes 0, in seconds of the source's own clock.
         end: Seconds from there, before stretching, after which nothing is wanted, or ``None`` to take everything.
-        tempo: Factor by which the sound becomes longer.
+        pace: Map from the wanted part to the output.
     """
 
     def __init__(
@@ -100,13 +99,13 @@ class TranscodedSound:
         *,
         beginning: Fraction,
         end: Fraction | None,
-        tempo: Fraction,
+        pace: Pace,
     ) -> None:
-        self._target, self._beginning, self._end, self._tempo = target, beginning, end, tempo
+        self._target, self._beginning, self._end, self._pace = target, beginning, end, pace
         self._base = as_fraction(source.time_base)
         self._next: int | None = None  # where the source goes on, in samples from the beginning
         self._position = 0  # how many samples from the beginning have been passed on
-        self._stretch: _Stretch | None = None
+        self._stretch: Stretch | PacedStretch | None = None
         self._uniform = _Uniform(target.codec_context.layout)
 
     def feed(self, packet: AnyPacket) -> Packets:
@@ -154,11 +153,11 @@ class TranscodedSound:
             raise ConvertError(
                 f"its times jump from {self._position / rate:.0f} to {start / rate:.0f} s, too far to fill with silence"
             )
-        for length in _chunks(start - self._position, rate):
-            yield self._placed(_silence(frame, length))
+        for length in chunks(start - self._position, rate):
+            yield self._placed(silence(frame, length))
         skip = self._position - start
         whole = not skip and stop == self._next
-        yield self._placed(frame if whole else _part(frame, skip, stop - start))
+        yield self._placed(frame if whole else part(frame, skip, stop - start))
 
     def _placed(self, frame: av.AudioFrame) -> av.AudioFrame:
         frame.pts, frame.time_base = self._position, Fraction(1, frame.sample_rate)
@@ -166,10 +165,12 @@ class TranscodedSound:
         return frame
 
     def _encode(self, frame: av.AudioFrame) -> Packets:
-        if self._tempo == 1:
+        if self._pace.is_plain:
             yield from self._send(frame)
             return
-        self._stretch = self._stretch or _Stretch(frame, self._tempo)
+        if self._stretch is None:
+            even = self._pace.is_even
+            self._stretch = Stretch(frame, self._pace.tempo) if even else PacedStretch(frame, self._pace)
         for stretched in self._stretch.feed(frame):
             yield from self._send(stretched)
 
@@ -209,89 +210,6 @@ class _Uniform:
         """Yield the rest."""
         if self._resampler is not None:
             yield from self._resampler.resample(None)
-
-
-class _Stretch:
-    """Sound of another length at the same pitch, exact to the sample."""
-
-    def __init__(self, first: av.AudioFrame, tempo: Fraction) -> None:
-        assert first.pts is not None
-        self._tempo, self._rate = tempo, first.sample_rate
-        self._first = first.pts
-        self._taken = 0
-        self._given = 0
-        self._last = first
-        self._graph = av.filter.Graph()
-        # The filter changes the speed by 0.5 to 2 at a time without skipping samples.
-        steps = max(1, ceil(abs(log2(float(tempo)))))
-        nodes = [
-            self._graph.add_abuffer(
-                sample_rate=first.sample_rate,
-                format=first.format.name,
-                layout=first.layout.name,
-                time_base=Fraction(1, first.sample_rate),
-            )
-        ]
-        nodes += [self._graph.add("atempo", repr(float(1 / tempo) ** (1 / steps))) for _ in range(steps)]
-        nodes.append(self._graph.add("abuffersink"))
-        self._graph.link_nodes(*nodes).configure()
-
-    def feed(self, frame: av.AudioFrame) -> Iterator[av.AudioFrame]:
-        """Take a frame, and yield what is ready."""
-        self._taken += frame.samples
-        self._graph.push(frame)
-        yield from self._pull()
-
-    def finish(self) -> Iterator[av.AudioFrame]:
-        """Yield the rest, with silence for what the filter lacks at the end, less than one of its windows."""
-        self._graph.push(None)
-        yield from self._pull()
-        for length in _chunks(round(self._taken * self._tempo) - self._given, self._rate):
-            yield self._placed(_silence(self._last, length))
-
-    def _pull(self) -> Iterator[av.AudioFrame]:
-        while True:
-            try:
-                frame = self._graph.pull()
-            except (av.error.BlockingIOError, av.error.EOFError):
-                return
-            assert isinstance(frame, av.AudioFrame)
-            self._last = frame
-            room = round(self._taken * self._tempo) - self._given
-            if room <= 0:
-                continue
-            yield self._placed(frame if frame.samples <= room else _part(frame, 0, room))
-
-    def _placed(self, frame: av.AudioFrame) -> av.AudioFrame:
-        frame.pts = round(self._first * self._tempo) + self._given
-        frame.time_base = Fraction(1, self._rate)
-        self._given += frame.samples
-        return frame
-
-
-def _chunks(samples: int, rate: int) -> Iterable[int]:
-    """Return lengths of at most a second that add up to ``samples``; none for a negative number."""
-    whole, rest = divmod(max(samples, 0), rate)
-    return [rate] * whole + [rest] * (rest > 0)
-
-
-def _silence(like: av.AudioFrame, samples: int) -> av.AudioFrame:
-    array = like.to_ndarray()
-    channels = 1 if like.format.is_planar else like.layout.nb_channels
-    level = 128 if like.format.name.startswith("u8") else 0
-    return _frame(np.full((array.shape[0], samples * channels), level, array.dtype), like)
-
-
-def _part(frame: av.AudioFrame, start: int, stop: int) -> av.AudioFrame:
-    """Return samples ``start`` to ``stop`` of a frame."""
-    channels = 1 if frame.format.is_planar else frame.layout.nb_channels
-    return _frame(np.ascontiguousarray(frame.to_ndarray()[:, start * channels : stop * channels]), frame)
-
-
-def _frame(array: NDArray[Any], like: av.AudioFrame) -> av.AudioFrame:
-    frame = av.AudioFrame.from_ndarray(array, format=like.format.name, layout=like.layout.name)
-    frame.sample_rate = like.sample_rate
-    return frame
 
 
 def add_encoder(container: av.container.OutputContainer, source: av.AudioStream, wanted: AudioFormat) -> av.AudioStream:

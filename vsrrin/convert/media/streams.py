@@ -11,6 +11,7 @@ import av.codec.codec
 import av.error
 import av.packet
 
+from vsrrin.clip.retiming import Pace
 from vsrrin.errors import ArgumentError, ConvertError
 
 from .containers import BITMAPS, CONTAINERS, Container, container_for
@@ -109,7 +110,7 @@ def plan_streams(
     target: Path,
     *,
     audio: AudioMode,
-    tempo: Fraction,
+    pace: Pace,
     subtitles: bool = True,
     cut: Cut = Cut(),
 ) -> StreamPlan:
@@ -119,7 +120,7 @@ def plan_streams(
         info: The source.
         target: The output file; its extension names the container.
         audio: "keep" the sound as it is, "drop" it, or "stretch" it to the length of the video.
-        tempo: Length of the output over that of the source; more than 1 is slow motion.
+        pace: Map from the part to the output.
         subtitles: Whether to keep subtitles.
         cut: The part of the source to use; streams with nothing in it are dropped.
 
@@ -130,14 +131,12 @@ def plan_streams(
     container = container_for(target)
     if audio not in ("keep", "drop", "stretch"):
         raise ArgumentError(f"audio must be keep, drop or stretch, not {audio!r}")
-    if tempo <= 0:
-        raise ArgumentError(f"tempo must be positive, not {tempo}")
-    if audio == "keep" and tempo != 1 and any(stream.kind == "audio" for stream in info.others):
+    if audio == "keep" and not pace.is_plain and any(stream.kind == "audio" for stream in info.others):
         raise ArgumentError(
-            f"the video becomes {float(tempo):.4g} times as long, so its sound cannot be kept as it is: "
+            f"the video becomes {float(pace.tempo):.4g} times as long, so its sound cannot be kept as it is: "
             'drop it (audio="drop"), or stretch it at the same pitch (audio="stretch")'
         )
-    planner = _Planner(info=info, container=container, audio=audio, tempo=tempo, subtitles=subtitles, cut=cut)
+    planner = _Planner(info=info, container=container, audio=audio, pace=pace, subtitles=subtitles, cut=cut)
     actions = tuple(planner.action(stream) for stream in info.others)
     notes = tuple(_note(action) for action in actions if _is_news(action, container))
     return StreamPlan(actions, notes)
@@ -148,7 +147,7 @@ class _Planner:
     info: MediaInfo
     container: Container
     audio: AudioMode
-    tempo: Fraction
+    pace: Pace
     subtitles: bool
     cut: Cut
 
@@ -194,12 +193,12 @@ class _Planner:
         return _drop(stream, f"{self.container.name} holds no such cover pictures")
 
     def _audio(self, stream: StreamInfo) -> StreamAction:
-        stretched = self.audio == "stretch" and self.tempo != 1
+        stretched = self.audio == "stretch" and not self.pace.is_plain
         if not stretched and stream.codec in self.container.audio:
             return _copy(stream)
         codec = self.container.lossy if stretched else self.container.encoder(stream.codec)
         check_encoder(stream, audio_format(stream, codec), self.info.path)
-        times = f"{float(self.tempo):.4g} times as long, at the same pitch"
+        times = f"{float(self.pace.tempo):.4g} times as long, at the same pitch"
         reason = f"stretched to be {times}" if stretched else f"{self.container.name} cannot hold it"
         return StreamAction(stream, "transcode", codec, reason)
 

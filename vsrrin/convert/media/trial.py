@@ -1,9 +1,9 @@
 """Trial of the last step before the first: joining and verification with one frame and the first packets."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
+from vsrrin.clip.retiming import Pace
 from vsrrin.errors import ConvertError
 
 from .containers import container_for
@@ -29,7 +29,7 @@ class Trial:
         joined: The file to write, whose extension names the container.
         info: The source.
         cut: The part of the source that is used.
-        tempo: Length of the output over that of the part.
+        pace: Map from the part to the output.
     """
 
     segment: Path
@@ -37,7 +37,7 @@ class Trial:
     joined: Path
     info: MediaInfo
     cut: Cut
-    tempo: Fraction
+    pace: Pace
 
     def run(self, plan: StreamPlan) -> Joined:
         """Write the file by a plan without what the source turns out not to have, and other ways for what is refused.
@@ -66,7 +66,7 @@ class Trial:
             plan,
             frame_times=self.times,
             cut=Cut() if skip else self.cut,
-            tempo=self.tempo,
+            pace=self.pace,
             trial=_SECONDS,
         )
         verify(self.joined, self.times, joined.written)
