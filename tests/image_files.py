@@ -74,6 +74,13 @@ def with_exif(path: Path, image: Picture, orientation: int) -> Path:
     return path
 
 
+def with_profile(path: Path) -> Path:
+    """A grey image with a colour profile."""
+    chunk = np.frombuffer(icc_profile(), np.uint8)
+    assert cv2.imwriteWithMetadata(str(path), np.full((64, 64, 3), 99, np.uint8), [cv2.IMAGE_METADATA_ICCP], [chunk])
+    return path
+
+
 def tiff_with(path: Path, **tags: int) -> Path:
     """Adds tags to (or changes them in) a little-endian TIFF."""
     numbers = {"orientation": 274, "extra_samples": 338}

@@ -51,7 +51,7 @@ def open_images(path: Path, fps: Fraction, *, over_black: bool = False) -> Image
     Args:
         path: The folder.
         fps: Rate at which the images are shown.
-        over_black: Lay transparent parts over black, for outputs that cannot hold alpha.
+        over_black: Lay transparent parts over black, and keep no profile, for outputs that cannot hold them.
 
     Raises:
         ConvertError: See :func:`vsrrin.convert.images.read_folder`.
@@ -62,6 +62,8 @@ def open_images(path: Path, fps: Fraction, *, over_black: bool = False) -> Image
     if flat:
         clip = premultiplied(clip)
         notes += ("transparent parts become black, as a video cannot hold them: write a folder of images to keep them",)
+    if found.profile and over_black:
+        notes += ("the colour profile of the images is left out: encoders of videos take none",)
     signature = {**_signature(found, fps), "over black": flat}
     return Images(ClipSource(lambda: clip, signature, notes), found.profile, found.has_alpha and not flat)
 
@@ -215,6 +217,9 @@ def convert_to_folder(
 
 def _notes(settings: Settings, source: Source, first: vs.VideoFrame) -> Iterator[str]:
     yield from source.notes
+    others = {"cover picture" if stream.is_picture else stream.kind for stream in source.info.others}
+    if others := others | ({"chapters"} if source.info.chapters else set()):
+        yield f"left out, as a folder of images holds none: {', '.join(sorted(others))}"
     if abs(source.info.sample_aspect - 1) > Fraction(1, 100):
         yield f"pixels of the source are {source.info.sample_aspect} times as wide as high; PNGs do not say so"
     if settings.rate_out is not None:
