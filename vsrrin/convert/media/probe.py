@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 import av
 import av.container
 import av.error
+import av.packet
 import av.stream
 
 from vsrrin import files
@@ -28,6 +29,8 @@ _PROBED_FRAMES = 3000
 """Packets read in search of the first picture; a file that starts in the middle of a group of pictures needs some."""
 _LOOKED_AT = 3
 """First pictures whose side data is read."""
+_PNG_CHUNKS = 4096
+"""Bytes of a PNG in which a profile begins, as it comes before the picture."""
 # Side data of pictures that FFmpeg names otherwise in streams.
 _NAMES = {
     "displaymatrix": "display_matrix", "dynamic_hdr_plus": "dynamic_hdr10_plus", "replaygain": "replay_gain",
@@ -303,14 +306,22 @@ def _first_pictures(
             if start is None:
                 stamp = frame.pts if frame.pts is not None else stream.start_time
                 start = stamp * base if stamp is not None else Fraction(0)
-            found = {kind.name.lower(): bytes(data) for kind, data in frame.side_data.items()}
-            side_data |= {_NAMES.get(name, name): data for name, data in found.items()}
+            side_data |= _side_data(packet, frame)
             left -= 1
         if left <= 0:
             break
     if start is None:
         raise ConvertError(f"{path}: no picture can be decoded from its video ({codec})")
     return start, side_data
+
+
+def _side_data(packet: "av.packet.Packet[av.VideoStream]", frame: av.VideoFrame) -> dict[str, bytes]:
+    """Return what a picture has beside its samples."""
+    if packet.stream.codec_context.codec.canonical_name in ("png", "apng"):
+        # PyAV 19 frees the name of a colour profile twice, which ends the process.
+        return {"icc_profile": b""} if b"iCCP" in bytes(packet)[:_PNG_CHUNKS] else {}
+    found = {kind.name.lower(): bytes(data) for kind, data in frame.side_data.items()}
+    return {_NAMES.get(name, name): data for name, data in found.items()}
 
 
 def _colours(context: av.VideoCodecContext) -> dict[str, int]:
