@@ -46,7 +46,7 @@ def test_two_views_in_a_picture(tmp_path: Path, mode: str, code: int, ending: st
     source = bunny(tmp_path, "in.mkv", "-metadata:s:v", f"stereo_mode={mode}", frames=2)
     target = tmp_path / f"out.{ending}"
     notes = convert(Settings(source, target)).notes
-    if ending == "mov":  # FFmpeg writes that there are two views, and not where
+    if ending == "mov":  # FFmpeg would write that there are two views, and not where
         assert notes == ("the packing of a stereoscopic video is left out: QuickTime has no place for it",)
         return
     assert notes == ()
@@ -57,12 +57,22 @@ def test_two_views_in_a_picture(tmp_path: Path, mode: str, code: int, ending: st
     assert probe(target).sample_aspect == 1
 
 
-def test_a_packing_that_webm_does_not_take_is_left_out_and_said(tmp_path: Path) -> None:
-    source = bunny(tmp_path, "in.mkv", "-metadata:s:v", "stereo_mode=row_interleaved_lr", frames=2)
+@pytest.mark.parametrize(
+    ("mode", "ending", "name"), [("row_interleaved_lr", "webm", "WebM"), ("right_left", "mp4", "MP4")]
+)
+def test_a_packing_that_only_matroska_takes_is_left_out_and_said(
+    tmp_path: Path, mode: str, ending: str, name: str
+) -> None:
+    source = bunny(tmp_path, "in.mkv", "-metadata:s:v", f"stereo_mode={mode}", frames=2)
     assert convert(Settings(source, tmp_path / "out.mkv")).notes == ()
-    assert packing(tmp_path / "out.mkv") == "row_interleaved_lr"
-    done = convert(Settings(source, tmp_path / "out.webm"))
-    assert done.notes == ("the packing of a stereoscopic video is left out: WebM has no place for it",)
+    assert packing(tmp_path / "out.mkv") == mode
+    done = convert(Settings(source, tmp_path / f"out.{ending}"))
+    assert done.notes == (f"the packing of a stereoscopic video is left out: {name} has no place for it",)
+
+
+def test_views_that_alternate_are_mixed_and_it_is_said(tmp_path: Path) -> None:
+    source = bunny(tmp_path, "in.mp4", "-x264-params", "frame-packing=5", frames=2)
+    assert "eyes alternate from frame to frame" in VideoConversion(Settings(source, tmp_path / "out.mkv")).losses[0]
 
 
 def test_a_packing_that_the_encoded_video_tells_is_told_by_the_container(tmp_path: Path) -> None:
@@ -85,6 +95,8 @@ def test_a_360_degree_video(tmp_path: Path, kind: int) -> None:
         assert convert(Settings(source, tmp_path / f"out.{ending}")).notes == ()
         assert side_data(tmp_path / f"out.{ending}")["spherical"] == side_data(source)["spherical"]
     assert convert(Settings(source, tmp_path / "out.mp4")).notes == ()
+    (lost,) = convert(Settings(source, tmp_path / "out.mov")).notes
+    assert "or its direction, is left out: QuickTime" in lost
     turned = b"prhd" + struct.pack(">4i", 0, 10 << 16, 20 << 16, 30 << 16)
     assert turned in (tmp_path / "out.mp4").read_bytes()
 

@@ -40,7 +40,7 @@ _SIDE_DATA = {
     "panscan": ("pan and scan", "it is a part of the frames"),
     "s12m_timecode": ("the timecode inside the video", "it counts source frames"),
     "sei_unregistered": ("user data inside the video", "it is a part of the frames"),
-    "spherical": ("the projection of a 360 degree video", ""),
+    "spherical": ("the projection of a 360 degree video, or its direction,", ""),
     "stereo_3d": ("the packing of a stereoscopic video", ""),
 }
 # Of the encoded video alone, or already in the decoded pictures.
@@ -51,7 +51,7 @@ _MEANINGLESS = {
 _ENCODERS = (b"x264", b"x265")
 _PICTURES = int(Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image)
 _TOLD_BY_OTHERS = frozenset({"alpha_mode", "language", "timecode"})
-_ALTERNATING, _UNSPECIFIED_PACKING = (number.to_bytes(4, byteorder) for number in (3, 8))
+_ALTERNATING = (3).to_bytes(4, byteorder)
 _SHOWN = 40
 _ROUNDING = 0.02
 """Of a pixel's aspect, in whose place Matroska has whole pixels of a screen: a difference in small pictures."""
@@ -136,8 +136,7 @@ def _colour(name: str, number: int) -> str:
 
 def _side_data_losses(before: StreamInfo, after: StreamInfo, container: Container) -> Iterator[str]:
     for name, data in before.side_data.items():
-        kept = name in after.side_data and (name != "stereo_3d" or _same_packing(before, after, container))
-        if kept or name in _MEANINGLESS or not _matters(name, data):
+        if _is_kept(name, before, after, container) or name in _MEANINGLESS or not _matters(name, data):
             continue
         what, why = _SIDE_DATA.get(name, (f"{name.replace('_', ' ')} of {describe(before)}", ""))
         are = "are" if name == "a53_cc" else "is"
@@ -152,10 +151,10 @@ def _matters(name: str, data: bytes) -> bool:
     return any(data) if name == "gop_timecode" else True
 
 
-def _same_packing(before: StreamInfo, after: StreamInfo, container: Container) -> bool:
-    """Return whether two views are packed as before; of MP4 files FFmpeg reads less than they hold."""
-    packing, made = (stream.side_data["stereo_3d"][:4] for stream in (before, after))
-    return made == packing or (container.format == "mp4" and made == _UNSPECIFIED_PACKING)
+def _is_kept(name: str, before: StreamInfo, after: StreamInfo, container: Container) -> bool:
+    if name == "spherical" and name in after.side_data and container.format == "mov":  # which has no direction
+        return before.side_data[name][:16] == after.side_data[name][:16]
+    return name in after.side_data
 
 
 def _tag_losses(

@@ -15,6 +15,7 @@ import av
 
 from vsrrin import files
 
+from .containers import Container
 from .matroska import VIDEO, added, element
 
 _COLOUR, _MASTERING = 0x55B0, 0x55D0
@@ -24,7 +25,8 @@ _PACKINGS = {
     (0, 0): 0, (1, 0): 1, (1, 1): 11, (2, 0): 3, (2, 1): 2, (3, 0): 13, (3, 1): 14, (4, 0): 5, (4, 1): 4, (6, 0): 7,
     (6, 1): 6, (7, 0): 9, (7, 1): 8,
 }  # fmt: skip
-_OF_WEBM = (0, 1, 2, 3, 11)  # its writer refuses others
+# Matroska's modes that are written to others: WebM refuses the rest, MP4 knows two, and QuickTime's mark names none.
+_MODES = {"webm": (0, 1, 2, 3, 11), "mp4": (0, 1, 3), "mov": (), "matroska": tuple(_PACKINGS.values())}
 _CARRIED = ("spherical", "stereo_3d", "frame_cropping", "mastering_display_metadata", "content_light_level")
 
 
@@ -43,10 +45,10 @@ def shown(size: tuple[int, int], aspect: Fraction, side_data: Mapping[str, bytes
     return None if (width, height) == size else (round(width), height)
 
 
-def carried(side_data: Mapping[str, bytes], *, webm: bool) -> dict[str, bytes]:
-    """Return the marks that can be written, into WebM or another container."""
+def carried(side_data: Mapping[str, bytes], container: Container) -> dict[str, bytes]:
+    """Return the marks that can be written into a container."""
     found = {name: side_data[name] for name in _CARRIED if name in side_data}
-    if "stereo_3d" in found and _mode(found["stereo_3d"]) not in (_OF_WEBM if webm else _PACKINGS.values()):
+    if "stereo_3d" in found and _mode(found["stereo_3d"]) not in _MODES[container.format]:
         del found["stereo_3d"]
     return found
 

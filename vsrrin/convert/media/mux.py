@@ -140,7 +140,7 @@ def _shown(segment: Path, container: Container, info: MediaInfo, times: "VideoTi
         context = encoded.streams.video[0].codec_context
         if context.codec.canonical_name in _TELL_ASPECT:
             return None
-        written = marks.carried(info.video.side_data, webm=container.format == "webm")
+        written = marks.carried(info.video.side_data, container)
         return marks.shown((context.width, context.height), times.tags.aspect, written)
 
 
@@ -232,7 +232,7 @@ class _Job:
 
     def _add_video(self, times: "VideoTimes", timecode: str | None) -> av.VideoStream:
         template = encoded = self._first.streams.video[0]
-        if written := marks.carried(self._info.video.side_data, webm=self._container.format == "webm"):
+        if written := marks.carried(self._info.video.side_data, self._container):
             model = marks.model(self._segments[0], written)
             template = self._stack.enter_context(av.open(model)).streams.video[0]
         stream = self.output.add_stream_from_template(template, opaque=True)
