@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import BUNNY
 from tests.convert.media.files import bunny, ffmpeg
 from vsrrin.convert.media.probe import parse_clock, probe
+from vsrrin.convert.media.streams import plan_streams
 from vsrrin.errors import ConvertError
 
 
@@ -44,6 +45,22 @@ def test_times_count_from_the_beginning_of_the_file(tmp_path: Path) -> None:
     info = probe(bunny(tmp_path, "clip.ts"))
     assert info.start > 1
     assert info.video_start == info.video.start == 0
+
+
+def test_programmes_of_a_transport_stream(tmp_path: Path) -> None:
+    """The second one begins earlier, by a clock of its own."""
+    late, tone = ("-itsoffset", "3", "-i", "one.mkv"), ("-f", "lavfi", "-i", "sine=d=0.4")
+    bunny(tmp_path, "one.mkv", frames=5)
+    maps = ("-map", "0", "-map", "1", "-map", "2", "-c:v", "copy", "-c:a", "aac")
+    names = ("-program", "title=One:program_num=7:st=0", "-program", "title=Two:program_num=9:st=1:st=2")
+    ffmpeg(tmp_path, *late, "-i", "one.mkv", *tone, *maps, *names, "two.ts")
+    info = probe(tmp_path / "two.ts")
+    assert (info.video.programme, [stream.programme for stream in info.others]) == (7, [9, 9])
+    assert info.metadata["service_name"] == "One"
+    assert info.start > 4 and info.video_start == 0
+    plan = plan_streams(info, Path("out.mkv"), audio="keep", tempo=Fraction(1))
+    assert plan.kept == ()
+    assert all("is left out: it belongs to another programme, 9: ffmpeg" in note for note in plan.losses)
 
 
 @pytest.mark.parametrize("offset", [Fraction(1, 2), Fraction(1)])

@@ -6,7 +6,7 @@ streams) is taken off and kept in `MediaInfo.start`.
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
@@ -21,6 +21,8 @@ import av.stream
 
 from vsrrin import files
 from vsrrin.errors import ConvertError
+
+from .programmes import Programme, programmes
 
 Kind = Literal["video", "audio", "subtitle", "attachment", "data"]
 
@@ -56,6 +58,7 @@ class StreamInfo:
         rate: Samples per second (audio), else 0.
         layout: Channel layout such as "stereo" (audio), else empty.
         can_copy: Whether FFmpeg knows enough of the codec to copy it.
+        programme: Number of the programme of a transport stream that it belongs to alone, ``None`` otherwise.
         side_data: What the stream, or the first pictures of the video, have beside their samples, as FFmpeg holds it.
     """
 
@@ -72,6 +75,7 @@ class StreamInfo:
     rate: int = 0
     layout: str = ""
     can_copy: bool = True
+    programme: int | None = None
     side_data: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -154,8 +158,9 @@ def probe(path: Path) -> MediaInfo:
 
 
 def _read(path: Path, container: av.container.InputContainer) -> MediaInfo:
-    beginning = _beginning(container)
-    streams = [_stream(stream, beginning) for stream in container.streams]
+    parts = programmes(container)
+    beginning = _beginning(container, parts)
+    streams = [_stream(stream, beginning, parts) for stream in container.streams]
     videos = [stream for stream in streams if stream.kind == "video" and not stream.is_picture]
     if not videos:
         found = ", ".join(f"{stream.kind} ({stream.codec})" for stream in streams) or "nothing"
@@ -169,6 +174,8 @@ def _read(path: Path, container: av.container.InputContainer) -> MediaInfo:
     duration = container.duration
     size = source.codec_context.width, source.codec_context.height
     format_name, metadata, aspect = container.format.name, dict(container.metadata), _aspect(source)
+    for part in parts:
+        metadata |= part.tags if part.number == video.programme else {}
     rate = as_fraction(source.average_rate)
     first, seen = _first_pictures(path, container, source)
     side_data = {**seen, **video.side_data}
@@ -203,12 +210,19 @@ def begun(info: MediaInfo, start: Fraction) -> MediaInfo:
     return replace(info, start=start, chapters=chapters, video_start=info.video_start + by)
 
 
-def _beginning(container: av.container.InputContainer) -> Fraction:
-    """Return the earliest start of sound and pictures: exact, while the container's is rounded to microseconds."""
+def _beginning(container: av.container.InputContainer, parts: Sequence[Programme]) -> Fraction:
+    """Return the earliest start of sound and pictures: exact, while the container's is rounded to microseconds.
+
+    Programmes beside that of the first video have clocks of their own.
+    """
+    video = next((s.index for s in container.streams if s.type == "video" and not _is_picture(s)), None)
+    others = {index for part in parts if video not in part.streams for index in part.streams}
+    others -= {index for part in parts if video in part.streams for index in part.streams}
     starts = [
         stream.start_time * as_fraction(stream.time_base)
         for stream in container.streams
         if stream.type in ("video", "audio") and stream.start_time is not None and not _is_picture(stream)
+        if stream.index not in others
     ]
     return min(starts, default=Fraction(0))
 
@@ -218,7 +232,7 @@ def _is_picture(stream: av.stream.Stream) -> bool:
     return stream.type == "video" and bool(stream.disposition & pictures)
 
 
-def _stream(stream: av.stream.Stream, beginning: Fraction) -> StreamInfo:
+def _stream(stream: av.stream.Stream, beginning: Fraction, parts: Sequence[Programme]) -> StreamInfo:
     context = stream.codec_context
     base = as_fraction(stream.time_base)
     kind = cast(Kind, stream.type if stream.type in _KINDS else "data")
@@ -227,6 +241,7 @@ def _stream(stream: av.stream.Stream, beginning: Fraction) -> StreamInfo:
     else:
         name = context.codec.canonical_name if context is not None else getattr(stream, "name", None)
     sound = context if isinstance(context, av.AudioCodecContext) else None
+    of = [part.number for part in parts if stream.index in part.streams]
     return StreamInfo(
         index=stream.index,
         kind=kind,
@@ -241,6 +256,7 @@ def _stream(stream: av.stream.Stream, beginning: Fraction) -> StreamInfo:
         rate=sound.sample_rate if sound is not None else 0,
         layout=sound.layout.name if sound is not None else "",
         can_copy=context is not None or kind == "attachment",
+        programme=of[0] if len(of) == 1 else None,
         side_data={str(name): data for name, data in context.coded_side_data.items()} if context is not None else {},
     )
 

@@ -153,6 +153,9 @@ class _Planner:
 
     def action(self, stream: StreamInfo) -> StreamAction:
         """Return the action for one stream."""
+        if None not in (stream.programme, self.info.video.programme) and stream.programme != self.info.video.programme:
+            taken = f"ffmpeg -i IN -map 0:p:{stream.programme} -c copy NEW.ts takes it out"
+            return _drop(stream, f"it belongs to another programme, {stream.programme}: {taken}")
         if stream.is_picture:
             return self._picture(stream)
         if stream.kind == "attachment":
