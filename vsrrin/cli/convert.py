@@ -44,7 +44,7 @@ _OF_COMMAND = (
 
 _DESCRIPTION = """\
 Add frames between the frames of a video or of a folder of images. Sound, subtitles, chapters, attachments, metadata
-and rotation are kept; what the output's format cannot hold is converted or refused, with a message. The output is
+and rotation are kept; what the output's format cannot hold is converted, left out or refused, with a message. It is
 verified at the end, and gets its name only then.
 
   vsrrin convert in.mkv out.mkv --fps 2x                 twice the frame rate

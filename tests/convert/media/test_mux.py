@@ -432,3 +432,23 @@ def test_stale_facts_are_not_repeated(rich: Path, tmp_path: Path) -> None:
     found = {key.upper(): value for key, value in streams(tmp_path / "out.mkv")[0]["tags"].items()}
     assert (found["TITLE"], found["TIMECODE"]) == ("Picture", "01:00:00:00")
     assert not found.keys() & {"BPS-ENG", "NUMBER_OF_FRAMES"}
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv"])
+def test_telemetry_of_cameras_goes_where_it_can_be_held(tmp_path: Path, ending: str) -> None:
+    """A track as GoPro's, made of subtitles: ffmpeg makes none."""
+    (tmp_path / "texts.srt").write_text(SRT)
+    maps = ("-map", "0:v", "-map", "1", "-c:s", "mov_text")
+    source = bunny(tmp_path, "in.mp4", *maps, inputs=("-i", "texts.srt"), frames=50)
+    source.write_bytes(source.read_bytes().replace(b"tx3g", b"gpmd").replace(b"sbtl", b"meta"))
+    plan, _ = remux(source, tmp_path / f"out.{ending}", times=steady(50))
+    assert bool(plan.losses) == (ending == "mkv")
+    if ending == "mkv":
+        assert plan.losses[0].endswith("is left out: Matroska holds no data of this kind")
+        return
+    assert packets(tmp_path / f"out.{ending}", "data") == packets(source, "data")
+    assert [s["codec_tag_string"] for s in streams(tmp_path / f"out.{ending}")][1] == "gpmd"
+    cut = Cut(Fraction(4, 5))
+    remux(source, tmp_path / f"slow.{ending}", audio="drop", tempo=Fraction(2), cut=cut, times=steady(60))
+    moved = packets(tmp_path / f"slow.{ending}", "data")
+    assert [(time, data[2:5]) for time, data in moved if data[2:]] == [(Fraction(2, 5), b"Two")]

@@ -1,10 +1,13 @@
 """Subtitles for a new file: moved in time, and converted to another kind of text where that is needed."""
 
 from fractions import Fraction
+from typing import cast
 
 import av
 import av.container
+import av.stream
 import av.subtitles.stream
+from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.subtitle import SubtitleSet
 
 from vsrrin.clip.retiming import Pace
@@ -16,7 +19,7 @@ _UNIT = Fraction(1, 1000)
 
 
 class Captions:
-    """Subtitles, moved in time, and converted if the target's stream has an encoder.
+    """Subtitles, moved in time, and converted if the target's stream has an encoder; or other data of moments.
 
     Args:
         source: The stream to read from.
@@ -29,20 +32,22 @@ class Captions:
 
     def __init__(
         self,
-        source: av.subtitles.stream.SubtitleStream,
-        target: av.subtitles.stream.SubtitleStream,
+        source: av.stream.Stream,
+        target: av.stream.Stream,
         *,
         converts: bool,
         beginning: Fraction,
         end: Fraction | None,
         pace: Pace,
     ) -> None:
-        self._source, self._target, self._converts = source, target, converts
+        self._target, self._converts = target, converts
+        self._decoder = cast(SubtitleCodecContext, source.codec_context)
+        self._encoder = cast(SubtitleCodecContext, target.codec_context)
         self._beginning, self._end, self._pace = beginning, end, pace
         self._base = as_fraction(source.time_base)
         self._last = 0
         # Captions of television are commands to a screen: its texts are known when the next one replaces them.
-        self._delays = converts and source.codec_context.codec.delay
+        self._delays = converts and self._decoder.codec.delay
 
     def feed(self, packet: AnyPacket) -> Packets:
         """Yield the subtitle at its new time, unless it is empty or lies outside the wanted part."""
@@ -54,7 +59,7 @@ class Captions:
         start = packet.pts * self._base - self._beginning
         stop = start + (packet.duration or 0) * self._base
         if self._is_wanted(start, stop):
-            made = self._encoded(self._source.codec_context.decode2(packet)) if self._converts else packet
+            made = self._encoded(self._decoder.decode2(packet)) if self._converts else packet
             yield from self._placed(made, start, stop)
 
     def finish(self) -> Packets:
@@ -64,7 +69,7 @@ class Captions:
 
     def _screens(self, packet: AnyPacket) -> Packets:
         """Decode a packet, and yield the text that it ends."""
-        found = self._source.codec_context.decode2(packet)
+        found = self._decoder.decode2(packet)
         if found is None:
             return
         start = Fraction(found.pts or 0, av.time_base) - self._beginning
@@ -76,7 +81,7 @@ class Captions:
         return (start >= 0 or stop > 0) and (self._end is None or start < self._end)
 
     def _encoded(self, found: SubtitleSet | None) -> AnyPacket | None:
-        return self._target.codec_context.encode_subtitle(found) if found is not None and len(found) else None
+        return self._encoder.encode_subtitle(found) if found is not None and len(found) else None
 
     def _placed(self, made: AnyPacket | None, start: Fraction, stop: Fraction) -> Packets:
         if made is None:

@@ -258,7 +258,7 @@ class _Job:
             self._add_picture(action.stream, source)
         elif isinstance(source, av.AudioStream):
             self._add_sound(action, source)
-        elif isinstance(source, av.subtitles.stream.SubtitleStream):
+        elif isinstance(source, av.subtitles.stream.SubtitleStream | av.stream.DataStream):
             self._add_captions(action, source)
 
     def _add_picture(self, info: StreamInfo, source: av.stream.Stream) -> None:
@@ -286,10 +286,12 @@ class _Job:
         self._workers[source.index] = TranscodedSound(source, made, beginning=self._beginning, end=end, pace=self._pace)
         label(made, action.stream, self._container)
 
-    def _add_captions(self, action: StreamAction, source: av.subtitles.stream.SubtitleStream) -> None:
+    def _add_captions(self, action: StreamAction, source: av.stream.Stream) -> None:
+        """Add subtitles, or other data that belongs to moments."""
         converts = action.action == "transcode"
+        stream: av.stream.Stream
         if converts:
-            assert action.codec is not None
+            assert action.codec is not None and isinstance(source, av.subtitles.stream.SubtitleStream)
             stream = add_converter(self.output, source, action.codec)
         else:
             stream = self.output.add_stream_from_template(source, opaque=True)

@@ -47,7 +47,8 @@ class StreamInfo:
     Attributes:
         index: Number within the file, counted from 0 over all kinds.
         kind: Kind of the stream; kinds unknown to FFmpeg count as data.
-        codec: FFmpeg's name of the codec ("h264", "aac", "subrip"), of an attachment its MIME type; "unknown" without.
+        codec: FFmpeg's name of the codec ("h264", "aac", "subrip"), of an attachment its MIME type; "chapters" of a
+            track that FFmpeg has read the chapters from; "unknown" without.
         time_base: Unit of its time stamps, seconds.
         start: Time of its first sample in seconds since the beginning of the file, ``None`` if unknown.
         duration: Seconds, ``None`` if unknown.
@@ -240,6 +241,8 @@ def _stream(stream: av.stream.Stream, beginning: Fraction, parts: Sequence[Progr
         name = stream.mimetype
     else:
         name = context.codec.canonical_name if context is not None else getattr(stream, "name", None)
+        if kind == "data" and stream.discard == av.stream.Discard.all:  # a text track of QuickTime and MP4
+            name = "chapters"
     sound = context if isinstance(context, av.AudioCodecContext) else None
     of = [part.number for part in parts if stream.index in part.streams]
     return StreamInfo(

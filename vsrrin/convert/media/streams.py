@@ -180,9 +180,11 @@ class _Planner:
     def _data(self, stream: StreamInfo) -> StreamAction:
         if any(key.lower() == "timecode" for key in stream.metadata):
             return StreamAction(stream, "remake", None, "the timecode is written anew")
-        if stream.codec == "bin_data" and self.info.chapters and "mov" in self.info.format:
-            return StreamAction(stream, "remake", None, "it holds the chapters, which are written anew")
-        return _drop(stream, "what it holds would not fit the new frames")
+        if stream.codec == "chapters":
+            return StreamAction(stream, "remake", None, "the chapters are written anew")
+        if stream.codec == "bin_data" and self.container.tags is not None:  # telemetry, from MP4 or QuickTime
+            return _copy(stream)
+        return _drop(stream, f"{self.container.name} holds no data of this kind")
 
     def _is_outside(self, stream: StreamInfo) -> bool:
         if stream.start is None or stream.duration is None or stream.kind != "audio":

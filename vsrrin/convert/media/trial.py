@@ -83,7 +83,7 @@ class Trial:
     def _other_way(self, action: StreamAction, refusal: ConvertError) -> StreamAction:
         stream, container = action.stream, container_for(self.joined)
         reason = f"{container.name} does not take it ({_reason(refusal)})"
-        if stream.is_picture or stream.kind == "attachment":
+        if stream.is_picture or stream.kind in ("attachment", "data"):
             return StreamAction(stream, "drop", None, reason)
         if action.action == "copy" and (stream.kind == "audio" or is_text(stream.codec)):
             codec = container.encoder(stream.codec) if stream.kind == "audio" else container.text_default

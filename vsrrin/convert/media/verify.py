@@ -131,8 +131,8 @@ def _stream_faults(found: _Found, plan: StreamPlan, target: Path) -> list[str]:
 
 def _fits(action: StreamAction, stream: tuple[str, str, bool], container: Container) -> bool:
     kind, codec, is_picture = stream
-    if action.stream.kind == "attachment":
-        return kind == "attachment"
+    if action.stream.kind in ("attachment", "data"):
+        return kind == action.stream.kind
     wanted = _RESULTS.get(action.codec or "", action.codec or "")
     wanted = container.read_as.get(wanted, wanted)
     return kind == action.stream.kind and codec == wanted and is_picture == action.stream.is_picture
