@@ -245,6 +245,16 @@ def test_hdr_metadata_is_kept(suffix: str, tmp_path: Path) -> None:
     assert abs(F(kept["red_x"]) - F(34, 50)) < F(1, 1000)
 
 
+@pytest.mark.parametrize("target", ["out.mov", "out.mkv"])
+def test_colours_of_prores_are_told_by_its_pictures(tmp_path: Path, target: str) -> None:
+    colours = "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc:range=tv"
+    ffmpeg(tmp_path, *BUNNY_INPUT, *video("-c:v", "ffv1", scale=f"{SMALL},format=yuv422p10le,{colours}"), "in.mkv")
+    assert convert(Settings(tmp_path / "in.mkv", tmp_path / target, codec="prores")).notes == ()
+    stream = ffprobe(tmp_path / target, "-show_streams")["streams"][0]
+    found = (stream["color_primaries"], stream["color_transfer"], stream["color_space"])
+    assert found == ("bt2020", "smpte2084", "bt2020nc")
+
+
 def test_hdr_metadata_is_kept_by_the_container_where_the_encoder_holds_none(tmp_path: Path) -> None:
     coded = ("-c:v", "libx265", "-pix_fmt", "yuv420p10le", "-x265-params", HDR)
     ffmpeg(tmp_path, *BUNNY_INPUT, *video(*coded, frames=4), "hdr.mkv")

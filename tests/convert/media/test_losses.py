@@ -171,8 +171,8 @@ def test_things_that_nobody_has_thought_of_are_said(tmp_path: Path) -> None:
     found = losses(source, made, StreamPlan((), ()), (), CONTAINERS[".mkv"])
     assert found == (
         "the pixel aspect 2 becomes 1",
-        "the matrix of the colours, bt2020, is left out",
-        "the range of the colours, jpeg, is left out",
+        "what is said of the matrix of the colours, bt2020, is left out",
+        "what is said of the range of the colours, jpeg, is left out",
         "smell of video stream 0 (h264, tlh) is left out: Matroska has no place for it",
         "the language tlh of the video is left out: Matroska has no place for it",
         "the mark hearing impaired of the video is left out: Matroska has no place for it",

@@ -248,8 +248,13 @@ class SegmentWriter:
         picture.pts, picture.time_base = self._times.tick(number), self._times.time_base
         picture.duration = self._times.tick(number + 1) - self._times.tick(number)
         picture.color_range = 2 if self._tags.full_range else 1 if self._tags.full_range is False else 0
+        # Most encoders ask their context for colours, and that of ProRes each picture.
         if self._tags.matrix is not None:
             picture.colorspace = self._tags.matrix
+        if self._tags.primaries is not None:
+            picture.color_primaries = self._tags.primaries
+        if self._tags.transfer is not None:
+            picture.color_trc = self._tags.transfer
         self._send(picture)
         self.frames += 1
 

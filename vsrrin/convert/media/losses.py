@@ -126,7 +126,7 @@ def _picture_losses(source: MediaInfo, made: MediaInfo) -> Iterator[str]:
     for name, number in source.colours.items():
         if (other := made.colours.get(name)) != number:
             becomes = f"becomes {_colour(name, other)}" if other is not None else "is left out"
-            yield f"the {name} of the colours, {_colour(name, number)}, {becomes}"
+            yield f"what is said of the {name} of the colours, {_colour(name, number)}, {becomes}"
 
 
 def _colour(name: str, number: int) -> str:
