@@ -255,6 +255,18 @@ def test_colours_of_prores_are_told_by_its_pictures(tmp_path: Path, target: str)
     assert found == ("bt2020", "smpte2084", "bt2020nc")
 
 
+def test_full_range_becomes_limited_for_prores(tmp_path: Path) -> None:
+    full = f"{SMALL},scale=out_range=pc,format=yuv422p10le,setparams=range=pc"
+    ffmpeg(tmp_path, *BUNNY_INPUT, *video("-c:v", "ffv1", scale=full, frames=2), "in.mkv")
+    done = convert(Settings(tmp_path / "in.mkv", tmp_path / "out.mov", codec="prores"))
+    assert done.notes == ("samples of full range become limited ones: ProRes holds no others",)
+    before, after = (
+        np.asarray(vs.core.bs.VideoSource(str(tmp_path / name), cachemode=0).get_frame(0)[0]).astype(float)
+        for name in ("in.mkv", "out.mov")
+    )
+    assert before.min() < 40 and np.abs(64 + before * 876 / 1023 - after).mean() < 4
+
+
 def test_hdr_metadata_is_kept_by_the_container_where_the_encoder_holds_none(tmp_path: Path) -> None:
     coded = ("-c:v", "libx265", "-pix_fmt", "yuv420p10le", "-x265-params", HDR)
     ffmpeg(tmp_path, *BUNNY_INPUT, *video(*coded, frames=4), "hdr.mkv")

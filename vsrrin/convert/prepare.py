@@ -247,9 +247,10 @@ def in_format(clip: vs.VideoNode, encoder: EncoderSettings, first: vs.VideoFrame
     """Return a clip in the encoder's format; ``first`` is a frame of it that tells what its samples mean."""
     have, want = Pixels.of_clip(clip.format), Pixels.of_name(encoder.pixel_format)
     assert want is not None
-    if have == want:
+    limits = _limits_range(encoder, first)
+    if have == want and not limits:
         return clip
-    options: dict[str, Any] = {"format": want.vapoursynth()}
+    options: dict[str, Any] = {"format": want.vapoursynth(), **({"range": vs.RANGE_LIMITED} if limits else {})}
     if want.bits < have.bits or have.is_float or have.family != want.family:
         options["dither_type"] = "error_diffusion"
     if have.family != want.family and want.family == "yuv":
@@ -261,6 +262,11 @@ def in_format(clip: vs.VideoNode, encoder: EncoderSettings, first: vs.VideoFrame
     converted = clip.resize.Bicubic(**options)
     assert isinstance(converted, vs.VideoNode)
     return converted
+
+
+def _limits_range(encoder: EncoderSettings, first: vs.VideoFrame) -> bool:
+    """Return whether YUV of full range becomes limited: ProRes has no mark for the former."""
+    return encoder.codec == "prores_ks" and ColourTags.of(first, Fraction(1)).full_range is True
 
 
 def _container(target: Path) -> str:
@@ -290,6 +296,8 @@ def _format_notes(pixels: Pixels, encoder: EncoderSettings, first: vs.VideoFrame
     want = Pixels.of_name(encoder.pixel_format)
     if want != pixels:
         notes.append(f"the video is written as {want}, its source is {pixels}")
+    if pixels.family == "yuv" and _limits_range(encoder, first):
+        notes.append("samples of full range become limited ones: ProRes holds no others")
     return tuple(notes)
 
 

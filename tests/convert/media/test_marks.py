@@ -117,7 +117,9 @@ def test_edges_that_players_cut_off(tmp_path: Path, ending: str) -> None:
     assert abs(probe(target).sample_aspect / probe(source).sample_aspect - 1) < 0.02
 
 
-@pytest.mark.parametrize(("ending", "codec"), [("webm", "vp9"), ("webm", "av1"), ("mkv", "vp9"), ("mp4", "vp9")])
+@pytest.mark.parametrize(
+    ("ending", "codec"), [("webm", "vp9"), ("webm", "av1"), ("mkv", "vp9"), ("mkv", "ffv1"), ("mp4", "vp9")]
+)
 def test_pixels_that_are_not_square_in_codecs_that_do_not_tell(tmp_path: Path, ending: str, codec: str) -> None:
     labels = ("-metadata:s:v", "title=A view", "-metadata", "title=A film")
     bunny(tmp_path, "plain.mkv", *labels, frames=2)

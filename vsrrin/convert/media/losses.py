@@ -124,6 +124,8 @@ def _picture_losses(source: MediaInfo, made: MediaInfo) -> Iterator[str]:
     if source.colours.get("matrix") == 0:  # RGB
         return
     for name, number in source.colours.items():
+        if name == "range" and made.video.codec == "prores":  # samples are changed to the only one
+            continue
         if (other := made.colours.get(name)) != number:
             becomes = f"becomes {_colour(name, other)}" if other is not None else "is left out"
             yield f"what is said of the {name} of the colours, {_colour(name, number)}, {becomes}"

@@ -42,7 +42,7 @@ _MIME = {"mjpeg": ("cover.jpg", "image/jpeg"), "png": ("cover.png", "image/png")
 # Where to begin to read for a cut: decoders need some time before it, and subtitles may have begun long before.
 _SEEK_BACK = 30
 # Codecs whose own headers tell the aspect of pixels.
-_TELL_ASPECT = ("h264", "hevc", "ffv1")
+_TELL_ASPECT = ("h264", "hevc")
 # Packets of sound that a trial takes: some formats look into the first ones.
 _TRIED = 8
 
