@@ -20,20 +20,18 @@ import io
 import json
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from queue import SimpleQueue
 
 from scripts.trials import seeds
 from scripts.trials.mutations import mutated
-from scripts.trials.workers import Outcome, Worker
+from scripts.trials.outputs import decoded
+from scripts.trials.workers import Outcome, Worker, each
 from vsrrin.cli.main import main as vsrrin_main
 
 _TARGETS = ("out.mkv", "out.mp4", "out.mov", "out.webm", "out")
@@ -102,27 +100,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _converted(
     videos: Sequence[tuple[str, bytes]], numbers: range, options: argparse.Namespace, folder: Path
 ) -> Iterator[Case]:
-    free: SimpleQueue[Worker] = SimpleQueue()
-    workers = [Worker(run_command) for _ in range(options.workers)]
-    for worker in workers:
-        free.put(worker)
+    def one(number: int, worker: Worker) -> Case:
+        return _try(number, *videos[number % len(videos)], worker, folder / str(number), options.keep)
 
-    def one(number: int) -> Case:
-        worker = free.get()
-        try:
-            return _try(number, *videos[number % len(videos)], worker, folder / str(number), options.keep)
-        finally:
-            free.put(worker)
-
-    try:
-        with ThreadPoolExecutor(options.workers) as pool:
-            for case in pool.map(one, numbers):
-                if case.findings:
-                    print(f"{case.number}: {case.source}: {case.damage}: {'; '.join(case.findings)}", flush=True)
-                yield case
-    finally:
-        for worker in workers:
-            worker.stop()
+    for case in each(numbers, one, run_command, workers=options.workers):
+        if case.findings:
+            print(f"{case.number}: {case.source}: {case.damage}: {'; '.join(case.findings)}", flush=True)
+        yield case
 
 
 def _try(number: int, name: str, data: bytes, worker: Worker, folder: Path, keep: Path | None) -> Case:
@@ -183,15 +167,6 @@ def _output_faults(case: Case, folder: Path) -> Iterator[str]:
     if (errors := decoded(name, "0:a?")[1]) and not decoded(str(folder / case.source), "0:a?")[1]:
         yield f"sound cannot be decoded: {errors}"
     case.passed_on = bool(errors)
-
-
-def decoded(name: str, streams: str) -> tuple[int, list[str]]:
-    """Return the number of frames that ``ffmpeg`` decodes of some streams, and its first errors."""
-    command = ["ffmpeg", "-v", "error", "-nostdin", "-i", name, "-map", streams, "-fps_mode", "passthrough"]
-    done = subprocess.run([*command, "-f", "framecrc", "-"], capture_output=True, text=True, errors="replace")
-    lines = [line for line in done.stdout.splitlines() if not line.startswith("#")]
-    errors = [line for line in done.stderr.splitlines() if "does not contain any stream" not in line]
-    return len(lines), errors[:3]
 
 
 def report(cases: Sequence[Case]) -> str:

@@ -21,9 +21,7 @@ of the target. The exit status is 1 if anything is otherwise.
 """
 
 import argparse
-import hashlib
 import os
-import re
 import resource
 import shutil
 import signal
@@ -42,6 +40,7 @@ from typing import Any
 import torch.fx.experimental.symbolic_shapes  # noqa: F401, as PyTorch would load it in each process
 
 from scripts.trials import seeds
+from scripts.trials.outputs import contents
 from vsrrin.convert.convert_file import convert_file
 from vsrrin.convert.run import Progress
 from vsrrin.convert.work_folder import folder_of
@@ -260,20 +259,6 @@ class Trials:
     def _find(self, what: str) -> None:
         self.findings.append(what)
         print(f"finding: {what}", flush=True)
-
-
-def contents(target: Path) -> str:
-    """Return times and hashes of all decoded frames and sound, and the subtitles; of a folder, hashes of the files."""
-    if target.is_dir():
-        return "\n".join(
-            f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in sorted(target.iterdir())
-        )
-    command = ["ffmpeg", "-v", "error", "-nostdin", "-i", str(target), "-map", "0", "-fps_mode", "passthrough"]
-    decoded = subprocess.run([*command, "-map", "-0:s?", "-f", "framemd5", "-"], capture_output=True, check=True)
-    texts = subprocess.run(
-        ["ffmpeg", "-v", "quiet", "-nostdin", "-i", str(target), "-map", "0:s", "-f", "srt", "-"], capture_output=True
-    )
-    return re.sub(r"#software.*\n", "", decoded.stdout.decode() + texts.stdout.decode())
 
 
 @contextmanager

@@ -7,11 +7,13 @@ import resource
 import signal
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from psutil import Process
@@ -89,6 +91,30 @@ class Worker:
 
     def _said(self) -> str:
         return Path(self._log.name).read_text(errors="replace")[-2000:]
+
+
+def each[T](
+    numbers: Iterable[int], one: Callable[[int, Worker], T], task: Callable[..., Any], *, workers: int
+) -> Iterator[T]:
+    """Yield what ``one`` returns for each number, in order, with several workers for the task side by side."""
+    free: SimpleQueue[Worker] = SimpleQueue()
+    made = [Worker(task) for _ in range(workers)]
+    for worker in made:
+        free.put(worker)
+
+    def with_worker(number: int) -> T:
+        worker = free.get()
+        try:
+            return one(number, worker)
+        finally:
+            free.put(worker)
+
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            yield from pool.map(with_worker, numbers)
+    finally:
+        for worker in made:
+            worker.stop()
 
 
 def _serve(pipe: Connection, task: Callable[..., Any], most: int, log: str) -> None:
