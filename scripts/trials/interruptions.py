@@ -119,7 +119,8 @@ class Trials:
         )
         sound = ("-c:a", "flac", "-c:s", "srt")
         self._source = seeds.write_video(folder, "in.mkv", *_X264, *sound, frames=_FRAMES, size="160x90")
-        self._mute = seeds.write_video(folder, "mute.mp4", *_X264, "-an", "-sn", frames=_FRAMES, size="160x90")
+        raw = ("-c:v", "rawvideo", "-an", "-sn")  # so large that not all of it is in memory after the first frames
+        self._mute = seeds.write_video(folder, "mute.avi", *raw, frames=_FRAMES, size="480x270")
         self._work = folder / "work"
 
     def kills(self, moments: int) -> str:
@@ -292,10 +293,10 @@ def _removed(file: Path) -> None:
 
 
 def _other(file: Path) -> bytes:
-    """Return a file of the same length whose pictures are damaged."""
+    """Return a file of the same length whose later pictures are a little different."""
     data = bytearray(file.read_bytes())
-    third = len(data) // 3
-    data[third : 2 * third] = Random(0).randbytes(third)
+    for position in range(len(data) // 3, len(data), 997):
+        data[position] ^= 1
     return bytes(data)
 
 

@@ -107,3 +107,10 @@ def test_a_finished_image_that_is_damaged_is_made_again(settings: Settings, imag
     image.write_bytes(data)
     assert convert_to_folder(replace(settings, resume=True), images).resumed_frames == TOTAL - 1
     assert (settings.target / NAMES[3]).read_bytes() == whole
+
+
+def test_an_image_that_changes_under_way_is_not_taken(settings: Settings, images: Images) -> None:
+    write(settings.source / "10.png", picture(7))
+    with pytest.raises(ConvertError, match=r"10\.png has changed since the work began: .*overwrite=True"):
+        convert_to_folder(settings, images)
+    assert not settings.target.exists()

@@ -189,7 +189,11 @@ def _clip(files: Sequence[Path], headers: Sequence[Header], target: _Target, fps
     step = 1 / fps
     props = {**(_GREY if target.grey else _SRGB), "_DurationNum": step.numerator, "_DurationDen": step.denominator}
 
+    known = [_state(file) for file in files]
+
     def load(n: int, f: vs.VideoFrame, number: int) -> vs.VideoFrame:
+        if _state(files[number]) not in (known[number], None):
+            raise ConvertError(f"{files[number]} has changed since the work began: begin again with overwrite=True")
         picture = decode(files[number], headers[number])
         frame = _frame(_planes(picture, target.grey), colours.format)
         if target.alpha:
@@ -200,6 +204,15 @@ def _clip(files: Sequence[Path], headers: Sequence[Header], target: _Target, fps
     # A node for each frame: one node alone would decode one image at a time.
     single = colours[0]
     return colours.std.FrameEval(lambda n: single.std.ModifyFrame(single, partial(load, number=n)))
+
+
+def _state(file: Path) -> tuple[int, int] | None:
+    """Return size and time of change of a file; ``None`` if it is gone, which its decoder says."""
+    try:
+        state = file.stat()
+    except OSError:
+        return None
+    return state.st_size, state.st_mtime_ns
 
 
 def _frame(planes: Iterable[Picture], form: vs.VideoFormat) -> vs.VideoFrame:
