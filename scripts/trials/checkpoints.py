@@ -5,7 +5,7 @@
 Files of narrow networks in all formats that are loaded (safetensors, both of ``torch.save``, bare and wrapped), with
 and without side-cars, and the bundled ``draft`` are damaged by chance, or their side-cars are. Each is inspected,
 converted and used for a frame. Findings are an exception that is no VsrrinError (in a filter: ``vapoursynth.Error``), a
-crash, a hang of more than a minute, an exit status other than 0 and 1, and a damaged file that is loaded beside a
+crash, more than a minute of computing, an exit status other than 0 and 1, and a damaged file that is loaded beside a
 side-car with its checksum. The exit status is 1 if there are findings.
 """
 

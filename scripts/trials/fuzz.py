@@ -6,7 +6,7 @@ Small videos of ten formats, with sound and subtitles, are written by ``ffmpeg``
 runs of other bytes, missing and repeated parts, boxes in another order, lengths of 0 and of the largest numbers. Each
 is converted with ``draft``, in processes that do one after another. Findings are
 
-- an exception that is no VsrrinError, a crash, and a hang of more than a minute;
+- an exception that is no VsrrinError, a crash, and more than a minute of computing;
 - an exit status other than 0 and 1 (2 where it is the rate that was asked for), and memory above a limit;
 - an output that ``ffmpeg`` cannot decode whole, or with other frames than was said;
 - an output, a temporary file or a useless work folder that a refusal leaves behind.

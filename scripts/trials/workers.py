@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -43,7 +44,7 @@ class Worker:
 
     Args:
         task: A function of a module; it gets what `run` is given.
-        patience: Seconds that a task may take.
+        patience: Seconds of computing that a task may take, and a tenth of those that may pass meanwhile.
         most: MiB of its own data that a process may have.
     """
 
@@ -58,7 +59,7 @@ class Worker:
             self._start()
         self._left -= 1
         self._pipe.send(arguments)
-        if not self._pipe.poll(self._patience):
+        if not self._answers():
             os.kill(self._process.pid, signal.SIGABRT)  # it tells where it is
             self._process.join(5)
             self.stop()
@@ -88,6 +89,18 @@ class Worker:
         theirs.close()
         self._pipe.recv()  # it has loaded everything
         self._left = _TASKS
+
+    def _answers(self) -> bool:
+        """Wait for the process, which may have to share the machine with others, and return whether it answers."""
+        begun, before = time.monotonic(), self._computed()
+        while not self._pipe.poll(1):
+            if self._computed() - before > self._patience or time.monotonic() - begun > 10 * self._patience:
+                return False
+        return True
+
+    def _computed(self) -> float:
+        times = Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
 
     def _said(self) -> str:
         return Path(self._log.name).read_text(errors="replace")[-2000:]

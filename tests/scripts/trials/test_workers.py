@@ -20,4 +20,4 @@ def test_a_crash() -> None:
 
 
 def test_a_hang() -> None:
-    assert Worker(time.sleep, patience=0.5).run(100).failure.startswith("hang")
+    assert Worker(time.sleep, patience=0.1).run(100).failure.startswith("hang")
