@@ -1,11 +1,13 @@
 """The machine that the tests believe to run on, so that none depends on the one at hand."""
 
 import os
+from math import inf
 
 import psutil
 import pytest
 import torch
 
+from vsrrin.engine import memory as engine_memory
 from vsrrin.engine.backends import torch_backend
 
 FEATURES = ("bf16", "one-core")
@@ -15,6 +17,7 @@ Whether bf16 is fast is not measured by "auto", which believes the processor: ha
 """
 
 real_cpu_multiplies_bf16, real_virtual_memory = torch_backend.cpu_multiplies_bf16, psutil.virtual_memory
+real_left_to_group = engine_memory.left_to_group
 """The functions that are replaced, for tests of them."""
 
 FREE_MEMORY = 8 * 2**30
@@ -41,6 +44,7 @@ def imitate(machine: frozenset[str], number: int, patch: pytest.MonkeyPatch) -> 
     """
     memory = real_virtual_memory()._replace(total=2 * FREE_MEMORY, available=FREE_MEMORY)
     patch.setattr(psutil, "virtual_memory", lambda: memory)
+    patch.setattr(engine_memory, "left_to_group", lambda: inf)
     patch.setattr(torch_backend, "cpu_multiplies_bf16", lambda: "bf16" in machine)
     if "one-core" in machine:
         patch.setattr(os, "cpu_count", lambda: 1)

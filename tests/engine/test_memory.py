@@ -1,12 +1,14 @@
 """vsrrin.engine.memory"""
 
+from math import inf
+from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
 import torch
 
-from tests.machine import real_virtual_memory
+from tests.machine import real_left_to_group, real_virtual_memory
 from vsrrin.engine import memory
 
 
@@ -21,6 +23,33 @@ def test_the_cpu_budget_is_half_of_what_is_free_and_two_and_a_half_gib_at_most(
 def test_some_memory_is_free_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", real_virtual_memory)
     assert 0 < memory.budget(torch.device("cpu")) <= psutil.virtual_memory().total
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("contained", [True, False], ids=["container", "group"])
+def test_the_limit_of_a_container_counts(
+    version: int, contained: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process, root = tmp_path / "cgroup", tmp_path / "groups"
+    process.write_text("3:cpu,cpuacct:/x\n5:memory:/a/b\n1:name=systemd:/\n" if version == 1 else "0::/a/b\n")
+    folder = root / ("memory" if version == 1 else "") / ("" if contained else "a/b")
+    folder.mkdir(parents=True)
+    limit, used, files = ("max", "current", "inactive_file")
+    if version == 1:
+        limit, used, files = ("limit_in_bytes", "usage_in_bytes", "total_inactive_file")
+    (folder / f"memory.{limit}").write_text("1000\n")
+    (folder / f"memory.{used}").write_text("700\n")
+    (folder / "memory.stat").write_text(f"anon 500\n{files} 100\n")
+    left = real_left_to_group(process, root)
+    assert left == 400
+    monkeypatch.setattr(memory, "left_to_group", lambda: left)
+    assert memory.budget(torch.device("cpu")) == 200
+    (folder / f"memory.{limit}").write_text("max\n" if version == 2 else f"{2**63 - 4096}\n")
+    assert real_left_to_group(process, root) > 2**62
+
+
+def test_no_group_no_limit(tmp_path: Path) -> None:
+    assert real_left_to_group(tmp_path / "missing", tmp_path) == inf
 
 
 def test_a_real_failed_allocation_is_recognised() -> None:

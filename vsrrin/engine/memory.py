@@ -1,9 +1,12 @@
 """Free memory of devices, errors that mean it ran out, and the C library's heap."""
 
 import ctypes
+import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import IntEnum
 from functools import cache
+from pathlib import Path
 from threading import Lock
 
 import psutil
@@ -11,6 +14,12 @@ import torch
 
 _CPU_LIMIT = 5 * 2**29  # a filter is a guest: source filter, encoder and VapourSynth's frame cache need room too
 _SHARE = 0.5
+_GROUPS = {
+    "memory": ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    "": ("", "memory.max", "memory.current", "inactive_file"),
+}
+"""Of both versions of control groups, by the controllers in /proc/self/cgroup: folder, limit, use, and the statistic of
+what the system would give up."""
 
 _KEPT_ON_TOP, _LARGEST_IN_HEAP = 2**29, 2**25
 """Bytes free on top of the heap, and the largest size that glibc allows in it."""
@@ -24,7 +33,10 @@ _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory",
 
 
 def budget(device: torch.device) -> int:
-    """Return the bytes that one run of a network may use: half of the free memory, on the CPU at most 2.5 GiB."""
+    """Return the bytes that one run of a network may use: half of the free memory, on the CPU at most 2.5 GiB.
+
+    In a container with a limit, free is what it leaves.
+    """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         # What torch has reserved but does not use is free as well.
@@ -34,7 +46,30 @@ def budget(device: torch.device) -> int:
         free, _ = torch.xpu.mem_get_info(device)
         return int(free * _SHARE)
     # mps shares the machine's memory.
-    return min(int(psutil.virtual_memory().available * _SHARE), _CPU_LIMIT)
+    return min(int(min(psutil.virtual_memory().available, left_to_group()) * _SHARE), _CPU_LIMIT)
+
+
+def left_to_group(process: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> float:
+    """Return the bytes that the limit of this process's control group leaves, as of a container; infinity without one.
+
+    Files that the system would give up are not counted as used.
+
+    Args:
+        process: The file that names the group.
+        root: The folder of all groups.
+    """
+    with suppress(OSError, ValueError, KeyError):
+        for line in process.read_text().splitlines():
+            _, controllers, name = line.split(":", 2)
+            if controllers not in _GROUPS:
+                continue
+            base, limit, used, files = _GROUPS[controllers]
+            own = root / base / name.strip("/")
+            folder = own if own.is_dir() else root / base  # in a container, its group is the root
+            if (folder / limit).exists() and (most := (folder / limit).read_text().strip()) != "max":
+                stated = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+                return max(int(most) - int((folder / used).read_text()) + int(stated[files]), 0)
+    return math.inf
 
 
 def is_out_of_memory(error: BaseException) -> bool:
