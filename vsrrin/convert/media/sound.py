@@ -101,7 +101,8 @@ class TranscodedSound:
         end: Fraction | None,
         pace: Pace,
     ) -> None:
-        self._target, self._beginning, self._end, self._pace = target, beginning, end, pace
+        self._source, self._target = source, target
+        self._beginning, self._end, self._pace = beginning, end, pace
         self._base = as_fraction(source.time_base)
         self._next: int | None = None  # where the source goes on, in samples from the beginning
         self._position = 0  # how many samples from the beginning have been passed on
@@ -118,7 +119,9 @@ class TranscodedSound:
             yield from self._take(self._uniform.feed(frame))
 
     def finish(self) -> Packets:
-        """Yield the rest, after the last packet."""
+        """Yield the rest, after the last packet: some decoders, those of WMA among them, hold a frame back."""
+        for frame in self._source.decode(None):
+            yield from self._take(self._uniform.feed(frame))
         yield from self._take(self._uniform.finish())
         if self._stretch is not None:
             for frame in self._stretch.finish():

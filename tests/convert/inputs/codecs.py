@@ -1,0 +1,82 @@
+"""Containers and codecs."""
+
+from tests.convert.inputs.table import row
+
+# What older versions of FFmpeg's command do not say of the input.
+WMA = {
+    "changed": {"a0 codec": "opus", "tag creation_time": "1970-01-01T00:00:00.000000Z"},
+    "anew": (0,),
+    "says": ("becomes Opus: Matroska cannot hold it",),
+}
+VP8 = {"v0 color_range": "tv", "v0 color_space": "bt470bg"}
+MXF = {"tag timecode": None}
+
+ROWS = (
+    row("h264 aac mkv", "{pic} {tone} {x264b} -c:a aac in.mkv"),
+    row("h264 aac mp4", "{pic} {tone} {x264b} -c:a aac in.mp4"),
+    row("h264 aac mp4 to mp4", "{pic} {tone} {x264b} -c:a aac in.mp4", to="out.mp4", settings={"crf": 0}),
+    row("h264 aac mp4 to mov", "{pic} {tone} {x264b} -c:a aac in.mp4", to="out.mov", settings={"crf": 0}),
+    row("h264 mp3 mov", "{pic} {tone} {x264} -c:a libmp3lame in.mov"),
+    row(
+        "hevc ac3 ts", "{pic} {tone} -c:v libx265 -preset ultrafast -x265-params log-level=none:pools=1 -c:a ac3 in.ts"
+    ),
+    row("h264 aac ts", "{pic} {tone} {x264b} -c:a aac in.ts"),
+    row("h264 aac m2ts", "{pic} {tone} {x264b} -c:a ac3 -mpegts_m2ts_mode 1 in.m2ts"),
+    row("mpeg2 mp2 mpg", "{pic} {tone} -c:v mpeg2video -bf 2 -c:a mp2 in.mpg"),
+    row("mpeg2 ac3 vob", "{pic} {tone} -c:v mpeg2video -c:a ac3 in.vob"),
+    row("mpeg1 mp2 vcd", "{pic} {tone} -c:v mpeg1video -c:a mp2 -f mpeg in.mpg"),
+    row("mpeg4 mp3 avi", "{pic} {tone} -c:v mpeg4 -bf 2 -c:a libmp3lame in.avi"),
+    row("h264 avi", "{pic} {tone} {x264} -tune zerolatency -c:a libmp3lame in.avi", moved=True),
+    row("h264 b-frames avi", "{pic} {tone} {x264b} -c:a libmp3lame in.avi", moved=True),
+    row("msmpeg4 wma asf", "{pic} {tone} -c:v msmpeg4 -c:a wmav1 in.asf", **WMA),
+    row("wmv2 wma wmv", "{pic} {tone} -c:v wmv2 -c:a wmav2 in.wmv", **WMA),
+    row("flv1 mp3 flv", "{pic} {tone2} -c:v flv -c:a libmp3lame in.flv"),
+    row("h264 aac flv", "{pic} {tone2} {x264b} -c:a aac in.flv"),
+    row("theora vorbis ogv", "{pic} {tone} -c:v libtheora -c:a libvorbis in.ogv"),
+    row("vp8 vorbis webm", "{pic} {tone} -c:v libvpx -c:a libvorbis in.webm", changed=VP8),
+    row("vp9 opus webm", "{pic} {tone} -c:v libvpx-vp9 -deadline realtime -c:a libopus in.webm"),
+    row("av1 opus mkv", "{pic} {tone} -c:v libaom-av1 -cpu-used 8 -usage realtime -c:a libopus in.mkv"),
+    row("av1 mp4", "{pic} -c:v libaom-av1 -cpu-used 8 -usage realtime in.mp4"),
+    row("av1 obu", "{pic} -c:v libaom-av1 -cpu-used 8 -usage realtime in.obu"),
+    row("vp9 ivf", "{pic} -c:v libvpx-vp9 -deadline realtime in.ivf"),
+    row("raw h264", "{pic} {x264} in.h264"),
+    row("raw h264 with b-frames", "{pic} {x264b} in.264"),
+    row("raw hevc", "{pic} -c:v libx265 -preset ultrafast -x265-params log-level=none:pools=1 in.hevc"),
+    row("raw mpeg4", "{pic} -c:v mpeg4 in.m4v"),
+    row("raw mpeg2", "{pic} -c:v mpeg2video in.m2v", moved=True),
+    row("mjpeg", "{pic} -c:v mjpeg in.mjpeg"),
+    row("mjpeg pcm avi", "{pic} {tone} -c:v mjpeg -pix_fmt yuvj422p -c:a pcm_s16le in.avi"),
+    row("gif", "{pic} in.gif", changed={"v0 samples": "gbrp"}, says=("transparent parts become black",)),
+    row("apng", "{pic} -pix_fmt rgb24 in.apng"),
+    row("y4m", "{pic} -pix_fmt yuv444p in.y4m"),
+    row("nut rawvideo", "{pic} {tone} -c:v rawvideo -c:a pcm_s16le in.nut"),
+    row("3gp h263 amr", "-f lavfi -i testsrc2=s=128x96:r=25:d=0.4 {tone} -c:v h263 -c:a aac in.3gp"),
+    row("rm rv20 ac3", "{pic} {tone} -c:v rv20 -c:a ac3 in.rm"),
+    row("rm rv10", "{pic} -c:v rv10 in.rm"),
+    row("wtv mpeg2 ac3", "{pic} {tone} -c:v mpeg2video -c:a ac3 in.wtv"),
+    row(
+        "dv",
+        "-f lavfi -i testsrc2=s=720x576:r=25:d=0.16 {tone} -ac 2 -shortest -target pal-dv in.dv",
+        refused="interlaced",
+    ),
+    row("mxf mpeg2", "{big} {tone} -c:v mpeg2video -pix_fmt yuv422p -c:a pcm_s16le -ar 48000 in.mxf", changed=MXF),
+    row("mxf dnxhr", "{big} {tone} -c:v dnxhd -profile:v dnxhr_hq -pix_fmt yuv422p -c:a pcm_s24le in.mxf", changed=MXF),
+    row("prores mov", "{pic} {tone} -c:v prores_ks -c:a pcm_s24le in.mov"),
+    row("prores 4444 mov", "{pic} -c:v prores_ks -pix_fmt yuv444p10le in.mov"),
+    row("dnxhr mov", "{big} -c:v dnxhd -profile:v dnxhr_hqx -pix_fmt yuv422p10le in.mov"),
+    row("cineform mov", "{pic} -c:v cfhd -pix_fmt yuv422p10le in.mov"),
+    row("v210 mov", "{pic} {tone} -c:v v210 -c:a pcm_s16be in.mov"),
+    row("uyvy avi", "{pic} -c:v rawvideo -pix_fmt uyvy422 in.avi"),
+    row("uncompressed rgb avi", "{pic} -c:v rawvideo -pix_fmt bgr24 in.avi"),
+    row("ffv1 flac mkv", "{pic} {tone} -c:v ffv1 -c:a flac in.mkv"),
+    row("utvideo avi", "{pic} -c:v utvideo -pix_fmt gbrp in.avi"),
+    row("huffyuv avi", "{pic} -c:v huffyuv -pix_fmt yuv422p in.avi"),
+    row("magicyuv avi", "{pic} -c:v magicyuv -pix_fmt yuv444p in.avi", changed={"v0 color_range": "tv"}),
+    row("qtrle mov", "{pic} -c:v qtrle in.mov"),
+    row("png mov", "{pic} -c:v png in.mov"),
+    row("hap mov", "{pic} -c:v hap in.mov"),
+    row("jpeg2000 mov", "{pic} -c:v jpeg2000 -pix_fmt yuv420p in.mov"),
+    row("snow mkv", "{pic} -c:v snow -strict experimental in.nut"),
+    row("svq1 mov", "{pic} -c:v svq1 in.mov"),
+    row("cinepak avi", "{pic} -c:v cinepak in.avi"),
+)

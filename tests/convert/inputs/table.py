@@ -1,0 +1,64 @@
+"""Rows of the table: how an input is made, and what may differ in the output."""
+
+import shlex
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Step = str | Callable[[Path], None]
+
+# Inputs that steps name: ten moving frames of 64x48 at 25 a second, and tones of the same length.
+NAMED = {
+    "pic": "-f lavfi -i testsrc2=s=64x48:r=25:d=0.4,scroll=h=0.03:v=0.02",
+    "pic2": "-f lavfi -i mandelbrot=s=48x64:r=25:end_pts=10,trim=end_frame=10",
+    "big": "-f lavfi -i testsrc2=s=256x144:r=25:d=0.32,scroll=h=0.03",
+    "tone": "-f lavfi -i anoisesrc=c=pink:seed=1:a=0.5:r=48000:d=0.4",
+    "tone2": "-f lavfi -i anoisesrc=c=pink:seed=2:a=0.5:r=44100:d=0.4",
+    "x264": "-c:v libx264 -preset ultrafast -threads 1",
+    "x264b": "-c:v libx264 -preset ultrafast -threads 1 -bf 2 -g 5",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """An input and what becomes of it: whatever is not named must be the same in the output."""
+
+    name: str
+    steps: tuple[Step, ...]  # arguments of ffmpeg, of which the last word of the last step is the input; or functions
+    to: str = "out.mkv"
+    settings: dict[str, Any] = field(default_factory=dict)
+    changed: dict[str, Any] = field(default_factory=dict)  # values in the output; none: not there
+    says: tuple[str, ...] = ()  # parts of notes
+    refused: str = ""  # part of the message
+    samples: str = ""  # format in which frames are compared, if not that of the output
+    reader: tuple[str, ...] = ()  # options of ffmpeg's command where it reads the input
+    used: slice = slice(None)  # frames of the input that are in the output
+    moved: bool = (
+        False  # whether the film's first time is not told by the file, and each version of FFmpeg takes another
+    )
+    anew: tuple[int, ...] = ()  # tracks of sound that are encoded anew
+    fault: str = ""  # why it cannot pass yet
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def row(name: str, *steps: Step, **what: Any) -> Row:
+    """A row of the table."""
+    return Row(name=name, steps=steps, **what)
+
+
+def made(steps: tuple[Step, ...], folder: Path) -> Path:
+    """The input that steps make in a folder."""
+    for step in steps:
+        if not isinstance(step, str):
+            step(folder)
+            continue
+        words = shlex.split(step.format_map(NAMED))
+        command = ["ffmpeg", "-v", "error", "-nostdin", "-y", *words]
+        done = subprocess.run(command, capture_output=True, cwd=folder, timeout=60, check=False)
+        assert done.returncode == 0, f"{shlex.join(command)}\n{done.stderr.decode(errors='replace')}"
+        last = folder / words[-1]
+    return last
