@@ -8,7 +8,7 @@ WMA = {
     "anew": (0,),
     "says": ("becomes Opus: Matroska cannot hold it",),
 }
-VP8 = {"v0 color_range": "tv", "v0 color_space": "bt470bg"}
+VP8 = {"v0 color_space": "bt470bg"}
 MXF = {"tag timecode": None}
 
 ROWS = (
@@ -71,7 +71,7 @@ ROWS = (
     row("ffv1 flac mkv", "{pic} {tone} -c:v ffv1 -c:a flac in.mkv"),
     row("utvideo avi", "{pic} -c:v utvideo -pix_fmt gbrp in.avi"),
     row("huffyuv avi", "{pic} -c:v huffyuv -pix_fmt yuv422p in.avi"),
-    row("magicyuv avi", "{pic} -c:v magicyuv -pix_fmt yuv444p in.avi", changed={"v0 color_range": "tv"}),
+    row("magicyuv avi", "{pic} -c:v magicyuv -pix_fmt yuv444p in.avi"),
     row("qtrle mov", "{pic} -c:v qtrle in.mov"),
     row("png mov", "{pic} -c:v png in.mov"),
     row("hap mov", "{pic} -c:v hap in.mov"),

@@ -15,6 +15,7 @@ OF_THE_MUXER = {
     "number_of_bytes", "wm/encodingsettings", "deviceconformancetemplate", "wmfsdkneeded", "wmfsdkversion", "isvbr",
 }  # fmt: skip
 HANDLERS = {"videohandler", "soundhandler", "subtitlehandler", "datahandler", "timecodehandler", ""}
+IMPLIED = (None, "unknown", "unspecified", "tv", "left")
 COLOURS = ("color_range", "color_space", "color_transfer", "color_primaries", "chroma_location")
 LETTERS = {"video": "v", "audio": "a", "subtitle": "s", "attachment": "t", "data": "d"}
 # Samples have several names, by the order in which they lie and by their range.
@@ -22,7 +23,7 @@ SAMPLES = {
     "nv12": "yuv420p", "nv16": "yuv422p", "uyvy422": "yuv422p", "yuyv422": "yuv422p", "yuvj420p": "yuv420p",
     "yuvj422p": "yuv422p", "yuvj444p": "yuv444p", "yuvj411p": "yuv411p", "yuvj440p": "yuv440p",
     "rgb24": "gbrp", "bgr24": "gbrp", "rgb0": "gbrp", "bgr0": "gbrp", "0rgb": "gbrp", "0bgr": "gbrp",
-    "rgba": "gbrap", "bgra": "gbrap", "argb": "gbrap", "abgr": "gbrap",
+    "rgb48le": "gbrp16le", "rgb48be": "gbrp16le", "rgba": "gbrap", "bgra": "gbrap", "argb": "gbrap", "abgr": "gbrap",
 }  # fmt: skip
 
 Inventory = dict[str, Any]
@@ -82,7 +83,7 @@ def of_stream(stream: dict[str, Any], packets: list[dict[str, Any]], first: Frac
         found["sar"] = "1:1" if sar in ("N/A", "0:1") else sar
         found["samples"] = SAMPLES.get(stream["pix_fmt"], stream["pix_fmt"])
         known = {key: stream.get(key) for key in COLOURS[2 * found["samples"].startswith("gb") :]}
-        found |= {key: value for key, value in known.items() if value not in (None, "unknown", "unspecified", "left")}
+        found |= {key: value for key, value in known.items() if value not in IMPLIED}
         return found
     found["codec"] = stream.get("codec_name", stream.get("codec_tag_string"))
     kind = stream.get("codec_type")
@@ -136,12 +137,12 @@ def film_of(path: Path) -> tuple[int, str]:
 
 
 def frames(path: Path, samples: str, *options: str) -> list[tuple[Fraction | None, str]]:
-    """Time and hash of each frame of the film, as samples of a format; options stand before the input."""
+    """Time and hash of each frame of the film, as samples of a format; with options of ffmpeg."""
     stream, pix_fmt = film_of(path)
     same = pix_fmt.replace("yuvj", "yuv") == samples  # FFmpeg's command would change the range
     converted = () if same else ("-pix_fmt", samples)
     said = output_of(
-        *("ffmpeg", "-v", "quiet", "-copyts", "-noautorotate", *options, "-i", path, "-map", f"0:{stream}"),
+        *("ffmpeg", "-v", "quiet", "-copyts", "-noautorotate", "-i", path, "-map", f"0:{stream}", *options),
         *("-sws_flags", "accurate_rnd+full_chroma_int", "-fps_mode", "passthrough", "-enc_time_base", "-1"),
         *(*converted, "-f", "framemd5", "-"),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-Step = str | Callable[[Path], None]
+Step = str | Callable[[Path], Path | None]
 
 # Inputs that steps name: ten moving frames of 64x48 at 25 a second, and tones of the same length.
 NAMED = {
@@ -26,23 +26,19 @@ class Row:
     """An input and what becomes of it: whatever is not named must be the same in the output."""
 
     name: str
-    steps: tuple[Step, ...]  # arguments of ffmpeg, of which the last word of the last step is the input; or functions
+    steps: tuple[Step, ...]  # arguments of ffmpeg, of which the last word is the file made; or functions that return it
     to: str = "out.mkv"
     settings: dict[str, Any] = field(default_factory=dict)
     changed: dict[str, Any] = field(default_factory=dict)  # values in the output; none: not there
     says: tuple[str, ...] = ()  # parts of notes
     refused: str = ""  # part of the message
     samples: str = ""  # format in which frames are compared, if not that of the output
-    reader: tuple[str, ...] = ()  # options of ffmpeg's command where it reads the input
+    reader: tuple[str, ...] = ()  # options of ffmpeg's command for frames of the input
     used: slice = slice(None)  # frames of the input that are in the output
-    moved: bool = (
-        False  # whether the film's first time is not told by the file, and each version of FFmpeg takes another
-    )
+    times: tuple[float, ...] = ()  # when frames are shown, if not as the input says
+    moved: bool = False  # whether versions of FFmpeg differ in when the film begins
     anew: tuple[int, ...] = ()  # tracks of sound that are encoded anew
     fault: str = ""  # why it cannot pass yet
-
-    def __str__(self) -> str:
-        return self.name
 
 
 def row(name: str, *steps: Step, **what: Any) -> Row:
@@ -52,9 +48,10 @@ def row(name: str, *steps: Step, **what: Any) -> Row:
 
 def made(steps: tuple[Step, ...], folder: Path) -> Path:
     """The input that steps make in a folder."""
+    last = folder
     for step in steps:
         if not isinstance(step, str):
-            step(folder)
+            last = step(folder) or last
             continue
         words = shlex.split(step.format_map(NAMED))
         command = ["ffmpeg", "-v", "error", "-nostdin", "-y", *words]

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.convert.inputs import codecs
+from tests.convert.inputs import codecs, pictures, streams, times
 from tests.convert.inputs.inventory import SAMPLES, film_of, frames, inventory, sound, start
 from tests.convert.inputs.table import Row, made
 from vsrrin import ConvertError, convert_file
 
-ROWS = (*codecs.ROWS,)
+ROWS = (*codecs.ROWS, *pictures.ROWS, *times.ROWS, *streams.ROWS)
 GRID = Fraction(1, 1000)  # of Matroska
 TOGETHER = Fraction(2, 1000)  # how far sound may move against the picture
 
@@ -21,8 +21,9 @@ LAST = Fraction(25, 1000)  # of the last packet of sound
 
 def marked(rows: tuple[Row, ...]) -> list[object]:
     """The rows as parameters; those with a known fault must fail."""
-    faulty = {each: [pytest.mark.xfail(reason=each.fault)] for each in range(len(rows)) if rows[each].fault}
-    return [pytest.param(each, id=str(each), marks=faulty.get(n, [])) for n, each in enumerate(rows)]
+    return [
+        pytest.param(row, id=row.name, marks=[pytest.mark.xfail(reason=row.fault)] if row.fault else []) for row in rows
+    ]
 
 
 @pytest.mark.parametrize("row", marked(ROWS))
@@ -41,7 +42,7 @@ def test_all_that_a_row_does_not_name_is_the_same(row: Row, tmp_path: Path) -> N
     begins = same_frames(row, source, target)
     before, after = (inventory(path, first) for path, first in zip((source, target), begins, strict=True))
     changed = {key: after.get(key) for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
-    assert changed == row.changed, result.notes
+    assert changed == row.changed, (changed, result.notes)
     for track in range(after["streams"].count("a")):
         same_sound(row, track, source, target, begins)
 
@@ -53,6 +54,7 @@ def same_frames(row: Row, source: Path, target: Path) -> tuple[Fraction, Fractio
     before, after = frames(source, samples, *row.reader)[row.used], frames(target, samples)
     assert len(after) == 2 * len(before)
     old, new = [time for time, _ in before], [time for time, _ in after]
+    old = [old[0] + Fraction(time) for time in row.times] or old
     assert new == sorted(set(new))
     moved = new[0] - old[0]
     assert row.moved or abs(moved) <= GRID or abs(moved + start(source)) <= GRID, float(moved)

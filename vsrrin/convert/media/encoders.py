@@ -14,6 +14,8 @@ from .pixels import Pixels, known_name
 _X_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
 _HIGHEST_RATE = {"libsvtav1": 240}
 """Highest frame rate of encoders that have a limit."""
+_SLICED = 8
+"""Shortest side of pictures that FFV1 cuts into slices."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +198,7 @@ def choose_encoder(
     if not ranked:
         raise ConvertError(_no_room(container, encoders, wanted[0]))
     _, _, encoder, name = min(ranked, key=lambda entry: entry[:2])
-    return _settings(encoder, name, rate, crf, preset)
+    return _settings(encoder, name, size, rate, crf, preset)
 
 
 def codecs_of(container: str) -> tuple[str, ...]:
@@ -245,7 +247,7 @@ def _fits(have: Pixels, size: tuple[int, int]) -> bool:
 
 def _loss(want: Pixels, have: Pixels) -> tuple[int, int, int]:
     """Rank a layout, the nearest lowest: lost bits, then needless chroma or another family, then needless bits."""
-    more = sum(want.shifts) - sum(have.shifts) if have.family == want.family else 1 + 2 - sum(have.shifts)
+    more = sum(want.shifts) - sum(have.shifts) if have.family == want.family else 1 + 4 - sum(have.shifts)
     return max(want.bits - have.bits, 0), more, max(have.bits - want.bits, 0)
 
 
@@ -277,11 +279,16 @@ def _with_format(
         has = "; ".join(f"{e.name} writes {', '.join(e.pixel_formats())}" for e in encoders)
         raise ArgumentError(f"pix_fmt {pix_fmt} cannot be written into {container}: {has}")
     deep = [encoder for encoder in able if encoder.name != "libx264" or have.bits == 8]
-    return _settings((deep or able)[0], pix_fmt, rate, crf, preset)
+    return _settings((deep or able)[0], pix_fmt, size, rate, crf, preset)
 
 
 def _settings(
-    encoder: Encoder, pixel_format: str, rate: Fraction, crf: float | None, preset: str | None
+    encoder: Encoder,
+    pixel_format: str,
+    size: tuple[int, int],
+    rate: Fraction,
+    crf: float | None,
+    preset: str | None,
 ) -> EncoderSettings:
     options = dict(encoder.options)
     limit = _HIGHEST_RATE.get(encoder.name)
@@ -300,6 +307,8 @@ def _settings(
         options[_PRESET_OPTION.get(encoder.name, "preset")] = preset
     if encoder.name == "prores_ks":
         options["profile"] = "hq" if pixel_format == "yuv422p10le" else "4444"
+    if encoder.name == "ffv1" and min(size) < _SLICED:
+        options["slices"] = "1"
     segment = "matroska" if encoder.name == "prores_ks" else "nut"
     return EncoderSettings(
         codec=encoder.name, crf=crf, preset=preset, pixel_format=pixel_format, options=options, segment=segment
