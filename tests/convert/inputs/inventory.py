@@ -22,7 +22,7 @@ LETTERS = {"video": "v", "audio": "a", "subtitle": "s", "attachment": "t", "data
 SAMPLES = {
     "nv12": "yuv420p", "nv16": "yuv422p", "uyvy422": "yuv422p", "yuyv422": "yuv422p", "yuvj420p": "yuv420p",
     "yuvj422p": "yuv422p", "yuvj444p": "yuv444p", "yuvj411p": "yuv411p", "yuvj440p": "yuv440p",
-    "rgb24": "gbrp", "bgr24": "gbrp", "rgb0": "gbrp", "bgr0": "gbrp", "0rgb": "gbrp", "0bgr": "gbrp",
+    "pal8": "gbrp", "rgb24": "gbrp", "bgr24": "gbrp", "rgb0": "gbrp", "bgr0": "gbrp", "0rgb": "gbrp", "0bgr": "gbrp",
     "rgb48le": "gbrp16le", "rgb48be": "gbrp16le", "rgba": "gbrap", "bgra": "gbrap", "argb": "gbrap", "abgr": "gbrap",
 }  # fmt: skip
 

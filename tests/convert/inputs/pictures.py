@@ -48,7 +48,6 @@ ROWS = (
         "palette",
         "{pic} -vf split[a][b];[a]palettegen[p];[b][p]paletteuse -c:v png in.mov",
         samples="rgb24",
-        changed={"v0 samples": "gbrp"},
         says=("transparent parts become black",),
     ),
     row(

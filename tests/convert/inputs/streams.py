@@ -4,6 +4,8 @@ from hashlib import md5
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from tests.convert.inputs.table import row
 
 SRT = "1\n00:00:00,040 --> 00:00:00,120\nGrüße <i>aus</i> 東京 🎬\n\n2\n00:00:00,200 --> 00:00:00,320\ntwo\nlines\n\n"
@@ -15,17 +17,12 @@ CHAPTERS = (
 SOUNDS = "{pic} {tone} {x264}"
 
 
-def texts(folder: Path) -> None:
-    """Subtitles, chapters and something to attach."""
+def files(folder: Path) -> None:
+    """Subtitles, chapters, and things to attach."""
     (folder / "a.srt").write_text(SRT)
     (folder / "chapters.txt").write_text(CHAPTERS)
+    Image.new("RGB", (16, 16), "red").save(folder / "cover.png")
     (folder / "font.ttf").write_bytes(bytes(range(256)) * 4)
-
-
-def cover(folder: Path) -> None:
-    """A cover picture, in Python as well as in FFmpeg: a PNG of one pixel."""
-    code = "89504e470d0a1a0a0000000d49484452000000010000000108020000009077 53de0000000c4944415408d763f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
-    (folder / "cover.png").write_bytes(bytes.fromhex(code))
 
 
 TEXTS = ("Grüße <i>aus</i> 東京 🎬", "two\nlines")
@@ -88,46 +85,46 @@ ROWS = (
         "-disposition:a:1 default+comment in.mkv",
     ),
     row("sound before the film", "{tone} {pic} -map 0 -map 1 {x264} -c:a flac in.mkv"),
-    row("srt", texts, "{pic} -i a.srt {x264} -c:s srt -metadata:s:s:0 language=ger in.mkv"),
-    row("srt forced", texts, "{pic} -i a.srt {x264} -c:s srt -disposition:s:0 forced+hearing_impaired in.mkv"),
-    row("ass", texts, "{pic} -i a.srt {x264} -c:s ass in.mkv"),
-    row("webvtt", texts, "{pic} -i a.srt -c:v libvpx-vp9 -deadline realtime -c:s webvtt in.webm"),
+    row("srt", files, "{pic} -i a.srt {x264} -c:s srt -metadata:s:s:0 language=ger in.mkv"),
+    row("srt forced", files, "{pic} -i a.srt {x264} -c:s srt -disposition:s:0 forced+hearing_impaired in.mkv"),
+    row("ass", files, "{pic} -i a.srt {x264} -c:s ass in.mkv"),
+    row("webvtt", files, "{pic} -i a.srt -c:v libvpx-vp9 -deadline realtime -c:s webvtt in.webm"),
     row(
         "mov_text to mp4",
-        texts,
+        files,
         "{pic} -i a.srt {x264} -c:s mov_text -metadata:s:s:0 language=fra in.mp4",
         to="out.mp4",
         settings={"crf": 0},
     ),
     row(
         "mov_text",
-        texts,
+        files,
         "{pic} -i a.srt {x264} -c:s mov_text in.mp4",
         says=("becomes SubRip",),
         changed={"s0 codec": "subrip", "s0 texts": stored(*TEXTS)},
     ),
-    row("chapters and title", texts, "{pic} -i chapters.txt -map_metadata 1 -map_chapters 1 {x264} in.mkv"),
+    row("chapters and title", files, "{pic} -i chapters.txt -map_metadata 1 -map_chapters 1 {x264} in.mkv"),
     row(
         "chapters mp4 to mp4",
-        texts,
+        files,
         "{pic} -i chapters.txt -map_metadata 1 -map_chapters 1 {x264} in.mp4",
         to="out.mp4",
         settings={"crf": 0},
     ),
     row(
-        "attachment", texts, "{pic} {x264} -attach font.ttf -metadata:s:t:0 mimetype=application/x-truetype-font in.mkv"
+        "attachment", files, "{pic} {x264} -attach font.ttf -metadata:s:t:0 mimetype=application/x-truetype-font in.mkv"
     ),
-    row("cover mkv", cover, "{pic} {x264} -attach cover.png -metadata:s:t:0 mimetype=image/png in.mkv"),
+    row("cover mkv", files, "{pic} {x264} -attach cover.png -metadata:s:t:0 mimetype=image/png in.mkv"),
     row(
         "cover mp4",
-        cover,
+        files,
         "{pic} {tone} -i cover.png -map 0 -map 1 -map 2 {x264} -c:v:1 copy -c:a aac "
         "-disposition:v:1 attached_pic in.mp4",
         changed=COVER,
     ),
     row(
         "cover first",
-        cover,
+        files,
         "-i cover.png {pic} -map 0 -map 1 -c:v:0 copy -disposition:v:0 attached_pic "
         "-c:v:1 libx264 -preset ultrafast in.mp4",
         changed=COVER,

@@ -36,7 +36,7 @@ class Row:
     reader: tuple[str, ...] = ()  # options of ffmpeg's command for frames of the input
     used: slice = slice(None)  # frames of the input that are in the output
     times: tuple[float, ...] = ()  # when frames are shown, if not as the input says
-    moved: bool = False  # whether versions of FFmpeg differ in when the film begins
+    moved: bool = False  # the film begins at 0, where versions of FFmpeg count the delay of its decoder in
     anew: tuple[int, ...] = ()  # tracks of sound that are encoded anew
     fault: str = ""  # why it cannot pass yet
 

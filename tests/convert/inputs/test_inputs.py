@@ -56,13 +56,13 @@ def same_frames(row: Row, source: Path, target: Path) -> tuple[Fraction, Fractio
     old, new = [time for time, _ in before], [time for time, _ in after]
     old = [old[0] + Fraction(time) for time in row.times] or old
     assert new == sorted(set(new))
-    moved = new[0] - old[0]
-    assert row.moved or abs(moved) <= GRID or abs(moved + start(source)) <= GRID, float(moved)
+    moved = new[0] - (0 if row.moved else old[0])
+    assert abs(moved) <= GRID or abs(moved + start(source)) <= GRID, float(moved)
     away = [float(new[2 * n] - new[0] - (time - old[0])) for n, time in enumerate(old)]
     assert max(map(abs, away)) <= GRID, away
     assert len(old) == 1 or old[-1] - old[0] < new[-1] - new[0] < 2 * old[-1] - old[-2] - old[0]
     assert [code for _, code in after[::2]] == [code for _, code in before]
-    return old[0], new[0]
+    return new[0] - moved, new[0]
 
 
 def same_sound(row: Row, track: int, source: Path, target: Path, begins: tuple[Fraction, Fraction]) -> None:
@@ -70,8 +70,7 @@ def same_sound(row: Row, track: int, source: Path, target: Path, begins: tuple[F
     options = ("-ar", "48000") if track in row.anew else ()
     (begin, before, rate), (began, after, _) = (sound(path, track, *options) for path in (source, target))
     later = shift(before[:, 0], after[:, 0])
-    moved = 0 if row.moved else begins[1] - begins[0]
-    assert abs(began + Fraction(later, rate) - begin - moved) <= TOGETHER
+    assert abs(began + Fraction(later, rate) - begins[1] - (begin - begins[0])) <= TOGETHER
     both = min(len(before), len(after) - later)  # FFmpeg's command keeps what an edit list takes from the last packet
     assert len(before) - both <= LAST * rate
     if track not in row.anew:

@@ -118,7 +118,7 @@ ROWS = (
     row(
         "equal times",
         "{pic} -vf setpts=floor(N/2)*2*0.04/TB -fps_mode passthrough -c:v ffv1 in.mkv",
-        times=tuple(n / 25 for n in range(9)) + (0.34,),
+        times=(*(n / 25 for n in range(9)), 0.34),
     ),
     row("mkv live", "{pic} {tone} {x264} -c:a flac -live 1 in.mkv"),
     row("wrong extension", "{pic} {tone} {x264} -c:a flac in.mkv", renamed("in.mkv", "in.avi")),

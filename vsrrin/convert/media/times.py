@@ -77,7 +77,7 @@ def read_times(path: Path, track: int, decoded: int, first: Fraction) -> FrameTi
     """
     try:
         with av.open(files.url(path)) as container:
-            claims, is_timed = _claims(container.streams[track]), container.streams[track].start_time is not None
+            claims, begins = _claims(container.streams[track]), _begins(container, track)
             has_header = bool(_STATES_LENGTH & set(container.format.name.split(",")))
             if "matroska" in container.format.name and (missing := missing_bytes(path)):
                 raise _damaged(path, f"its last {missing} bytes are missing")
@@ -98,7 +98,10 @@ def read_times(path: Path, track: int, decoded: int, first: Fraction) -> FrameTi
         raise _damaged(path, f"its video cannot be decoded before {float(first):.2f} s")
     if left_out:
         found = replace(found, notes=(_said(left_out, first), *found.notes))
-    return found if is_timed else _from_zero(found)
+    if begins is None:
+        return found
+    delay = min((packet.start for packet in early if packet.start is not None), default=found.starts[0])
+    return replace(found, starts=tuple(start - delay + begins for start in found.starts))
 
 
 def _times(frames: Sequence[_Frame], decoded: int, claims: _Claims) -> FrameTimes | None:
@@ -133,9 +136,15 @@ def _steady(start: Fraction, rate: Fraction, frames: int, note: str) -> FrameTim
     return FrameTimes(tuple(start + number / rate for number in range(frames)), 1 / rate, (rate,), (note,))
 
 
-def _from_zero(times: FrameTimes) -> FrameTimes:
-    """Return times of a stream without a clock, of which the decoding may have delayed the first."""
-    return replace(times, starts=tuple(start - times.starts[0] for start in times.starts))
+def _begins(container: av.container.InputContainer, track: int) -> Fraction | None:
+    """Return the time of a stream's first frame where FFmpeg would count in the delay of its decoder.
+
+    That is so without a clock, and in AVI, which has places for frames but no times of their presentation.
+    """
+    stream = container.streams[track]
+    if stream.start_time is None:
+        return Fraction(0)
+    return stream.start_time * as_fraction(stream.time_base) if container.format.name == "avi" else None
 
 
 def _said(left_out: Sequence[_Frame], first: Fraction) -> str:
