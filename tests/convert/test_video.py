@@ -1,7 +1,8 @@
 """Real inputs of many kinds through the converter; what came out is read with ffprobe."""
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
@@ -17,6 +18,7 @@ from tests.convert.media.files import ffmpeg, ffprobe
 from vsrrin import ConvertError
 from vsrrin.convert import video as convert_module
 from vsrrin.convert.image_folder import Images, convert_to_folder
+from vsrrin.convert.moments import parse_position
 from vsrrin.convert.source import ClipSource
 from vsrrin.convert.video import VideoConversion, convert
 from vsrrin.errors import ArgumentError
@@ -415,21 +417,52 @@ def test_targets_that_cannot_be(source: Callable[[str], Path], tmp_path: Path) -
 
 
 @pytest.mark.parametrize("target", ["out.mkv", "out"])
-def test_a_source_frame_that_cannot_be_read_is_named_with_its_time(tmp_path: Path, target: str) -> None:
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (
+            range(30, 31),
+            "the frame at 1.200 s (number 30 of those used) cannot be read: a packet is damaged. Convert the part "
+            'before (end="1.200") and what comes after (start="1.240"), or repair the file first',
+        ),
+        (
+            range(25, 28),
+            "the frames from 1.000 to 1.080 s (numbers 25 to 27 of those used) cannot be read: a packet is damaged. "
+            'Convert the part before (end="1.000") and what comes after (start="1.120"), or repair the file first',
+        ),
+        (
+            range(36, 40),
+            "the frames from 1.440 to 1.560 s (numbers 36 to 39 of those used) cannot be read: a packet is damaged. "
+            'Convert the part before (end="1.440"), or repair the file first',
+        ),
+    ],
+    ids=["one", "several", "the last"],
+)
+def test_source_frames_that_cannot_be_read_are_named_with_their_times(
+    bad: range, said: str, target: str, tmp_path: Path
+) -> None:
     clip = vs.core.std.BlankClip(width=64, height=48, format=vs.YUV420P8, length=40, fpsnum=25, fpsden=1)
 
     def read(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        if n == 30:
+        if n in bad:
             raise vs.Error("a packet is damaged")
         return f
 
     source = ClipSource(lambda: clip.std.ModifyFrame(clip, read), {})
-    settings = Settings(Path("in.mkv"), tmp_path / target)
-    with pytest.raises(ConvertError, match=r"in\.mkv: the frame at 1\.200 s \(number 30 .*a packet is damaged.*end=T"):
+
+    def run(settings: Settings) -> None:
         if target == "out":
             convert_to_folder(settings, Images(source, None, has_alpha=False))
         else:
             convert(settings, source=source)
+
+    settings = Settings(Path("in.mkv"), tmp_path / target)
+    with pytest.raises(ConvertError) as caught:
+        run(settings)
+    assert str(caught.value) == f"in.mkv: {said}"
+    settings = replace(settings, overwrite=True)  # the advice holds
+    for bound in re.findall(r'(start|end)="([^"]*)"', said):
+        run(replace(settings, **{bound[0]: parse_position(bound[1], bound[0])}))
 
 
 @pytest.mark.parametrize(("change", "what"), [("scale=96:64", "size"), ("format=yuv444p", "pixel format")])

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import floor
 from pathlib import Path
 
 import vapoursynth as vs
@@ -26,6 +27,8 @@ Moment = Fraction | int
 
 _LOOKED_AT = scene_score.RADIUS + 2
 """Frames before and after a pair that an output frame may need, as cuts are judged by their neighbours."""
+_LONGEST_DAMAGE = 1000
+"""Frames in a row that are tried once one of them cannot be read."""
 
 
 class FrameError(ConvertError):
@@ -228,7 +231,7 @@ def reason(error: vs.Error) -> str:
 
 
 def unreadable(error: FrameError, source: Source, near: int) -> ConvertError:
-    """Return the error for an output frame that failed, with the source frames that cannot be read and their times.
+    """Return the error for an output frame that failed, with the first source frames that cannot be read, and times.
 
     Args:
         error: The failure.
@@ -236,17 +239,42 @@ def unreadable(error: FrameError, source: Source, near: int) -> ConvertError:
         near: Source frame that the output frame lies after.
     """
     first = max(near - _LOOKED_AT, 0)
-    for number in range(first, min(near + _LOOKED_AT + 2, source.clip.num_frames)):
-        try:
-            source.clip.get_frame(number).close()
-        except vs.Error as cause:
-            at = source.times.starts[number]
-            message = reason(cause).removeprefix("a frame could not be made: ")
-            return ConvertError(
-                f"{source.info.path}: the frame at {float(at):.3f} s (number {number} of those used) cannot be read: "
-                f"{message}. Convert the parts before it (end=T) and after it (start=T), or repair the file first"
-            )
-    return error
+    reasons = {number: why for number in range(first, near + _LOOKED_AT + 2) if (why := _failure(source, number))}
+    if not reasons:
+        return error
+    bad, starts = min(reasons), source.times.starts
+    good = bad + 1
+    while good <= bad + _LONGEST_DAMAGE and _failure(source, good):
+        good += 1
+    which = f"the frame at {float(starts[bad]):.3f} s (number {bad} of those used)"
+    if good > bad + 1:
+        which = (
+            f"the frames from {float(starts[bad]):.3f} to {float(starts[good - 1]):.3f} s "
+            f"(numbers {bad} to {good - 1} of those used)"
+        )
+    parts = []
+    if bad > 0:
+        parts.append(f'the part before (end="{_milliseconds(starts[bad])}")')
+    if good < len(starts):
+        parts.append(f'what comes after (start="{_milliseconds(starts[good])}")')
+    advice = f"Convert {' and '.join(parts)}, or repair" if parts else "Repair"
+    return ConvertError(f"{source.info.path}: {which} cannot be read: {reasons[bad]}. {advice} the file first")
+
+
+def _failure(source: Source, number: int) -> str | None:
+    """Return why a frame of a source cannot be read; ``None`` if it can, or is none."""
+    if number >= len(source.times.starts):
+        return None
+    try:
+        source.clip.get_frame(number).close()
+    except vs.Error as error:
+        return reason(error).removeprefix("a frame could not be made: ")
+    return None
+
+
+def _milliseconds(moment: Fraction) -> str:
+    """Return a moment in seconds, not later than it is, so that as a bound it takes the frame in or leaves it out."""
+    return f"{floor(moment * 1000) / 1000:.3f}"
 
 
 def _number(times: FrameTimes, moment: Moment | None, default: int) -> int:
