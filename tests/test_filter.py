@@ -133,7 +133,7 @@ def test_factors_of_other_kinds(small_bunny: vs.VideoNode, factor: int | Fractio
 def test_several_devices_share_the_pairs_and_change_nothing(
     small_bunny: vs.VideoNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done: dict[int, set[int]] = {}
+    done: dict[int, set[tuple[int, int]]] = {}
     original = Interpolator.pair
 
     def note(engine: Interpolator, key: Any, load: Any) -> Any:
@@ -148,7 +148,7 @@ def test_several_devices_share_the_pairs_and_change_nothing(
     for n in (20, 3, 4, 1, 11, *range(24)):
         for found, wanted in zip(planes(several.get_frame(n)), expected[n], strict=True):
             assert np.array_equal(found, wanted)
-    assert sorted(done.values(), key=min) == [{0, 5}, {1, 3}, {2, 4, 6}]
+    assert sorted(done.values(), key=min) == [{(0, 1), (5, 6)}, {(1, 2), (3, 4)}, {(2, 3), (4, 5), (6, 7)}]
 
 
 def test_time_steps_move_the_picture_forward(small_bunny: vs.VideoNode) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 import vsrrin
 from tests.clip.test_clip_checks import with_durations
+from tests.clip.test_repeats import held
 from tests.conftest import planes, same_picture
 from tests.nets.conftest import GAINS, SMALL, _keyed_state
 from vsrrin.checkpoint import loader
@@ -125,3 +126,14 @@ def test_residues_are_found_once_a_pair_if_pairs_have_several_new_frames(
     output = vsrrin.interpolate(small_bunny, factor, "balanced", **options)
     pairs = {frame.props["_VSRRIN_Left"] for frame in output.frames() if frame.props["_VSRRIN_Kind"] == "new"}
     assert len(calls) == (len(pairs) if once else 0)
+
+
+def test_a_network_that_knows_only_the_middle_spreads_runs_of_two(
+    small_bunny: vs.VideoNode, files: dict[str, str]
+) -> None:
+    clip = held(small_bunny.resize.Bicubic(64, 48), *(2,) * 8)
+    for longest, factor in ((3, 2), (2, 3), (4, 1)):
+        with pytest.raises(vs.Error, match=r"1, 2 or 4 with duplicates=\"spread\" and a longest run of 2"):
+            vsrrin.interpolate(clip, factor, files["cain"], duplicates="spread", longest_run=longest)
+    output = vsrrin.interpolate(clip, 2, files["cain"], duplicates="spread", longest_run=2)
+    assert [f.props["_VSRRIN_Kind"] for f in output.frames()][:8] == (["source"] + ["new"] * 3) * 2

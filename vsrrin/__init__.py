@@ -1,8 +1,9 @@
 """Video frame interpolation for VapourSynth with the RRIN family of networks.
 
-``vsrrin.interpolate``, ``retime``, ``blur`` and ``repair`` are the filters for scripts, ``vsrrin.convert_file``
-converts files, and ``vsrrin.Interpolator`` makes new frames of tensors, with networks from ``vsrrin.load``. Each is
-imported on first use, so that networks work without VapourSynth and the package itself is quick to import.
+``vsrrin.interpolate``, ``dedup``, ``retime``, ``blur`` and ``repair`` are the filters for scripts,
+``vsrrin.convert_file`` converts files, and ``vsrrin.Interpolator`` makes new frames of tensors, with networks from
+``vsrrin.load``. Each is imported on first use, so that networks work without VapourSynth and the package itself is
+quick to import.
 """
 
 from importlib import import_module
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from .convert.convert_file import convert_file
     from .engine.interpolator import Interpolator
     from .engine.options import Options
-    from .filter import blur, interpolate, repair, retime
+    from .filter import blur, dedup, interpolate, repair, retime
 
 __version__ = "0.1.0"
 
@@ -41,6 +42,7 @@ __all__ = [
     "__version__",
     "blur",
     "convert_file",
+    "dedup",
     "interpolate",
     "load",
     "repair",
@@ -53,6 +55,7 @@ _HOMES = {
     "Options": "engine.options",
     "blur": "filter",
     "convert_file": "convert.convert_file",
+    "dedup": "filter",
     "interpolate": "filter",
     "load": "checkpoint.loader",
     "repair": "filter",

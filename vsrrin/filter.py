@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Concatenate
 
 import vapoursynth as vs
@@ -120,7 +120,8 @@ def interpolate(clip: vs.VideoNode, request: _Request) -> vs.VideoNode:
         clip: GRAY, YUV or RGB of 8 to 16 bit, half or float, of constant format and size, progressive; its frame rate
             may vary.
         factor: Output frames per source frame, at least 1: an int, a Fraction or a text such as "5/2". 1 returns the
-            clip. It must be whole if the frame rate varies; each frame's duration is then divided by it.
+            clip, unless ``duplicates="spread"``. It must be whole if the frame rate varies; each frame's duration is
+            then divided by it.
         fps: Output frame rate instead of ``factor``: an int, a Fraction or a text such as "60000/1001". If the
             frame rate varies, frames are mapped by their durations, which are read from the whole clip at once unless
             ``timecodes`` gives them.
@@ -136,6 +137,27 @@ def interpolate(clip: vs.VideoNode, request: _Request) -> vs.VideoNode:
     """
     check_clip(clip)
     return graph.build(clip, make_timing(clip, request.factor, request.fps, request.timecodes), request)
+
+
+@_filter(partial(Options, duplicates="spread"))
+def dedup(clip: vs.VideoNode, request: Options) -> vs.VideoNode:
+    """Replace frames that repeat the one before by new ones, so that what moved in steps moves evenly.
+
+    This is :func:`vsrrin.interpolate` with a factor of 1 and ``duplicates="spread"``: frames, rate, times and all
+    frames that repeat none stay as they are.
+
+    Args:
+        clip: As :func:`vsrrin.interpolate` takes it.
+        request: Options, each given as an argument of its own.
+
+    Returns:
+        The clip with new frames in place of repeats.
+
+    Raises:
+        vapoursynth.Error: See :func:`vsrrin.interpolate`; the message begins with "vsrrin.dedup:".
+    """
+    check_clip(clip)
+    return graph.build(clip, make_timing(clip, 1), request)
 
 
 @_filter(_Retiming)

@@ -83,3 +83,9 @@ def test_marks_of_any_detector_count(left: dict[str, int], right: dict[str, int]
 )
 def test_durations_are_read_if_usable(given: dict[str, Any], duration: Fraction | None) -> None:
     assert props.frame_duration(given) == duration
+
+
+def test_repeats_are_said_where_somebody_looked() -> None:
+    assert written({}, repeat=True)["_VSRRIN_Repeat"] == 1
+    assert written({"_VSRRIN_Repeat": 1}, repeat=False)["_VSRRIN_Repeat"] == 0
+    assert "_VSRRIN_Repeat" not in written({"_VSRRIN_Repeat": 1})

@@ -216,3 +216,12 @@ def test_missing_durations_are_refused() -> None:
         whole_durations([Fraction(1, 2), None, None])
     with pytest.raises(ArgumentError, match="source frame 0 has no _DurationNum"):
         whole_durations([None])
+
+
+def test_moments_between_frames_farther_apart() -> None:
+    constant = ConstantTiming(9, Fraction(2), Fraction(24))
+    assert constant.between(constant.at(9), 3, 6) == FrameTime(3, 6, Fraction(1, 2))
+    assert constant.between(constant.at(9), 4, 5) == constant.at(9)
+    variable = VariableTiming([Fraction(1, 10), Fraction(3, 10), Fraction(1, 10), Fraction(1, 10)], Fraction(20))
+    assert variable.between(variable.at(3), 0, 3) == FrameTime(0, 3, Fraction(3, 10))  # 0.15 s of 0.5 s
+    assert variable.between(variable.at(3), 1, 2) == variable.at(3)

@@ -113,6 +113,19 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
     )
     interlaced.add_argument("--progressive", action="store_true", help="frames flagged as interlaced are not")
     arguments.add_options(frames)
+    frames.add_argument(
+        "--duplicates",
+        choices=("keep", "spread"),
+        default="keep",
+        help="keep frames that repeat the one before, or spread the motion around them over them (default: keep)",
+    )
+    frames.add_argument(
+        "--longest-run",
+        metavar="N",
+        type=int,
+        default=argparse.SUPPRESS,
+        help="frames that motion is spread over at most (default: 4)",
+    )
     frames.add_argument("--chop_forward", action="store_true", help="tiles if memory demands it, which is the default")
 
 

@@ -13,6 +13,7 @@ import vapoursynth as vs
 from vsrrin.clip.frames import Colour
 from vsrrin.engine.options import Options
 
+from .repeats import run_clip
 from .scene_cuts import cut_clip, is_cut
 
 _PROP = "_Alpha"
@@ -43,15 +44,17 @@ def over_black(clip: vs.VideoNode) -> vs.VideoNode:
 
 def interpolate_with_alpha(
     clip: vs.VideoNode,
-    interpolate: Callable[[vs.VideoNode], vs.VideoNode],
+    interpolate: Callable[..., vs.VideoNode],
     options: Options | None = None,
 ) -> vs.VideoNode:
     """Add frames, with their alpha, between the frames of a clip.
 
     Args:
         clip: RGB or GRAY integer of full range; every frame has an ``_Alpha`` of the same depth and size.
-        interpolate: :func:`vsrrin.interpolate` with all arguments but the clip.
-        options: Options for finding cuts; those found in the colours hold for alpha too.
+        interpolate: :func:`vsrrin.interpolate` with all arguments but the clip; with ``duplicates="spread"`` it is also
+            given the ``runs`` of :func:`vsrrin.clip.graph.build`.
+        options: Options for finding cuts and repeats; the cuts found in the colours hold for alpha too, and a frame
+            repeats the one before if both do.
 
     Returns:
         The interpolated clip; every frame has its own ``_Alpha``.
@@ -60,13 +63,16 @@ def interpolate_with_alpha(
     marked = clip if options.scene == "off" else _mark_cuts(clip, options)
     alpha = alpha_of(marked)
     colours = _float(marked.std.RemoveFrameProps([_PROP])).std.PreMultiply(_float(alpha))
-    new, new_alpha = interpolate(colours), interpolate(_float(alpha))
+    given = {}
+    if options.duplicates == "spread":
+        both = vs.core.std.StackVertical([colours, _like(_float(alpha), colours)])
+        given["runs"] = run_clip(both, cut_clip(marked, "props"), options)
+    new, new_alpha = interpolate(colours, **given), interpolate(_float(alpha), **given)
     if new is colours:  # a factor of 1
         return clip
     whole = _integer(new_alpha, alpha)
-    divisor = new_alpha.std.ShufflePlanes([0, 0, 0], vs.RGB) if clip.format.color_family == vs.RGB else new_alpha
     smallest = 0.5 / (2**clip.format.bits_per_sample - 1)  # what rounds to transparent has no colour
-    straight = _integer(vs.core.std.Expr([new, divisor], f"y {smallest} >= x y / 0 max 1 min 0 ?"), clip)
+    straight = _integer(vs.core.std.Expr([new, _like(new_alpha, new)], f"y {smallest} >= x y / 0 max 1 min 0 ?"), clip)
     return _with_source_frames(straight.std.ClipToProp(whole, _PROP), clip)
 
 
@@ -97,6 +103,11 @@ def _mark_cuts(clip: vs.VideoNode, options: Options) -> vs.VideoNode:
         return frame
 
     return clip.std.ModifyFrame([clip, cuts, before], mark)
+
+
+def _like(grey: vs.VideoNode, clip: vs.VideoNode) -> vs.VideoNode:
+    """Return a GRAY clip with as many planes as another."""
+    return grey.std.ShufflePlanes([0, 0, 0], vs.RGB) if clip.format.color_family == vs.RGB else grey
 
 
 def _float(clip: vs.VideoNode) -> vs.VideoNode:

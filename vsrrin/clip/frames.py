@@ -238,12 +238,27 @@ def luma(frame: vs.VideoFrame, colour: Colour) -> Plane:
     For RGB it is the green plane. Values above white, as in linear HDR, are compressed: 1 stays 1, 100 becomes 2.15.
     """
     plane = np.asarray(frame[1 if colour.family == vs.RGB else 0])
+    return _shrunk(plane, (min(plane.shape[1], 256), min(plane.shape[0], 144)), colour, *colour.luma)
+
+
+def small_planes(frame: vs.VideoFrame, colour: Colour, width: int, height: int) -> Plane:
+    """Return all planes of a frame, shrunk to one size and one below the other, (planes * height, width) float32.
+
+    Luma, GRAY and RGB as `luma` has them; chroma nominally in [-1/2, 1/2].
+    """
+    parts = []
+    for index in range(frame.format.num_planes):
+        scaling = colour.chroma if index and colour.family == vs.YUV and colour.matrix != _RGB else colour.luma
+        parts.append(_shrunk(np.asarray(frame[index]), (width, height), colour, *scaling))
+    return np.concatenate(parts)
+
+
+def _shrunk(plane: NDArray[Any], size: tuple[int, int], colour: Colour, scale: float, offset: float) -> Plane:
+    """Return a plane in another (width, height), values above white compressed."""
     if plane.dtype == np.float16:
         plane = plane.astype(np.float32)
     # In the samples' own type, many times faster than making floats of all of them first.
-    size = (min(plane.shape[1], 256), min(plane.shape[0], 144))
     small = np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
-    scale, offset = colour.luma
     small = (small - np.float32(offset)) * np.float32(1 / scale)
     return np.where(small > 1, 1 + np.log(np.maximum(small, 1)) / 4, small) if colour.is_float else small
 

@@ -6,7 +6,7 @@ overflows, callbacks run in parallel, and output frame n depends on n alone.
 """
 
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -24,6 +24,7 @@ from vsrrin.nets.spec import NetSpec
 from . import frames, props
 from .clip_checks import check_clip, say
 from .frames import Colour
+from .repeats import run_clip, run_of
 from .scene_cuts import cut_clip, is_cut
 from .timing import ConstantTiming, FrameTime, Timing, several_per_pair
 
@@ -31,29 +32,34 @@ _NAME = "vsrrin.interpolate"
 """Name of the filter in errors in the middle of a clip."""
 
 
-def build(clip: vs.VideoNode, timing: Timing, options: Options) -> vs.VideoNode:
+def build(clip: vs.VideoNode, timing: Timing, options: Options, runs: vs.VideoNode | None = None) -> vs.VideoNode:
     """Return a clip with new frames, one for each moment of a timing.
 
     Args:
         clip: The source, as :func:`vsrrin.interpolate` takes it.
         timing: The map from output frames to moments of the source.
         options: Options of interpolation.
+        runs: The clip of runs to spread motion over, see `run_clip`; ``None`` to find them in the source.
 
     Raises:
         VsrrinError: The clip's format, the checkpoint, the device or an option is not as it must be.
     """
     first = check_clip(clip)
-    if isinstance(timing, ConstantTiming) and timing.factor == 1:
+    spreads = options.duplicates == "spread"
+    if isinstance(timing, ConstantTiming) and timing.factor == 1 and not spreads:
         return clip
     engines = _engines(options, timing)
     for engine in engines:
         engine.plan(clip.height, clip.width)  # mistakes in tiles show now, not at the first frame
         vs.register_on_destroy(_closing(weakref.ref(engine)))
-    _check_times(timing, engines[0].spec)
+    _check_times(timing, engines[0].spec, clip.num_frames, options.longest_run if spreads else 1)
     if guessed := Colour.of_frame(first).guessed:
         say(f"{guessed} assumed, as the clip does not say")
     renderer = _Renderer(timing, engines, options)
-    return _graph(clip, timing, renderer, cut_clip(clip, options.scene, options.scene_threshold))
+    cuts = cut_clip(clip, options.scene, options.scene_threshold)
+    if spreads and runs is None:
+        runs = run_clip(clip, cuts, options)
+    return _graph(clip, timing, renderer, cuts, runs)
 
 
 def with_tiles[O: Options](clip: vs.VideoNode, timing: Timing, options: O) -> O:
@@ -78,7 +84,8 @@ def with_tiles[O: Options](clip: vs.VideoNode, timing: Timing, options: O) -> O:
 
 def _engines(options: Options, timing: Timing) -> list[Interpolator]:
     """Return the engines of one filter, one for each device."""
-    several = several_per_pair(timing)  # caching pays only then, and finding residues once a pair
+    # Caching pays only then, and finding residues once a pair.
+    several = options.duplicates == "spread" or several_per_pair(timing)
     return [
         Interpolator(
             network.model,
@@ -92,21 +99,32 @@ def _engines(options: Options, timing: Timing) -> list[Interpolator]:
     ]
 
 
-def _graph(clip: vs.VideoNode, timing: Timing, renderer: "_Renderer", cuts: vs.VideoNode) -> vs.VideoNode:
+def _graph(
+    clip: vs.VideoNode, timing: Timing, renderer: "_Renderer", cuts: vs.VideoNode, runs: vs.VideoNode | None
+) -> vs.VideoNode:
     rate = timing.fps or Fraction(0)
     whole = vs.core.std.BlankClip(clip, length=timing.length, fpsnum=rate.numerator, fpsden=rate.denominator, keep=True)
     single = whole[0]
 
-    def select(n: int) -> vs.VideoNode:
-        time = timing.at(n)
+    def select(n: int, f: vs.VideoFrame | None = None) -> vs.VideoNode:
+        place = timing.at(n)
+        run = run_of(f) if f is not None else None
+        time = timing.between(place, run.first, run.following) if run and run.is_spread else place
         span = _pairs_around(timing, n, clip.num_frames)
         shown = [clip[time.left], clip[time.right]] if time.is_pair else [clip[time.left]]
         # Source filters take a frame's duration from the start of the next, so the last one may not have any.
-        before = [clip[time.left - 1]] if time.left == clip.num_frames - 1 and time.left else []
-        render = partial(renderer.render, number=n, time=time, span=span)
-        return single.std.ModifyFrame([*shown, *(cuts[k] for k in span), single, *before], render)
+        before = [clip[place.left - 1]] if place.left == clip.num_frames - 1 and place.left else []
+        lasting = [clip[place.left]] if place.left != time.left else before
+        render = partial(
+            renderer.render, number=n, place=place, time=time, span=span, repeat=run.is_repeat if run else None
+        )
+        return single.std.ModifyFrame([*shown, *(cuts[k] for k in span), single, *lasting], render)
 
-    return whole.std.FrameEval(select, clip_src=[clip, cuts])
+    if runs is None:
+        return whole.std.FrameEval(select, clip_src=[clip, cuts])
+    tiny = vs.core.std.BlankClip(runs, length=timing.length, keep=True)
+    at_output = tiny.std.FrameEval(lambda n: runs[timing.at(n).left], clip_src=[runs])
+    return whole.std.FrameEval(select, prop_src=[at_output], clip_src=[clip, cuts])
 
 
 def _pairs_around(timing: Timing, n: int, source_length: int) -> range:
@@ -132,15 +150,27 @@ class _Renderer:
     def _acts_at_cuts(self) -> bool:
         return self.options.scene != "off"
 
-    def render(self, n: int, f: Sequence[vs.VideoFrame], *, number: int, time: FrameTime, span: range) -> vs.VideoFrame:
+    def render(
+        self,
+        n: int,
+        f: Sequence[vs.VideoFrame],
+        *,
+        number: int,
+        place: FrameTime,
+        time: FrameTime,
+        span: range,
+        repeat: bool | None,
+    ) -> vs.VideoFrame:
         """Return an output frame; a callback of ModifyFrame.
 
-        ``f`` holds one or two source frames, the cuts of ``span``, a blank frame, and the frame before if the left one
-        is the last.
+        ``f`` holds one or two source frames, the cuts of ``span``, a blank frame, and a frame for its duration: that
+        of ``place`` where ``time`` has another, or the one before if the left one is the last.
         """
         shown = 2 if time.is_pair else 1
         cuts = {k: is_cut(frame) for k, frame in zip(span, f[shown:], strict=False)}
-        left, right, before = f[0], f[shown - 1], f[shown + len(span) + 1 :]
+        left, right, lasting = f[0], f[shown - 1], f[shown + len(span) + 1 :]
+        if place.left == time.left:
+            lasting = [left, *lasting]
         try:
             frame, kind = self._picture(left, right, time, cuts)
         except VsrrinError as error:
@@ -148,14 +178,15 @@ class _Renderer:
                 f"{_NAME}: output frame {number} (between source frames {time.left} and {time.right}): {error}"
             ) from error
         self._check_source(time.left, left)
-        begins, ends = self._scene_ends(number, time, cuts)
+        begins, ends = self._scene_ends(number, place, cuts)
         props.write(
             frame.props,
             time,
             kind,
-            duration=self.timing.duration(number, next(filter(None, map(_duration, (left, *before))), None)),
+            duration=self.timing.duration(number, next(filter(None, map(_duration, lasting)), None)),
             begins_scene=begins,
             ends_scene=ends,
+            repeat=repeat,
         )
         return frame
 
@@ -166,7 +197,7 @@ class _Renderer:
             return left.copy(), "source"
         if not time.is_pair:
             return left.copy(), "held"
-        if self._acts_at_cuts and cuts[time.left]:
+        if self._acts_at_cuts and cuts.get(time.left):
             if self.options.at_cut == "blend":
                 return frames.blend(left, right, float(time.t), vs.core.core), "blend"
             return (right if self._shows_right(time) else left).copy(), "held"
@@ -181,7 +212,7 @@ class _Renderer:
             size = frame.height, frame.width
             return engine.source_frame(number, size, lambda out: frames.to_tensor(frame, Colour.of_frame(frame), out))
 
-        pair = engine.pair(time.left, lambda: (ready(time.left, left), ready(time.right, right)))
+        pair = engine.pair((time.left, time.right), lambda: (ready(time.left, left), ready(time.right, right)))
         (image,) = engine.synthesize(pair, [time.t])
         return frames.from_tensor(image, left, Colour.of_frame(left), vs.core.core)
 
@@ -245,15 +276,23 @@ def _closing(reference: "weakref.ref[Interpolator]") -> Callable[[], None]:
     return close
 
 
-def _check_times(timing: Timing, spec: NetSpec) -> None:
+def _check_times(timing: Timing, spec: NetSpec, frames: int, longest_run: int) -> None:
     if spec.arbitrary_t:
         return
-    # A constant rate repeats itself soon, or meets a wrong time soon.
-    count = min(timing.length, 1000) if isinstance(timing, ConstantTiming) else timing.length
-    times = (timing.at(n) for n in range(count))
-    wrong = next((time.t for time in times if time.is_pair and FINEST_BISECTION % time.t.denominator), None)
+    wrong = next((t for t in _times(timing, frames, longest_run) if FINEST_BISECTION % t.denominator), None)
     if wrong is not None:
         raise ArgumentError(
             f"{spec.name} knows only the middle of a pair; middles of middles reach multiples of t = "
             f"1/{FINEST_BISECTION}, not t = {wrong}: use factor 2, 4 or 8"
+            + (', or 1, 2 or 4 with duplicates="spread" and a longest run of 2' if longest_run > 1 else "")
         )
+
+
+def _times(timing: Timing, frames: int, longest_run: int) -> Iterator[Fraction]:
+    """Yield the times of output frames between two source frames, with every run that may be there."""
+    # A constant rate repeats itself soon, or meets a wrong time soon.
+    count = min(timing.length, 1000) if isinstance(timing, ConstantTiming) else timing.length
+    for place in map(timing.at, range(count)):
+        for run in range(1, longest_run + 1):
+            for first in range(max(place.left - run + 1, 0), min(place.left, frames - 1 - run) + 1):
+                yield timing.between(place, first, first + run).t

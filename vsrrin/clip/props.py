@@ -11,6 +11,8 @@ left source frame, without those that only hold for that one frame. Every output
 ``_VSRRIN_Right``  number of the right source frame
 ``_VSRRIN_TNum``,  time step t as a fraction; 0/1 for source frames
 ``_VSRRIN_TDen``
+``_VSRRIN_Repeat`` with ``duplicates="spread"`` only: 1 where the source frame of this moment repeats the one
+                   before it, else 0
 =================  ==================================================================================
 """
 
@@ -54,6 +56,7 @@ def write(
     duration: Fraction | None,
     begins_scene: bool | None,
     ends_scene: bool | None,
+    repeat: bool | None = None,
 ) -> None:
     """Turn the properties of a source frame, in place, into those of an output frame made of it.
 
@@ -64,6 +67,7 @@ def write(
         duration: Seconds that it is shown; ``None`` removes the property.
         begins_scene: Whether it is the first output frame of a scene; ``None`` if cuts are not known.
         ends_scene: Whether it is the last output frame of a scene; ``None`` if cuts are not known.
+        repeat: Whether the source frame of its moment repeats the one before; ``None`` if nobody looked.
     """
     if kind != "source":
         for key in OF_ONE_FRAME:
@@ -82,6 +86,9 @@ def write(
     props["_VSRRIN_Kind"] = kind
     props["_VSRRIN_Left"], props["_VSRRIN_Right"] = time.left, time.right
     props["_VSRRIN_TNum"], props["_VSRRIN_TDen"] = t.numerator, t.denominator
+    props.pop("_VSRRIN_Repeat", None)
+    if repeat is not None:
+        props["_VSRRIN_Repeat"] = int(repeat)
 
 
 def _representable(value: Fraction) -> Fraction:

@@ -169,26 +169,26 @@ class RetimedTiming:
     """Output frames at moments of the source that are chosen freely.
 
     Args:
+        source: Times of the source's frames.
         length: Number of output frames.
         at: The moment of an output frame.
         fps: Output frame rate; ``None`` where it varies.
         durations: Seconds of each output frame where the rate varies.
-        steady_fps: Rate of the source, if it is constant.
     """
 
     def __init__(
         self,
+        source: SourceTimes,
         length: int,
         at: Callable[[int], FrameTime],
         *,
         fps: Fraction | None,
         durations: Sequence[Fraction] = (),
-        steady_fps: Fraction | None,
     ) -> None:
         self.length = checked_length(length)
         self.at = at
         self.fps = checked_rate(fps) if fps else None
-        self.steady_fps = steady_fps
+        self.steady_fps, self.between = source.fps, source.between
         self._durations = durations
 
     @classmethod
@@ -197,10 +197,10 @@ class RetimedTiming:
         begin = pace.moment(first)
         length = max(math.ceil((pace.moment(first + source.end) - begin) * fps), 1)
         return cls(
+            source,
             length,
             lambda n: source.find(max(pace.position(begin + n / fps) - first, Fraction(0))),
             fps=fps,
-            steady_fps=source.fps,
         )
 
     @classmethod
@@ -220,7 +220,7 @@ class RetimedTiming:
             raise ArgumentError(
                 f"times[{len(moments) - 1}] is {times[-1]} s, after the end of the clip at {float(source.end):.6g} s"
             )
-        return cls(len(moments), lambda n: source.find(moments[n]), fps=fps, steady_fps=source.fps)
+        return cls(source, len(moments), lambda n: source.find(moments[n]), fps=fps)
 
     @classmethod
     def with_all_frames(cls, source: SourceTimes, pace: Pace, first: Fraction = Fraction(0)) -> Self:
@@ -241,7 +241,7 @@ class RetimedTiming:
                 t = (position - starts[number]) / duration
                 times.append(FrameTime(number, min(number + 1, len(starts) - 2), t))
             durations += [(end - begin) / parts] * parts
-        return cls(len(times), times.__getitem__, fps=None, durations=durations, steady_fps=source.fps)
+        return cls(source, len(times), times.__getitem__, fps=None, durations=durations)
 
     def duration(self, n: int, left: Fraction | None) -> Fraction | None:
         """Return one over the output rate, or the frame's own duration where the rate varies."""

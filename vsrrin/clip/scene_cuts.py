@@ -34,7 +34,7 @@ def cut_clip(clip: vs.VideoNode, mode: SceneMode, threshold: float | None = None
         A clip of 1x1 frames, as long as the source.
     """
     threshold = scene_score.THRESHOLD if threshold is None else threshold
-    tiny = _blank(clip, 1, 1, vs.GRAY8)
+    tiny = empty_clip(clip, 1, 1, vs.GRAY8)
     answers = {cut: tiny.std.SetFrameProps(**{_CUT: value}) for cut, value in ((None, -1), (False, 0), (True, 1))}
     unmarked = _detected(clip, threshold) if mode in ("auto", "detect") else answers[None]
     if mode == "detect":
@@ -44,8 +44,8 @@ def cut_clip(clip: vs.VideoNode, mode: SceneMode, threshold: float | None = None
         cut = marked_cut(f[0].props, f[1].props) if n < clip.num_frames - 1 else False
         return unmarked if cut is None else answers[cut]
 
-    marks = [clip, _shifted(clip, 1)]
-    return _cached(tiny.std.FrameEval(choose, prop_src=marks, clip_src=[unmarked, *answers.values()]))
+    marks = [clip, shifted(clip, 1)]
+    return cached(tiny.std.FrameEval(choose, prop_src=marks, clip_src=[unmarked, *answers.values()]))
 
 
 def _detected(clip: vs.VideoNode, threshold: float) -> vs.VideoNode:
@@ -57,8 +57,8 @@ def _detected(clip: vs.VideoNode, threshold: float) -> vs.VideoNode:
         answer.props[_CUT] = int(n < last and scene_score.cut_score(*_looked_up(n, last, f[1:])) >= threshold)
         return answer
 
-    tiny = _blank(clip, 1, 1, vs.GRAY8)
-    return _cached(tiny.std.ModifyFrame([tiny, *_window(clip)], decide))
+    tiny = empty_clip(clip, 1, 1, vs.GRAY8)
+    return cached(tiny.std.ModifyFrame([tiny, *_window(clip)], decide))
 
 
 def is_cut(frame: vs.VideoFrame) -> bool | None:
@@ -83,10 +83,10 @@ def _window(clip: vs.VideoNode) -> list[vs.VideoNode]:
         answer.props[_CHANGE] = [change.lost, change.luma]
         return answer
 
-    blank, tiny = _blank(clip, width, height, vs.GRAYS), _blank(clip, 1, 1, vs.GRAY8)
-    thumbnails = _cached(blank.std.ModifyFrame([blank, clip], shrink))
-    changes = _cached(tiny.std.ModifyFrame([tiny, thumbnails, _shifted(thumbnails, 1)], compare))
-    return [_shifted(thumbnails, by) for by in _FRAMES] + [_shifted(changes, by) for by in _FRAMES[:-1]]
+    blank, tiny = empty_clip(clip, width, height, vs.GRAYS), empty_clip(clip, 1, 1, vs.GRAY8)
+    thumbnails = cached(blank.std.ModifyFrame([blank, clip], shrink))
+    changes = cached(tiny.std.ModifyFrame([tiny, thumbnails, shifted(thumbnails, 1)], compare))
+    return [shifted(thumbnails, by) for by in _FRAMES] + [shifted(changes, by) for by in _FRAMES[:-1]]
 
 
 def _looked_up(
@@ -102,11 +102,12 @@ def _looked_up(
     return thumbnails, changes
 
 
-def _blank(clip: vs.VideoNode, width: int, height: int, video_format: int) -> vs.VideoNode:
+def empty_clip(clip: vs.VideoNode, width: int, height: int, video_format: int) -> vs.VideoNode:
+    """Return an empty clip as long as another."""
     return vs.core.std.BlankClip(width=width, height=height, format=video_format, length=clip.num_frames, keep=True)
 
 
-def _shifted(clip: vs.VideoNode, by: int) -> vs.VideoNode:
+def shifted(clip: vs.VideoNode, by: int) -> vs.VideoNode:
     """Return a clip, as long as ``clip``, whose frame k is frame k + by of it, or the nearest there is."""
     by = max(min(by, clip.num_frames - 1), 1 - clip.num_frames)
     if by > 0:
@@ -114,7 +115,7 @@ def _shifted(clip: vs.VideoNode, by: int) -> vs.VideoNode:
     return clip[0] * -by + clip[:by] if by else clip
 
 
-def _cached(clip: vs.VideoNode) -> vs.VideoNode:
+def cached(clip: vs.VideoNode) -> vs.VideoNode:
     """Cache all frames of a clip: they are a few bytes each, and are asked for several times."""
     clip.std.SetVideoCache(mode=1)
     return clip

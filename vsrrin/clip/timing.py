@@ -77,6 +77,10 @@ class Timing(Protocol):
         """Return the moment of output frame ``n`` in [0, length)."""
         ...
 
+    def between(self, time: FrameTime, first: int, following: int) -> FrameTime:
+        """Return a moment as a fraction of the way between two source frames around it, of which no other counts."""
+        ...
+
     def duration(self, n: int, left: Fraction | None) -> Fraction | None:
         """Return the seconds that output frame ``n`` is shown, given the duration of its left source frame or None."""
         ...
@@ -190,6 +194,10 @@ class ConstantTiming:
         last = self._source_length - 1
         return FrameTime(left, min(left + 1, last), Fraction(rest, self._num))
 
+    def between(self, time: FrameTime, first: int, following: int) -> FrameTime:
+        """Return a moment as a fraction of the way between two source frames around it; all last equally long."""
+        return FrameTime(first, following, (time.left - first + time.t) / (following - first))
+
     def duration(self, n: int, left: Fraction | None) -> Fraction | None:
         """Return an equal part of the left frame's own duration for whole factors, 1/fps otherwise."""
         if left is not None and self._den == 1:
@@ -238,6 +246,12 @@ class SourceTimes:
         start, end = self._ticks[left], self._ticks[left + 1]
         return FrameTime(left, min(left + 1, last), min((tick - start) / (end - start), _NEARLY_ONE))
 
+    def between(self, time: FrameTime, first: int, following: int) -> FrameTime:
+        """Return a moment as a fraction of the way between two source frames around it, by their durations."""
+        start, end = self._ticks[time.left], self._ticks[time.left + 1]
+        tick = start + time.t * (end - start)
+        return FrameTime(first, following, (tick - self._ticks[first]) / (self._ticks[following] - self._ticks[first]))
+
 
 class VariableTiming:
     """Output at a constant rate from a source whose frames have durations of their own.
@@ -266,6 +280,10 @@ class VariableTiming:
     def at(self, n: int) -> FrameTime:
         """Return the moment of output frame ``n``, found by time, not by index."""
         return self._source.find(n * self._step)
+
+    def between(self, time: FrameTime, first: int, following: int) -> FrameTime:
+        """Return a moment as a fraction of the way between two source frames around it, by their durations."""
+        return self._source.between(time, first, following)
 
     def duration(self, n: int, left: Fraction | None) -> Fraction | None:
         """Return one over the output rate."""

@@ -267,7 +267,7 @@ def _interpolated(settings: Settings, source: Source, has_alpha: bool) -> vs.Vid
     clip = clip.std.ClipToProp(alpha_of(source.clip).resize.Point(format=grey), "_Alpha")
     return interpolate_with_alpha(
         clip,
-        lambda part: prepare.interpolated(settings, replace(source, clip=part)),
+        lambda part, runs=None: prepare.interpolated(settings, replace(source, clip=part), runs),
         settings,
     )
 

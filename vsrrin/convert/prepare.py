@@ -195,14 +195,14 @@ def open_any(settings: Settings, clip_source: ClipSource | None = None, *, turn:
     return source
 
 
-def interpolated(settings: Settings, source: Source) -> vs.VideoNode:
-    """Return the source's clip with new frames, by settings from `with_tiles`.
+def interpolated(settings: Settings, source: Source, runs: vs.VideoNode | None = None) -> vs.VideoNode:
+    """Return the source's clip with new frames, by settings from `with_tiles`; ``runs`` as `graph.build` takes them.
 
     Raises:
         VsrrinError: The clip, the model or a setting cannot be used.
     """
     try:
-        return graph.build(source.clip, speed.timing(settings.rates, source), settings)
+        return graph.build(source.clip, speed.timing(settings.rates, source), settings, runs)
     except vs.Error as error:
         raise ConvertError(f"{settings.source}: {error}") from error
 

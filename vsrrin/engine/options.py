@@ -15,6 +15,10 @@ from .backends.torch_backend import Precision
 
 SceneMode = Literal["auto", "props", "detect", "off"]
 AtCut = Literal["hold", "nearest", "blend"]
+Duplicates = Literal["keep", "spread"]
+
+MAX_RUN = 64
+"""Largest ``longest_run``: each output frame looks at twice as many source frames."""
 
 type Device = str | torch.device
 type Devices = Device | tuple[Device, ...] | list[Device] | None
@@ -49,6 +53,10 @@ class Options:
         scene_threshold: Score from which vsrrin's detector sees a cut, in (0, 1]; ``None`` for the default, see
             :mod:`vsrrin.clip.scene_score`.
         at_cut: Picture shown between two scenes: "hold" the left frame, the "nearest" of the two, or a "blend".
+        duplicates: What becomes of frames that repeat the one before: "keep" them as frames like all others, or
+            "spread" the motion from the distinct frame before to the distinct one after over them, at true times.
+        longest_run: Frames, a distinct one with its repeats, that motion is spread over at most; longer ones are holds,
+            which stay still until their last step.
 
     Raises:
         ArgumentError: A value is of the wrong type or out of range.
@@ -66,6 +74,8 @@ class Options:
     scene: SceneMode = "auto"
     scene_threshold: float | None = None
     at_cut: AtCut = "hold"
+    duplicates: Duplicates = "keep"
+    longest_run: int = 4
 
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():
@@ -140,6 +150,12 @@ def _batch(name: str, value: Any) -> object:
     return value
 
 
+def _longest_run(name: str, value: Any) -> object:
+    if not _is_whole(value) or not 2 <= value <= MAX_RUN:
+        raise ArgumentError(f"{name} must be a whole number of frames from 2 to {MAX_RUN}, not {value!r}")
+    return value
+
+
 def _threshold(name: str, value: Any) -> object:
     if value is not None and (not _is_number(value) or not 0 < value <= 1):
         raise ArgumentError(f"{name} must be a number above 0 and up to 1, not {value!r}")
@@ -158,4 +174,6 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "scene": _one_of(*get_args(SceneMode)),
     "scene_threshold": _threshold,
     "at_cut": _one_of(*get_args(AtCut)),
+    "duplicates": _one_of(*get_args(Duplicates)),
+    "longest_run": _longest_run,
 }

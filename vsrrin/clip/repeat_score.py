@@ -1,0 +1,62 @@
+"""Detector of frames that repeat the one before, without state.
+
+`change` compares two frames block by block: a small thing that moves (a mouth, a mouse pointer) stands out in its
+blocks however still the rest is, where a mean over the frame would hide it. `is_repeat` takes a frame for a repeat if
+no block stands out, and if the frames around differ by much more: a copy that was compressed once more differs by what
+compression and grain leave, and so does a slow pan or a fade, but in those all frames do.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Picture = npt.NDArray[np.float32]
+
+_LARGEST = 480
+"""Longest side of the pictures that are compared."""
+_BLOCK = 8
+_STANDS_OUT = 0.04
+"""Mean difference, 1 from black to white, from which a block beside calm ones has moved."""
+_CALM = 0.4
+"""Part of the frames' differences around it that a repeat has at most."""
+
+
+class Change(NamedTuple):
+    """Difference between two frames, 1 from black to white."""
+
+    largest: float
+    """That of the block that differs most."""
+    usual: float
+    """That of half of the blocks: grain, or motion of the whole picture."""
+
+
+def size(width: int, height: int) -> tuple[int, int]:
+    """Return the (width, height) in which frames are compared: at most 480 pixels on the longer side."""
+    by = -(-max(width, height) // _LARGEST)
+    return max(width // by, 1), max(height // by, 1)
+
+
+def change(first: Picture, second: Picture) -> Change:
+    """Return the change between two pictures, (H, W) with all planes one below the other."""
+    apart = np.abs(cv2.blur(np.nan_to_num(cv2.subtract(first, second), posinf=1, neginf=-1), (3, 3)))
+    height, width = apart.shape
+    shape = max(width // _BLOCK, 1), max(height // _BLOCK, 1)
+    blocks = np.asarray(cv2.resize(apart, shape, interpolation=cv2.INTER_AREA))
+    return Change(float(blocks.max()), float(np.median(blocks)))
+
+
+def is_repeat(own: Change, before: Sequence[Change], after: Sequence[Change]) -> bool:
+    """Return whether a frame repeats the one before.
+
+    Args:
+        own: The change between them.
+        before: The changes of the pairs before, as many as a repeat may be away from motion.
+        after: Those of the pairs after.
+    """
+    sides = [max(each.largest for each in side) for side in (before, after) if side]
+    if not sides or own.largest - own.usual > _STANDS_OUT:
+        return False
+    return own.largest <= _CALM * min(sides)
