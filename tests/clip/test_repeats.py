@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import vapoursynth as vs
 
-from vsrrin.clip.repeats import Run, run_clip, run_of
+from vsrrin.clip.repeats import Run, repeat_clip, run_clip, run_of, stilled
 from vsrrin.clip.scene_cuts import cut_clip
 from vsrrin.engine.options import Options
 
@@ -32,9 +32,14 @@ def grainy(clip: vs.VideoNode, strength: float = 2) -> vs.VideoNode:
     return clip.std.ModifyFrame(clip, add)
 
 
+def made_of(clip: vs.VideoNode, options: Options) -> vs.VideoNode:
+    repeats = repeat_clip(clip, options.longest_run)
+    return run_clip(repeats, cut_clip(stilled(clip, repeats, options.longest_run), options.scene), options)
+
+
 def runs(clip: vs.VideoNode, **options: object) -> list[Run]:
     chosen = Options(duplicates="spread", **options)  # type: ignore[arg-type]
-    made = run_clip(clip, cut_clip(clip, chosen.scene), chosen)
+    made = made_of(clip, chosen)
     assert made.num_frames == clip.num_frames
     return [run_of(frame) for frame in made.frames(close=True)]
 
@@ -46,9 +51,14 @@ def expected(*lengths: int, alone: Sequence[int] = ()) -> list[Run]:
         spread = length > 1 and number not in alone and number < len(lengths) - 1
         for n in range(start, start + length):
             place = (start, start + length) if spread else (n, n)
-            answers.append(Run(*place, n > start))
+            answers.append(Run(*place))
         start += length
     return answers
+
+
+def alone(length: int) -> list[Run]:
+    """The runs of a clip in which nothing is spread."""
+    return [Run(n, n) for n in range(length)]
 
 
 @pytest.mark.parametrize("lengths", [(2,) * 8, (3,) * 8, (1, 2, 3, 1, 4, 2, 1, 1)], ids=str)
@@ -60,19 +70,14 @@ def test_copies_are_found_exact_and_grainy(small_bunny: vs.VideoNode, lengths: t
 
 def test_what_moves_in_every_frame_repeats_nothing(small_bunny: vs.VideoNode) -> None:
     for clip in (small_bunny, grainy(small_bunny)):
-        assert runs(clip) == [Run(n, n, False) for n in range(8)]
+        assert runs(clip) == alone(8)
 
 
 @pytest.mark.parametrize("longest", [2, 3, 4, 5])
 def test_runs_longer_than_the_longest_are_holds(small_bunny: vs.VideoNode, longest: int) -> None:
     lengths = (2, 4, 3, 5, 2, 1)
     holds = [number for number, length in enumerate(lengths) if length > longest]
-    answers = runs(held(small_bunny, *lengths), longest_run=longest)
-    assert [(a.first, a.following) for a in answers] == [
-        (a.first, a.following) for a in expected(*lengths, alone=holds)
-    ]
-    for start in (6 * (longest >= 4), 9 * (longest >= 5)):
-        assert not answers[start].is_repeat
+    assert runs(held(small_bunny, *lengths), longest_run=longest) == expected(*lengths, alone=holds)
 
 
 def test_no_run_crosses_a_cut(small_bunny: vs.VideoNode) -> None:
@@ -83,7 +88,7 @@ def test_no_run_crosses_a_cut(small_bunny: vs.VideoNode) -> None:
     assert runs(clip) == expected(*lengths, alone=[3])
     assert runs(clip, scene="off") == expected(*lengths)
     inside = clip[:4].std.SetFrameProps(_SceneChangeNext=0) + clip[4].std.SetFrameProps(_SceneChangeNext=1) + clip[5:]
-    assert [answer.is_repeat for answer in runs(inside)[4:6]] == [False, False]
+    assert runs(inside)[4:6] == alone(6)[4:]
 
 
 def test_a_small_thing_that_moves_is_motion(small_bunny: vs.VideoNode) -> None:
@@ -95,19 +100,19 @@ def test_a_small_thing_that_moves_is_motion(small_bunny: vs.VideoNode) -> None:
         return frame
 
     clip = grainy(held(small_bunny, *(2,) * 8))
-    assert not any(answer.is_repeat for answer in runs(clip.std.ModifyFrame(clip, point)))
+    assert runs(clip.std.ModifyFrame(clip, point)) == alone(16)
 
 
 def test_slow_pans_and_fades_are_no_repeats(bunny: vs.VideoNode) -> None:
     picture = bunny[0].resize.Bicubic(856, 482)
     pan = vs.core.std.Splice([picture.resize.Bicubic(428, 240, src_left=n / 2, src_width=428) for n in range(16)])
-    assert not any(answer.is_repeat for answer in runs(grainy(pan, 2)))
+    assert runs(grainy(pan, 2)) == alone(16)
     fade = vs.core.std.Splice([picture.resize.Bicubic(428, 240).std.Levels(max_out=235 - n) for n in range(16)])
-    assert not any(answer.is_repeat for answer in runs(grainy(fade, 2)))
+    assert runs(grainy(fade, 2)) == alone(16)
 
 
 def test_a_still_picture_with_grain_is_as_it_is(small_bunny: vs.VideoNode) -> None:
-    assert not any(answer.is_spread for answer in runs(grainy(small_bunny[3] * 12)))
+    assert runs(grainy(small_bunny[3] * 12)) == alone(12)
 
 
 def test_colour_alone_counts(small_bunny: vs.VideoNode) -> None:
@@ -120,7 +125,7 @@ def test_colour_alone_counts(small_bunny: vs.VideoNode) -> None:
             return frame
 
         twos = held(clip, *(2,) * 8)
-        assert not any(answer.is_repeat for answer in runs(twos.std.ModifyFrame(twos, point)))
+        assert runs(twos.std.ModifyFrame(twos, point)) == alone(16)
 
 
 FORMATS = [vs.GRAY8, vs.GRAY16, vs.GRAYS, vs.RGB24, vs.RGB48, vs.RGBH, vs.RGBS]
@@ -158,8 +163,7 @@ def test_samples_that_are_no_numbers_do_no_harm(small_bunny: vs.VideoNode) -> No
 def test_order_and_threads_do_not_matter(small_bunny: vs.VideoNode) -> None:
     clip = grainy(held(small_bunny, 2, 3, 1, 4, 5, 2, 1, 2))
     wanted = runs(clip)
-    chosen = Options(duplicates="spread")
-    made = run_clip(clip, cut_clip(clip, "auto"), chosen)
+    made = made_of(clip, Options(duplicates="spread"))
     numbers = [n for n in range(clip.num_frames) for _ in range(3)]
     random.Random(3).shuffle(numbers)
     with ThreadPoolExecutor(6) as pool:
@@ -170,6 +174,6 @@ def test_one_answer_asks_for_its_surroundings_only(
     bunny: vs.VideoNode, counted: Callable[[vs.VideoNode], tuple[vs.VideoNode, list[int]]]
 ) -> None:
     clip, asked = counted(bunny.resize.Bicubic(64, 48))
-    made = run_clip(clip, cut_clip(clip, "off"), Options(duplicates="spread", longest_run=3))
+    made = made_of(clip, Options(duplicates="spread", longest_run=3))
     made.get_frame(25).close()
-    assert set(asked) <= set(range(25 - 6, 25 + 8))
+    assert set(asked) <= set(range(25 - 12, 25 + 12))

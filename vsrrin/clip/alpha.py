@@ -13,7 +13,7 @@ import vapoursynth as vs
 from vsrrin.clip.frames import Colour
 from vsrrin.engine.options import Options
 
-from .repeats import run_clip
+from .repeats import repeat_clip, run_clip
 from .scene_cuts import cut_clip, is_cut
 
 _PROP = "_Alpha"
@@ -66,7 +66,7 @@ def interpolate_with_alpha(
     given = {}
     if options.duplicates == "spread":
         both = vs.core.std.StackVertical([colours, _like(_float(alpha), colours)])
-        given["runs"] = run_clip(both, cut_clip(marked, "props"), options)
+        given["runs"] = run_clip(repeat_clip(both, options.longest_run), cut_clip(marked, "props"), options)
     new, new_alpha = interpolate(colours, **given), interpolate(_float(alpha), **given)
     if new is colours:  # a factor of 1
         return clip

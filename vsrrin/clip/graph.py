@@ -24,7 +24,7 @@ from vsrrin.nets.spec import NetSpec
 from . import frames, props
 from .clip_checks import check_clip, say
 from .frames import Colour
-from .repeats import run_clip, run_of
+from .repeats import repeat_clip, run_clip, run_of, stilled
 from .scene_cuts import cut_clip, is_cut
 from .timing import ConstantTiming, FrameTime, Timing, several_per_pair
 
@@ -56,10 +56,11 @@ def build(clip: vs.VideoNode, timing: Timing, options: Options, runs: vs.VideoNo
     if guessed := Colour.of_frame(first).guessed:
         say(f"{guessed} assumed, as the clip does not say")
     renderer = _Renderer(timing, engines, options)
-    cuts = cut_clip(clip, options.scene, options.scene_threshold)
-    if spreads and runs is None:
-        runs = run_clip(clip, cuts, options)
-    return _graph(clip, timing, renderer, cuts, runs)
+    if not spreads or runs is not None:
+        return _graph(clip, timing, renderer, cut_clip(clip, options.scene, options.scene_threshold), runs)
+    repeats = repeat_clip(clip, options.longest_run)
+    cuts = cut_clip(stilled(clip, repeats, options.longest_run), options.scene, options.scene_threshold)
+    return _graph(clip, timing, renderer, cuts, run_clip(repeats, cuts, options))
 
 
 def with_tiles[O: Options](clip: vs.VideoNode, timing: Timing, options: O) -> O:
@@ -109,14 +110,19 @@ def _graph(
     def select(n: int, f: vs.VideoFrame | None = None) -> vs.VideoNode:
         place = timing.at(n)
         run = run_of(f) if f is not None else None
-        time = timing.between(place, run.first, run.following) if run and run.is_spread else place
+        time = timing.between(place, *run) if run and run.following > run.first else place
         span = _pairs_around(timing, n, clip.num_frames)
         shown = [clip[time.left], clip[time.right]] if time.is_pair else [clip[time.left]]
         # Source filters take a frame's duration from the start of the next, so the last one may not have any.
         before = [clip[place.left - 1]] if place.left == clip.num_frames - 1 and place.left else []
         lasting = [clip[place.left]] if place.left != time.left else before
         render = partial(
-            renderer.render, number=n, place=place, time=time, span=span, repeat=run.is_repeat if run else None
+            renderer.render,
+            number=n,
+            place=place,
+            time=time,
+            span=span,
+            repeat=None if run is None else run.first < place.left,
         )
         return single.std.ModifyFrame([*shown, *(cuts[k] for k in span), single, *lasting], render)
 

@@ -12,7 +12,7 @@ left source frame, without those that only hold for that one frame. Every output
 ``_VSRRIN_TNum``,  time step t as a fraction; 0/1 for source frames
 ``_VSRRIN_TDen``
 ``_VSRRIN_Repeat`` with ``duplicates="spread"`` only: 1 where the source frame of this moment repeats the one
-                   before it, else 0
+                   before it and motion is spread over it, else 0
 =================  ==================================================================================
 """
 
@@ -67,7 +67,7 @@ def write(
         duration: Seconds that it is shown; ``None`` removes the property.
         begins_scene: Whether it is the first output frame of a scene; ``None`` if cuts are not known.
         ends_scene: Whether it is the last output frame of a scene; ``None`` if cuts are not known.
-        repeat: Whether the source frame of its moment repeats the one before; ``None`` if nobody looked.
+        repeat: Whether motion is spread over the source frame of its moment; ``None`` if nobody looked.
     """
     if kind != "source":
         for key in OF_ONE_FRAME:

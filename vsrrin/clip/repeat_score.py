@@ -33,6 +33,10 @@ class Change(NamedTuple):
     """That of half of the blocks: grain, or motion of the whole picture."""
 
 
+BEYOND = Change(1.0, 0.0)
+"""What there is beyond the ends of a clip: another picture."""
+
+
 def size(width: int, height: int) -> tuple[int, int]:
     """Return the (width, height) in which frames are compared: at most 480 pixels on the longer side."""
     by = -(-max(width, height) // _LARGEST)
@@ -56,7 +60,5 @@ def is_repeat(own: Change, before: Sequence[Change], after: Sequence[Change]) ->
         before: The changes of the pairs before, as many as a repeat may be away from motion.
         after: Those of the pairs after.
     """
-    sides = [max(each.largest for each in side) for side in (before, after) if side]
-    if not sides or own.largest - own.usual > _STANDS_OUT:
-        return False
-    return own.largest <= _CALM * min(sides)
+    moves = min(max(each.largest for each in side) for side in (before, after))
+    return own.largest - own.usual <= min(_STANDS_OUT, _CALM * (moves - own.usual))
