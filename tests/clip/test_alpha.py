@@ -10,7 +10,9 @@ import vapoursynth as vs
 import vsrrin
 from tests.conftest import planes, same_picture
 from tests.image_files import picture, write, write_sequence
+from vsrrin.clip import graph
 from vsrrin.clip.alpha import alpha_of, interpolate_with_alpha, premultiplied
+from vsrrin.clip.clip_checks import make_timing
 from vsrrin.convert.images import read_folder
 from vsrrin.engine.options import Options
 
@@ -125,3 +127,26 @@ def test_over_black(tmp_path: Path) -> None:
     for plane, channel in zip(planes(shown), (2, 1, 0), strict=True):
         assert np.abs(plane - expected[..., channel]).max() <= 1
     assert np.array_equal(planes(alpha_of(clip).get_frame(0))[0], image[..., 3])
+
+
+def test_repeats_are_those_of_colours_and_alpha_together(tmp_path: Path) -> None:
+    """Here colours are on twos, and alpha on ones in the second half."""
+    (tmp_path / "in").mkdir()
+    for n in range(16):
+        image = picture(n // 2, channels=4)
+        if n >= 8:
+            image[..., 3] = picture(n, channels=4)[..., 3]
+        write(tmp_path / "in" / f"{n:02}.png", image)
+    clip = read_folder(tmp_path / "in").clip
+    options = Options(model="draft", duplicates="spread", scene="off")
+
+    def mend(part: vs.VideoNode, runs: vs.VideoNode) -> vs.VideoNode:
+        return graph.build(part, make_timing(part, 1), options, runs)
+
+    out = interpolate_with_alpha(clip, mend, options)
+    kinds = [frame.props["_VSRRIN_Kind"] for frame in out.frames()]
+    assert kinds == ["source", "new"] * 4 + ["source"] * 8
+    for n in range(16):
+        same = kinds[n] == "source"
+        assert same_picture(out.get_frame(n), clip.get_frame(n)) == same
+        assert same_picture(alpha(out.get_frame(n)), alpha(clip.get_frame(n))) == same

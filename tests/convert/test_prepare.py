@@ -27,9 +27,9 @@ def used(monkeypatch: pytest.MonkeyPatch) -> Tiles:
     found: Tiles = []
     build, asked = graph.build, count()
 
-    def noted(clip: vs.VideoNode, timing: Timing, options: Options) -> vs.VideoNode:
+    def noted(clip: vs.VideoNode, timing: Timing, options: Options, runs: vs.VideoNode | None = None) -> vs.VideoNode:
         found.append((options.tile, options.overlap))
-        return build(clip, timing, options)
+        return build(clip, timing, options, runs)
 
     monkeypatch.setattr(graph, "build", noted)
     monkeypatch.setattr(memory, "budget", lambda device: (32 - 4 * next(asked)) << 20)
@@ -96,7 +96,8 @@ def test_every_option_that_is_set_is_part_of_the_signature(tmp_path: Path) -> No
     source = ClipSource(lambda: blank(vs.GRAY8), {})
     plain, other = (
         prepare(Settings(Path("clip"), tmp_path / "out.mkv", model="draft", **options), source).signature
-        for options in ({}, {"arithmetic": "exact", "batch": 2})
+        for options in ({}, {"arithmetic": "exact", "batch": 2, "duplicates": "spread", "longest_run": 3})
     )
     # Work of an earlier version, which has none of these keys, can be continued with the defaults.
-    assert set(other) - set(plain) == {"arithmetic", "batch"} and (other["arithmetic"], other["batch"]) == ("exact", 2)
+    added = {key: other[key] for key in set(other) - set(plain)}
+    assert added == {"arithmetic": "exact", "batch": 2, "duplicates": "spread", "longest_run": 3}
