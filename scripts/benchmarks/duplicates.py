@@ -1,6 +1,6 @@
 """Repeated frames: how many are found, what else is taken for some, and what new frames in their place are worth.
 
-    python -m scripts.benchmarks.duplicates --data DIR [DIR ...] [--special DIR] [--steps 2,3,4] [--model draft]
+    python -m scripts.benchmarks.duplicates --data DIR [DIR ...] [--special DIR] [--every N] [--picture FILE]
 
 The videos of --data move in every frame. The first table puts them on twos and threes, with and without grain that is
 new in every frame, encodes them by x264, so that copies are as unlike as in real files, and counts what the detector
@@ -25,6 +25,7 @@ import av
 import cv2
 import numpy as np
 import vapoursynth as vs
+from PIL import Image
 
 import vsrrin
 from training.measure.metrics import psnr, ssimulacra2
@@ -236,6 +237,24 @@ def table_of_quality(paths: Sequence[Path], folder: Path, steps: Sequence[int], 
         ]
 
 
+def strip(path: Path, first: int) -> Picture:
+    """Return six frames of a clip on twos in a row, and below them what takes their place."""
+    clip = opened(path)
+    rows = []
+    for made in (clip, vsrrin.dedup(clip)):
+        cells = []
+        for n in range(first, first + 6):
+            frame = made[n].resize.Bicubic(format=vs.RGB24, matrix_in=1).get_frame(0)
+            kind = frame.props.get("_VSRRIN_Kind", f"repeats {n - 1}" if (n - first) % 2 else "source")
+            cell = cv2.resize(to_picture(frame), (220, 220 * clip.height // clip.width), interpolation=cv2.INTER_AREA)
+            cell = cv2.copyMakeBorder(cell, 22, 4, 2, 2, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+            colour = (0, 0, 0) if kind == "source" else (190, 0, 0)
+            cv2.putText(cell, f"{n}: {kind}", (6, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
+            cells.append(cell)
+        rows.append(np.hstack(cells))
+    return np.asarray(np.vstack(rows), np.uint8)
+
+
 def printed(rows: Iterator[list[str]]) -> None:
     """Print a markdown table."""
     made = list(rows)
@@ -248,14 +267,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, nargs="+", metavar="DIR", help="folders of videos")
     parser.add_argument("--special", type=Path, metavar="DIR", help="a folder of clips whose repeats are known")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="take each N-th video only")
     parser.add_argument("--steps", default="2,3,4,5,6", help="frames for which pictures are held in the last table")
     parser.add_argument("--model", default="draft")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="write a strip of --special's cockatoo and stop")
     options = parser.parse_args()
-    paths = sorted(path for folder in options.data for path in folder.glob("*.mp4"))
+    if options.picture:
+        image = Image.fromarray(strip(options.special / "twos_cockatoo_on24.mp4", 4))
+        image.quantize(64, dither=Image.Dither.NONE).save(options.picture, optimize=True)
+        return
+    paths = sorted(path for folder in options.data for path in folder.glob("*.mp4"))[:: options.every]
     with tempfile.TemporaryDirectory() as name:
-        printed(table_of_conditions(paths, Path(name)))
         if options.special:
             printed(table_of_files(options.special))
+        printed(table_of_conditions(paths, Path(name)))
         printed(table_of_quality(paths, Path(name), [int(step) for step in options.steps.split(",")], options.model))
 
 

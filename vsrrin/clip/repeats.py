@@ -124,7 +124,8 @@ def _change(frame: vs.VideoFrame) -> repeat_score.Change:
 
 def _changes(clip: vs.VideoNode) -> vs.VideoNode:
     """Return the clip whose frame k has the change from source frame k - 1 to k."""
-    width, height = repeat_score.size(clip.width, clip.height)
+    by = repeat_score.shrink(clip.width, clip.height)
+    width, height = max(clip.width // by, 1), max(clip.height // by, 1)
 
     def shrink(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         small = f[0].copy()
@@ -133,7 +134,7 @@ def _changes(clip: vs.VideoNode) -> vs.VideoNode:
 
     def compare(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
         answer = f[0].copy()
-        answer.props[_CHANGE] = repeat_score.change(np.asarray(f[1][0]), np.asarray(f[2][0]))
+        answer.props[_CHANGE] = repeat_score.change(np.asarray(f[1][0]), np.asarray(f[2][0]), by)
         return answer
 
     pictures = empty_clip(clip, width, height * clip.format.num_planes, vs.GRAYS)
