@@ -53,6 +53,11 @@ class HealthyTiming:
         before, after = self.healthy[right - 1], self.healthy[right]
         return FrameTime(right - 1, right, Fraction(n - before, after - before))
 
+    def between(self, time: FrameTime, first: int, following: int) -> FrameTime:
+        """Return a place as a fraction of the way between two healthy frames around it."""
+        at, begin, left, right = (self.healthy[number] for number in (following, first, time.left, time.right))
+        return FrameTime(first, following, (left + time.t * (right - left) - begin) / (at - begin))
+
     def duration(self, n: int, left: Fraction | None) -> Fraction | None:
         """Return the duration of the healthy frame before, as no other is known."""
         return left or (1 / self.fps if self.fps else None)

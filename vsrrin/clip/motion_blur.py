@@ -64,7 +64,7 @@ def build(
         frame, sample = divmod(n, samples)
         return max(frame / fps + (sample - radius) * step, Fraction(0))
 
-    timing = RetimedTiming(length * samples, lambda n: source.find(moment(n)), fps=fps * samples, steady_fps=source.fps)
+    timing = RetimedTiming(source, length * samples, lambda n: source.find(moment(n)), fps=fps * samples)
     new = graph.build(clip, timing, options)
     # The first and the last stand for half of the time between two: the shutter is open for the angle, exactly.
     weights = [1, *[2] * (samples - 2), 1]
