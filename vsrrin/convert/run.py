@@ -37,7 +37,7 @@ class Result:
         duration: Of its video, seconds.
         cuts: Output frames with which a new scene begins.
         resumed_frames: Output frames that earlier runs had encoded.
-        notes: Messages for the user.
+        notes: Messages for the user; those of what is lost come last.
     """
 
     target: Path
