@@ -12,6 +12,7 @@ import pytest
 from tests.convert.media.files import bunny, ffmpeg, ffprobe, streams
 from tests.image_files import with_profile
 from vsrrin import convert_file
+from vsrrin.cli.arguments import in_flags
 from vsrrin.convert import video as video_module
 from vsrrin.convert.media.containers import CONTAINERS
 from vsrrin.convert.media.losses import losses
@@ -159,6 +160,7 @@ def test_what_lies_inside_the_video(tmp_path: Path, made: Callable[[Path], Path]
     for ending in ("mkv", "mp4"):
         found = VideoConversion(Settings(source, tmp_path / f"out.{ending}")).losses
         assert len(found) == 1 and re.match(lost, found[0])
+        assert in_flags(found[0]) == found[0]  # it names no argument
 
 
 def test_things_that_nobody_has_thought_of_are_said(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import BUNNY
 from tests.convert.media.files import bunny, ffmpeg
+from vsrrin.clip.retiming import Pace
 from vsrrin.convert.media.probe import parse_clock, probe
 from vsrrin.convert.media.streams import plan_streams
 from vsrrin.errors import ConvertError
@@ -58,7 +59,7 @@ def test_programmes_of_a_transport_stream(tmp_path: Path) -> None:
     assert (info.video.programme, [stream.programme for stream in info.others]) == (7, [9, 9])
     assert info.metadata["service_name"] == "One"
     assert info.start > 4 and info.video_start == 0
-    plan = plan_streams(info, Path("out.mkv"), audio="keep", tempo=Fraction(1))
+    plan = plan_streams(info, Path("out.mkv"), audio="keep", pace=Pace(1))
     assert plan.kept == ()
     assert all("is left out: it belongs to another programme, 9: ffmpeg" in note for note in plan.losses)
 

@@ -21,7 +21,7 @@ _SIDE_DATA = {
     "3d_reference_displays": ("the reference displays of a stereoscopic video", ""),
     "a53_cc": (
         "the closed captions inside the video",
-        "they are a part of its frames; ffmpeg -f lavfi -i movie=IN[out+subcc] -map 0:s captions.srt writes them",
+        "they are a part of its frames; ffmpeg -f lavfi can write them to a file (source movie, output subcc)",
     ),
     "afd": ("the active format description (AFD)", "it is a part of the frames"),
     "ambient_viewing_environment": ("the ambient viewing environment (HDR)", ""),
@@ -117,7 +117,7 @@ def _picture_losses(source: MediaInfo, made: MediaInfo) -> Iterator[str]:
     if source.video.side_data.get("stereo_3d", b"")[:4] == _ALTERNATING:
         yield (
             "the views of both eyes alternate from frame to frame, and new frames mix them: put them beside each other "
-            "first, with ffmpeg -i IN -vf stereo3d=al:sbsl NEW.mkv"
+            "first, with ffmpeg's filter stereo3d (al:sbsl)"
         )
     if source.size and abs(source.sample_aspect / made.sample_aspect - 1) > _ROUNDING:
         yield f"the pixel aspect {source.sample_aspect} becomes {made.sample_aspect}"
