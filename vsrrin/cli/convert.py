@@ -116,7 +116,7 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
     frames.add_argument(
         "--duplicates",
         choices=("keep", "spread"),
-        default="keep",
+        default=argparse.SUPPRESS,
         help="keep frames that repeat the one before, or spread the motion around them over them (default: keep)",
     )
     frames.add_argument(
