@@ -140,20 +140,19 @@ CONDITIONS = [
     *(
         Condition(f"{name}, crf {crf}{f', grain {grain}' if grain else ''}", partial(held, step), crf, grain)
         for step, name in ((1, "on ones"), (2, "on twos"), (3, "on threes"))
-        for crf, grain in ((18, 0), (24, 0), (30, 0), (24, 4), (24, 8))
+        for crf, grain in ((18, 0), (30, 0), (24, 8))
     ),
     *(
-        Condition(f"{name}, crf {crf}{f', grain {grain}' if grain else ''}", make, crf, grain)
+        Condition(f"{name}, crf 24", make, 24)
         for name, make in (
             ("pointer of 8x8 over twos", partial(pointed, 8, 128)),
             ("faint mouth of 12x12 over twos", partial(pointed, 12, 40)),
             ("pan of 0.25 px", partial(panned, 0.25)),
             ("pan of 1 px", partial(panned, 1)),
             ("fade by 1 % a frame", partial(faded, 0.01)),
-            ("still", partial(panned, 0)),
         )
-        for crf, grain in ((24, 0), (24, 4))
     ),
+    Condition("still, crf 24, grain 8", partial(panned, 0), 24, 8),
 ]
 
 
@@ -256,10 +255,12 @@ def strip(path: Path, first: int) -> Picture:
 
 
 def printed(rows: Iterator[list[str]]) -> None:
-    """Print a markdown table."""
-    made = list(rows)
-    made.insert(1, ["---"] * len(made[0]))
-    print("\n".join(f"| {' | '.join(row)} |" for row in made), end="\n\n", flush=True)
+    """Print a markdown table, row by row."""
+    for number, row in enumerate(rows):
+        print(f"| {' | '.join(row)} |", flush=True)
+        if not number:
+            print("|".join(["", *["---"] * len(row), ""]), flush=True)
+    print()
 
 
 def main() -> None:

@@ -137,34 +137,6 @@ def test_several_devices(folder: Path) -> None:
     assert hashes[0] == hashes[1] and hashes[0].count("\n0,") == 24
 
 
-def packets(path: Path | str, stream: str) -> list[str]:
-    """Times of the packets of a stream, and of its sound what is in them."""
-    what = "packet=pts_time,duration_time" + (",data_hash" if stream == "a" else "")
-    command = ["ffprobe", "-v", "error", "-select_streams", stream, "-show_data_hash", "md5", "-show_entries", what]
-    done = subprocess.run([*command, "-of", "csv", str(path)], capture_output=True, text=True, check=True, timeout=60)
-    return sorted(done.stdout.split())
-
-
-def apart(path: Path | str) -> list[float]:
-    """Mean differences of luma from each frame to the next."""
-    command = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "rawvideo", "-pix_fmt", "gray", "-"]
-    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
-    frames = np.frombuffer(done.stdout, np.uint8).reshape(-1, 72, 128).astype(float)
-    return [float(change) for change in np.abs(np.diff(frames, axis=0)).mean(axis=(1, 2))]
-
-
-def test_repeated_frames_become_new_ones_and_all_else_stays(folder: Path) -> None:
-    ffmpeg("-i", "in.mp4", "-vf", "framestep=2,fps=25", "-c:a", "copy", folder / "twos.mp4")
-    status, _, err = run("twos.mp4", "out.mp4", "--fps", "1x", "--model", "draft", "--duplicates", "spread")
-    assert status == 0, err
-    assert probe("out.mp4")["nb_read_frames"] == "12"
-    for stream in ("v", "a"):
-        assert packets("out.mp4", stream) == packets("twos.mp4", stream)
-    before, after = apart("twos.mp4"), apart("out.mp4")
-    assert max(before[0:10:2]) < 0.2 * min(before[1:10:2])
-    assert min(after[:10]) > 0.25 * min(before[1:10:2])
-
-
 # Other ways in and out
 
 

@@ -75,7 +75,8 @@ def _run(n: int, pairs: Mapping[int, vs.VideoFrame], begins: Set[int], longest: 
     if first not in pairs or following not in pairs or following in begins or not 1 < following - first <= longest:
         return Run(n, n)
     # Frames within a hold look like a run by themselves, but what is around it does not move either.
-    entered, left = _change(pairs[first]) if first else repeat_score.BEYOND, _change(pairs[following])
+    entered = _change(pairs[first]) if first and first not in begins else repeat_score.BEYOND
+    left = _change(pairs[following])
     inside = (_change(pairs[k]) for k in range(first + 1, following))
     moves = all(repeat_score.is_repeat(change, [entered], [left]) for change in inside)
     return Run(first, following) if moves else Run(n, n)
