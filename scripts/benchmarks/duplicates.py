@@ -269,7 +269,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, nargs="+", metavar="DIR", help="folders of videos")
     parser.add_argument("--special", type=Path, metavar="DIR", help="a folder of clips whose repeats are known")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take each N-th video only")
-    parser.add_argument("--steps", default="2,3,4,5,6", help="frames for which pictures are held in the last table")
+    parser.add_argument("--steps", default="2,3,4,5,6,8", help="frames for which pictures are held in the last table")
     parser.add_argument("--model", default="draft")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="write a strip of --special's cockatoo and stop")
     options = parser.parse_args()
