@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import vapoursynth as vs
 
+from vsrrin.engine import forks
 from vsrrin.errors import ArgumentError
 
 from . import frames, props
@@ -34,7 +35,9 @@ def check_clip(clip: vs.VideoNode) -> vs.VideoFrame:
 
     Raises:
         ArgumentError: It is no clip, its format or size varies or is not supported, it is interlaced or in GPU memory.
+        BackendError: The process was forked from one that had used vsrrin.
     """
+    forks.begin()
     if not isinstance(clip, vs.VideoNode):
         raise ArgumentError(f"clip must be a video node, not {clip!r} ({type(clip).__name__})")
     if clip.format is None or clip.format.color_family == vs.UNDEFINED:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vsrrin.clip.timing import parse_ratio
+from vsrrin.engine import forks
 from vsrrin.errors import ArgumentError
 
 from .image_folder import FolderConversion, open_images
@@ -85,8 +86,10 @@ def prepared(settings: Settings, *, folder: bool, image_rate: Fraction) -> Video
         image_rate: Rate at which a folder of images is shown.
 
     Raises:
-        VsrrinError: The source, a setting, the target or the model cannot be used.
+        VsrrinError: The source, a setting, the target or the model cannot be used, or the process was forked from one
+            that had used vsrrin.
     """
+    forks.begin()
     if not folder:
         settings = replace(settings, target=followed(settings.target))
     images = open_images(settings.source, image_rate, over_black=not folder) if settings.source.is_dir() else None

@@ -21,7 +21,7 @@ from vsrrin.errors import ArgumentError, FrameSizeError
 from vsrrin.flow.dis import DisFlow, Preset, brightness, check_preset, half_flow
 from vsrrin.flow.own_flow_scale import best_explaining, shrunk_flow, unlike
 
-from . import memory
+from . import forks, memory
 from .backends import Backend
 from .backends.choice import make_backend, resolve_backend
 from .backends.torch_backend import resolve_device, resolve_precision
@@ -140,7 +140,8 @@ class Interpolator:
         Raises:
             ArgumentError: A time step outside (0, 1), or one that the network does not know.
             FrameSizeError: The frames' shapes differ or are not (1, 3, H, W).
-            BackendError: The device's memory does not suffice even for the smallest tiles.
+            BackendError: The device's memory does not suffice even for the smallest tiles, or the process was forked
+                from one that had used vsrrin.
         """
         if not isinstance(t, Sequence):
             raise ArgumentError(f"Interpolator: t must be a list of time steps, such as [0.5], not {t!r}")
@@ -162,7 +163,9 @@ class Interpolator:
         Raises:
             FrameSizeError: Another shape.
             ArgumentError: Not a tensor, or not floating point.
+            BackendError: The process was forked from one that had used vsrrin.
         """
+        forks.begin()
         if not isinstance(image, Tensor):
             raise ArgumentError(
                 f"Interpolator: a frame must be a tensor, not {type(image).__name__}: torch.from_numpy(...)"
@@ -204,6 +207,7 @@ class Interpolator:
             FrameSizeError: The frames differ in size.
             BackendError: See `interpolate`.
         """
+        forks.begin()
         if left.size != right.size:
             raise FrameSizeError(f"Interpolator: both frames must have the same size, not {left.size} and {right.size}")
         plan = self.plan(*left.size)
@@ -230,6 +234,7 @@ class Interpolator:
 
     def synthesize(self, pair: Pair, t: Sequence[float | Fraction]) -> list[Tensor]:
         """Make new frames of a prepared pair, see `interpolate`."""
+        forks.begin()
         steps = [self._check_time(step) for step in t]
         if self.spec.arbitrary_t:
             frames = self._run(pair, [float(step) for step in steps])
