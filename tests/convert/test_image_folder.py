@@ -114,3 +114,12 @@ def test_an_image_that_changes_under_way_is_not_taken(settings: Settings, images
     with pytest.raises(ConvertError, match=r"10\.png has changed since the work began: .*overwrite=True"):
         convert_to_folder(settings, images)
     assert not settings.target.exists()
+
+
+def test_a_folder_of_the_longest_name_is_replaced(images: Images, settings: Settings, tmp_path: Path) -> None:
+    target = tmp_path / ("n" * 255)
+    target.mkdir()
+    write(target / NAMES[0], picture())
+    convert_to_folder(replace(settings, target=target, overwrite=True), images)
+    assert names(target) == NAMES
+    assert names(tmp_path) == ["in", target.name]

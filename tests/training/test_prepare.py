@@ -162,7 +162,7 @@ def test_what_a_killed_run_leaves_is_no_shot(tmp_path: Path) -> None:
     with Preparation(out, SETTINGS) as preparation:
         preparation.add(path, SOMEWHERE)
     whole = files(out)
-    left = out / "shots/a-01234567_000000.npy.part"
+    left = out / "shots/.a-01234567_000000.npy.part"
     left.write_bytes(b"half")
     (shot, *_) = (out / "shots").glob("*.npy")
     shot.write_bytes(shot.read_bytes()[:-1])

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import vapoursynth as vs
 
+from vsrrin import files
 from vsrrin.clip.alpha import alpha_of, interpolate_with_alpha, premultiplied
 from vsrrin.clip.frames import Colour
 from vsrrin.errors import ArgumentError, ConvertError
@@ -314,7 +315,7 @@ def _publish(folder: Path, settings: Settings) -> None:
 
     The files by which work is continued stay until then: if something stands in the way, the run can be repeated.
     """
-    target, old = settings.target, folder.with_name(f"{folder.name}.old")
+    target, old = settings.target, files.beside(settings.target, "vsrrin.old")
     try:
         _check_replaceable(target, overwrite=settings.overwrite)
         if target.exists() and any(target.iterdir()):

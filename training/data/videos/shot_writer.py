@@ -24,7 +24,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from vsrrin.files import PART, publish
+from vsrrin.files import PART, beside, publish
 
 type Picture = NDArray[np.uint8]
 """(H, W, 3), RGB."""
@@ -43,7 +43,7 @@ class ShotWriter:
         self.path = path
         self.frames = 0
         self._size: tuple[int, int] = (0, 0)
-        self._part = path.with_name(path.name + PART)
+        self._part = beside(path, PART.removeprefix("."))
         self._file = self._part.open("wb")
         self._header = 0
 
