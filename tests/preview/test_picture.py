@@ -362,6 +362,16 @@ def test_files_that_cannot_be_shown(tmp_path: Path) -> None:
     assert "one.mkv has one frame only" in fail(tmp_path, "one.mkv", "--at", "0")
 
 
+def test_an_interlaced_video_is_shown_as_it_would_be_converted(tmp_path: Path) -> None:
+    encode(tmp_path / "in.mkv", "-frames:v", "4", "-vf", "scale=96:64,setfield=tff", "-c:v", "ffv1", "-flags", "+ildct")
+    said = fail(tmp_path, "in.mkv", "--at", "1f", "--model", "draft")
+    assert "--deinterlace frame makes a frame of each frame" in said
+    assert "SetFieldBased" not in said
+    for flags, frames in ((("--deinterlace", "field"), "1 and 2 of 8"), (("--progressive",), "1 and 2 of 4")):
+        out = succeed(tmp_path, "in.mkv", "--at", "1f", "--model", "draft", "--overwrite", *flags)
+        assert frames in out["frames"]
+
+
 def test_nothing_is_overwritten_unasked(lossless: Path, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("precious")
     assert "a.png exists" in fail(tmp_path, lossless, "--at", "0", "--out", "a.png")

@@ -49,6 +49,15 @@ def add_options(group: "argparse._ActionsContainer") -> None:
     add("--at-cut", None, "what is shown at a cut (default: hold)", choices=("hold", "nearest", "blend"))
 
 
+def add_interlacing(group: "argparse._ActionsContainer") -> None:
+    """Add the arguments for interlaced sources."""
+    interlaced = group.add_mutually_exclusive_group()
+    interlaced.add_argument(
+        "--deinterlace", choices=("frame", "field"), help="one frame of each frame, or of each field (twice the rate)"
+    )
+    interlaced.add_argument("--progressive", action="store_true", help="frames flagged as interlaced are not")
+
+
 def make[T](kind: type[T], options: argparse.Namespace, **changed: Any) -> T:
     """Return a dataclass made of the parsed arguments with the names of its fields, unless changed."""
     named = {field.name for field in fields(kind) if field.init} & set(vars(options))  # type: ignore[arg-type]

@@ -107,11 +107,7 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
     frames.add_argument("--start", metavar="T", help="83.5 (seconds), 1:23.5, 0:01:23.5, or 2004f (frame number)")
     frames.add_argument("--end", metavar="T", help="the first moment that is left out, in the same way")
     frames.add_argument("--input-fps", metavar="RATE", help="rate of a folder of images (default: 24)")
-    interlaced = frames.add_mutually_exclusive_group()
-    interlaced.add_argument(
-        "--deinterlace", choices=("frame", "field"), help="one frame of each frame, or of each field (twice the rate)"
-    )
-    interlaced.add_argument("--progressive", action="store_true", help="frames flagged as interlaced are not")
+    arguments.add_interlacing(frames)
     arguments.add_options(frames)
     frames.add_argument(
         "--duplicates",

@@ -34,6 +34,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "--out", type=Path, metavar="FILE", help="the .png to write (default: IN_TIME.png in the current folder)"
     )
     parser.add_argument("--factor", type=int, default=2, metavar="N", help="output frames per source frame (default 2)")
+    arguments.add_interlacing(parser)
     arguments.add_options(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
     parser.set_defaults(run=_run)

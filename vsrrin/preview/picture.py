@@ -22,6 +22,7 @@ from vsrrin.clip.clip_checks import make_timing
 from vsrrin.clip.frames import Colour
 from vsrrin.clip.props import marked_cut
 from vsrrin.convert.images import read_folder
+from vsrrin.convert.interlacing import Deinterlace, resolve
 from vsrrin.convert.moments import written
 from vsrrin.convert.source import ClipSource, Source, open_clip, open_file
 from vsrrin.engine.options import Options
@@ -48,12 +49,16 @@ class Wanted(Options):
         source: The video file or folder of images.
         at: Seconds since the beginning of the file, or a frame number.
         factor: Output frames per source frame, 2 to `MAX_FACTOR`.
+        deinterlace: Make a frame of each "frame" or each "field" of an interlaced video, as a conversion does.
+        progressive: Take the frames as they are, though the video says that they are interlaced.
     """
 
     source: Path
     at: Fraction | int
     _: KW_ONLY
     factor: int = 2
+    deinterlace: Deinterlace | None = None
+    progressive: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -89,7 +94,7 @@ def preview(wanted: Wanted) -> Preview:
     Raises:
         VsrrinError: The source cannot be read, has no such position, or the network cannot be used with the options.
     """
-    source = _open(wanted.source)
+    source = _open(wanted)
     try:
         pair = _pair(source, wanted)
     except vs.Error as error:
@@ -99,7 +104,8 @@ def preview(wanted: Wanted) -> Preview:
     return Preview(_arranged(pictures, maps, [f"{name}: {text}" for name, text in facts]), facts)
 
 
-def _open(path: Path) -> Source:
+def _open(wanted: Wanted) -> Source:
+    path = wanted.source
     if path.is_dir():
         images = read_folder(path)
         clip, notes = images.clip, images.notes
@@ -108,6 +114,7 @@ def _open(path: Path) -> Source:
         source = open_clip(ClipSource(lambda: clip, {}, notes), path)
     else:
         source = open_file(path)
+    source = resolve(source, wanted.deinterlace, progressive=wanted.progressive)
     if source.clip.num_frames < 2:
         raise ConvertError(f"{path} has one frame only; a preview needs two: choose another source")
     return source
