@@ -103,6 +103,9 @@ def test_version_and_help(folder: Path) -> None:
         (("nonsense",), "invalid choice: 'nonsense'"),
         (("models", "inspect"), "required: MODEL"),
         (("models", "convert", "a"), "required: OUT"),
+        (("convert", "a.mkv", "b.mkv", "--crff", "3"), "usage: vsrrin convert "),
+        (("models", "inspect", "a", "--nope"), "usage: vsrrin models inspect "),
+        (("doctor", "--nope"), "vsrrin doctor: error: unrecognized arguments: --nope"),
     ],
 )
 def test_wrong_usage(folder: Path, arguments: Sequence[str], text: str) -> None:
@@ -157,6 +160,17 @@ def test_a_closed_output_is_an_error(folder: Path) -> None:
 )
 def test_messages_of_the_core_in_flags(message: str, translated: str) -> None:
     assert in_flags(message) == translated
+
+
+def test_no_file_takes_the_place_of_a_closed_stream(folder: Path) -> None:
+    """Encoders write to stderr whatever is there: it must not be the video."""
+    code = (
+        "import sys, vsrrin.cli.main as m; m.main(['models', 'inspect', 'none.pth']); x = open('x'); open('got', 'w')"
+    )
+    (folder / "x").touch()
+    code += ".write(str(x.fileno()))"
+    subprocess.run(["sh", "-c", f"{shlex.join([sys.executable, '-c', code])} <&- >&- 2>&-"], check=True, timeout=120)
+    assert int((folder / "got").read_text()) > 2
 
 
 def test_interrupting_is_quiet(folder: Path) -> None:

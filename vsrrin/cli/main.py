@@ -31,13 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    _fill_closed()
     if sys.stdout is None:  # the caller closed it
         sys.stdout = _ClosedOutput()
     elif isinstance(sys.stdout, TextIOWrapper):  # names of files may hold what a terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         try:
-            options = _parsed(arguments)
+            options = _parser().parse_args(arguments)
             status: int = options.run(options)
         finally:
             sys.stdout.flush()
@@ -56,20 +57,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
-    # Names after a flag are left over where any number of names may come.
-    marked = rest.index("--") if "--" in rest else len(rest)
-    if rest and (not hasattr(options, "paths") or any(text.startswith("-") for text in rest[:marked])):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:
-        options.paths += [*rest[:marked], *rest[marked + 1 :]]
-    return options
+def _fill_closed() -> None:
+    """Open nothing in place of closed standard streams: the next file opened would get what libraries write to them."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+
+
+class _Parser(argparse.ArgumentParser):
+    """Parser that refuses unknown arguments itself, with its own usage: that of a command, not of the whole program."""
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        found, unknown = super().parse_known_args(args, namespace)
+        # Names after a flag are left over where any number of names may come.
+        marked = unknown.index("--") if "--" in unknown else len(unknown)
+        if unknown and (not hasattr(found, "paths") or any(text.startswith("-") for text in unknown[:marked])):
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        if unknown:
+            found.paths += [*unknown[:marked], *unknown[marked + 1 :]]
+        return found, []
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="vsrrin", description=vsrrin.__doc__.splitlines()[0])
+    parser: argparse.ArgumentParser = _Parser(prog="vsrrin", description=vsrrin.__doc__.splitlines()[0])
     parser.add_argument("--version", action="version", version=f"vsrrin {vsrrin.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in _COMMANDS:
