@@ -301,6 +301,17 @@ def test_what_vapoursynth_swallows_ends_the_run_all_the_same(folder: Path, name:
     assert leftovers(folder) == []
 
 
+def test_where_nothing_is_finished_nothing_is_kept_and_that_is_said(folder: Path) -> None:
+    arguments = [str(BUNNY), "out.mkv", "--sf", "3", "--model", "draft"]
+    status, said = interrupt(arguments, signal.SIGINT, lambda: (folder / ".out.mkv.vsrrin" / "000000.part").exists())
+    assert status == 130, said
+    assert said.splitlines()[-2:] == [
+        "vsrrin: nothing is kept, as no part of the frames was finished: begin again",
+        "vsrrin: interrupted: out.mkv is not written",
+    ]
+    assert leftovers(folder) == []
+
+
 def test_segments_that_are_finished_are_kept(folder: Path) -> None:
     (folder / "frames").mkdir()
     ffmpeg("-i", BUNNY, folder / "frames" / "%d.png")

@@ -97,6 +97,20 @@ def test_frames_of_earlier_runs_do_not_count_for_the_speed() -> None:
     assert stream.getvalue().splitlines()[-1] == "vsrrin:  60 %  600 of 1000 frames, 10.0 fps, 0:40 left, cuts: 0"
 
 
+def test_frames_that_are_finished_at_once_tell_no_speed() -> None:
+    stream, clock = io.StringIO(), Clock()
+    with Reporter(stream=stream, clock=clock) as reporter:
+        for done in (10, 20, 30):
+            reporter.progress(done, 100, cuts=0)
+            clock.now += 0.001
+        clock.now = 1
+        reporter.progress(40, 100, cuts=0)
+    first, *_, last = stream.getvalue().splitlines()
+    assert first == "vsrrin:  10 %  10 of 100 frames, cuts: 0"
+    assert "20 of 100 frames, cuts: 0" in stream.getvalue()
+    assert last == "vsrrin:  40 %  40 of 100 frames, 30.0 fps, 0:02 left, cuts: 0"
+
+
 def test_long_times() -> None:
     stream, clock = io.StringIO(), Clock()
     with Reporter(stream=stream, clock=clock) as reporter:

@@ -17,6 +17,8 @@ from .arguments import in_flags
 
 _WINDOW = 20.0
 """Seconds of work from which the speed is taken."""
+_SHORTEST = 0.5
+"""Seconds of work that tell a speed: the first frames may all be finished at once."""
 _REDRAWN = 0.1
 """Seconds between two drawings of the bar."""
 _TENTHS = 10
@@ -175,7 +177,7 @@ class _Speed:
     def fps(self) -> float | None:
         """Return frames per second, or ``None`` while there is nothing to tell it from."""
         (first, start), (last, end) = self._marks[0], self._marks[-1]
-        return (end - start) / (last - first) if last > first and end > start else None
+        return (end - start) / (last - first) if last - first >= _SHORTEST and end > start else None
 
 
 def _status(done: int, total: int, fps: float | None, cuts: int) -> str:

@@ -124,9 +124,11 @@ def run(
             conversion.publish(work)
             for note in conversion.notes[len(said) :]:
                 say(note)
-        except BaseException:
+        except BaseException as error:
             if done := conversion.finished(work):
                 say(f"{done} of {total} {unit} are finished and kept in {work.path}: resume=True continues from there")
+            elif isinstance(error, KeyboardInterrupt):
+                say(f"nothing is kept, as no part of the {unit} was finished: begin again")
             raise
     return Result(
         target=settings.target,
