@@ -229,6 +229,18 @@ def test_a_pipe_gets_none(folder: Path) -> None:
     assert len(err.splitlines()) <= 12
 
 
+def test_frames_that_turn_out_to_be_interlaced_are_said_once(folder: Path) -> None:
+    mpeg2 = ("-i", BUNNY, "-frames:v", "5", "-vf")
+    ffmpeg(*mpeg2, "scale=96:64", "-c:v", "mpeg2video", folder / "1.ts")
+    ffmpeg(*mpeg2, "scale=96:64,setfield=tff", "-c:v", "mpeg2video", "-flags", "+ildct+ilme", folder / "2.ts")
+    (folder / "joined.ts").write_bytes((folder / "1.ts").read_bytes() + (folder / "2.ts").read_bytes())
+    ffmpeg("-i", folder / "joined.ts", "-c", "copy", folder / "in.mkv")
+    status, _, said = run("in.mkv", "out.mkv", "--model", "draft")
+    assert status == 0, said
+    (line,) = [line for line in said.splitlines() if "interlaced" in line]
+    assert line.startswith("vsrrin: source frame 5 is interlaced by its flag, and the first is not: with --deinterlace")
+
+
 # Interruptions
 
 

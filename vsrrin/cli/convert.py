@@ -1,6 +1,7 @@
 """``vsrrin convert``: arguments, messages and exit status."""
 
 import argparse
+import logging
 import os
 import platform
 import re
@@ -436,9 +437,11 @@ def _vapoursynth_log(reporter: cli_progress.Reporter) -> Iterator[None]:
             reporter.note(f"VapourSynth: {text}")
 
     handle = vs.core.core.add_log_handler(listen)
+    logging.getLogger("vapoursynth").disabled = True  # it would print warnings once more
     try:
         yield
     finally:
+        logging.getLogger("vapoursynth").disabled = False
         vs.core.core.remove_log_handler(handle)
 
 
