@@ -114,6 +114,31 @@ def test_wrong_usage(folder: Path, arguments: Sequence[str], text: str) -> None:
     assert text in error
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("--version",), 0),
+        (("models", "list"), 0),
+        (("models", "inspect", "none.pth"), 1),
+        (("models", "convert", "none.pth", "out.safetensors"), 1),
+        (("models", "export", "none.pth", "out.onnx"), 1),
+        (("models", "export", "draft", "out.onnx", "--size", "9"), 2),
+        (("convert", "none.mkv", "out.mkv"), 1),
+        (("convert", "none.mkv", "out.mkv", "--fps", "fast"), 2),
+        (("convert", "none.mkv", "out.xyz"), 2),
+        (("convert", "none.mkv"), 2),
+        (("preview", "none.mkv", "--at", "1"), 1),
+        (("preview", "none.mkv"), 2),
+        (("preview", "none.mkv", "--at", "1", "--factor", "1"), 2),
+        (("doctor", "extra"), 2),
+    ],
+)
+def test_exit_status(folder: Path, arguments: Sequence[str], status: int) -> None:
+    code, _, err = run(*arguments)
+    assert code == status, err
+    assert (not err) == (status == 0)
+
+
 def test_help_does_not_load_torch(folder: Path) -> None:
     code = "import sys, vsrrin.cli.main\ntry: vsrrin.cli.main.main(['--help'])\nfinally: print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
