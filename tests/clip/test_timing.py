@@ -225,3 +225,18 @@ def test_moments_between_frames_farther_apart() -> None:
     variable = VariableTiming([Fraction(1, 10), Fraction(3, 10), Fraction(1, 10), Fraction(1, 10)], Fraction(20))
     assert variable.between(variable.at(3), 0, 3) == FrameTime(0, 3, Fraction(3, 10))  # 0.15 s of 0.5 s
     assert variable.between(variable.at(3), 1, 2) == variable.at(3)
+
+
+@pytest.mark.parametrize(("encoding", "end"), [("utf-8", "\n"), ("utf-8-sig", "\r\n"), ("utf-8", "\r")])
+def test_timecodes_of_any_editor_are_read(encoding: str, end: str, tmp_path: Path) -> None:
+    path = tmp_path / "times.txt"
+    path.write_bytes(end.join(["# timecode format v2", "0", "40", "90", ""]).encode(encoding))
+    assert read_timecodes(path, 3)[:2] == [Fraction(40, 1000), Fraction(50, 1000)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_timecodes_in_another_encoding_are_refused(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "times.txt"
+    path.write_bytes("# timecode format v2\n# café\n0\n40\n90\n".encode(encoding))
+    with pytest.raises(ArgumentError, match=r"times\.txt' is no text in UTF-8: save it as UTF-8"):
+        read_timecodes(path, 3)

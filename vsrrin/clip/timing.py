@@ -311,7 +311,9 @@ def read_timecodes(path: str | PathLike[str], length: int) -> list[Fraction]:
     name = f"timecodes file {str(path)!r}"
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a path that cannot be
+    except UnicodeDecodeError:
+        raise ArgumentError(f"{name} is no text in UTF-8: save it as UTF-8, with or without a BOM") from None
+    except (OSError, ValueError) as error:  # ValueError: a path that cannot be
         raise ArgumentError(f"{name} cannot be read: {error}") from None
     header = lines[0].strip().lower() if lines else ""
     if not header.startswith("#") or not header.endswith("format v2"):
