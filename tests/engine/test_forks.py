@@ -50,7 +50,7 @@ def said(code: str, folder: Path) -> list[str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
-@pytest.mark.parametrize("before", ["tensors", "script", "file"])
+@pytest.mark.parametrize("before", ["tensors", "script"])
 def test_a_child_of_a_process_that_was_at_work_is_refused(before: str, tmp_path: Path) -> None:
     lines = said(f"{before}()\nfor work in (tensors, new_engine, script, file):\n    in_child(work)", tmp_path)
     assert len(lines) == 4
