@@ -47,3 +47,15 @@ def test_sound_that_a_recording_names_and_does_not_have(tmp_path: Path) -> None:
     result = convert_file(film, tmp_path / "out.mkv", model="draft")
     assert result.frames == 8
     assert any("audio stream 1" in note and "no sound of it was found" in note for note in result.notes)
+
+
+def test_a_hole_that_is_read_over_is_said(tmp_path: Path) -> None:
+    """FFmpeg goes on behind broken elements of Matroska, and says so nowhere else."""
+    film = bunny(tmp_path, "film.mkv", "-g", "1", frames=12)
+    data = film.read_bytes()
+    middle = len(data) // 2
+    film.write_bytes(data[:middle] + data[middle - 300 : middle] + data[middle:-300])
+    notes = convert_file(film, tmp_path / "out.mkv", model="draft").notes
+    assert any(note.startswith("the file is damaged, frames or sound may be missing: ") for note in notes), notes
+    whole = bunny(tmp_path, "whole.mkv", frames=4)
+    assert convert_file(whole, tmp_path / "whole_out.mkv", model="draft").notes == ()

@@ -1,11 +1,13 @@
 """Exact presentation times of a file's video frames, read without decoding."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.logging
 
 from vsrrin import files
 from vsrrin.errors import ConvertError
@@ -76,10 +78,11 @@ def read_times(path: Path, track: int, decoded: int, first: Fraction) -> FrameTi
         ConvertError: The file is damaged or cut off: frames are missing, or the end is; or its times begin anew midway.
     """
     try:
-        with av.open(files.url(path)) as container:
+        with _errors_of_reading() as errors, av.open(files.url(path)) as container:
             claims, begins = _claims(container.streams[track]), _begins(container, track)
-            has_header = bool(_STATES_LENGTH & set(container.format.name.split(",")))
-            if "matroska" in container.format.name and (missing := missing_bytes(path)):
+            demuxer = container.format.name
+            has_header = bool(_STATES_LENGTH & set(demuxer.split(",")))
+            if "matroska" in demuxer and (missing := missing_bytes(path)):
                 raise _damaged(path, f"its last {missing} bytes are missing")
             packets, end = _demux(path, container, track)
             _check_end(path, container, end)
@@ -98,6 +101,9 @@ def read_times(path: Path, track: int, decoded: int, first: Fraction) -> FrameTi
         raise _damaged(path, f"its video cannot be decoded before {float(first):.2f} s")
     if left_out:
         found = replace(found, notes=(_said(left_out, first), *found.notes))
+    if damage := next((text for source, text in errors if source == demuxer), None):
+        note = f"the file is damaged, frames or sound may be missing: {damage}"
+        found = replace(found, notes=(*found.notes, note))
     if begins is None:
         return found
     delay = min((packet.start for packet in early if packet.start is not None), default=found.starts[0])
@@ -176,6 +182,20 @@ def _check_whole(path: Path, packets: Sequence[_Frame]) -> None:
         if packet.is_corrupt:
             where = f" at {float(packet.start):.2f} s" if packet.start is not None else ""
             raise _damaged(path, f"parts of its video{where} are missing")
+
+
+@contextmanager
+def _errors_of_reading() -> Iterator[list[tuple[str, str]]]:
+    """Yield a list that gets what FFmpeg says of damage in this thread: what says it, and the text."""
+    said: list[tuple[str, str]] = []
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture() as logs:
+            yield said
+            said += ((name, " ".join(text.split())) for _, name, text in logs)
+    finally:
+        av.logging.set_level(level)
 
 
 def _demux(path: Path, container: av.container.InputContainer, track: int) -> tuple[list[_Frame], Fraction]:
