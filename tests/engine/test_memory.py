@@ -4,6 +4,8 @@ from math import inf
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
+import numpy as np
 import psutil
 import pytest
 import torch
@@ -55,6 +57,12 @@ def test_no_group_no_limit(tmp_path: Path) -> None:
 def test_a_real_failed_allocation_is_recognised() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**50)
+    assert memory.is_out_of_memory(caught.value)
+
+
+def test_a_failed_allocation_of_opencv_is_recognised() -> None:
+    with pytest.raises(cv2.error) as caught:
+        cv2.copyMakeBorder(np.zeros((1, 1), np.uint8), 0, 2**30, 0, 2**30, cv2.BORDER_CONSTANT)
     assert memory.is_out_of_memory(caught.value)
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from threading import Lock
 
+import cv2
 import psutil
 import torch
 
@@ -76,7 +77,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error means that an allocation failed; each device and library words it differently."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _OUT_OF_MEMORY)
+    return isinstance(error, RuntimeError | cv2.error) and any(text in str(error).lower() for text in _OUT_OF_MEMORY)
 
 
 def release(device: torch.device) -> None:
