@@ -3,6 +3,7 @@
 import json
 import subprocess
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def output_of(*command: str | Path) -> str:
     return done.stdout.decode(errors="replace")
 
 
+@cache
 def probed(path: Path) -> dict[str, Any]:
     """Streams, chapters, tags and packets by ffprobe."""
     what = ("-show_streams", "-show_format", "-show_chapters", "-show_packets", "-show_data_hash", "md5")
@@ -108,10 +110,9 @@ def milliseconds(time: Fraction | None, first: Fraction) -> int | None:
 def inventory(path: Path, first: Fraction) -> Inventory:
     """All that a file holds beside frames and sound, times counted from the first frame."""
     whole = probed(path)
-    streams = whole["streams"]
-    film = main_video(streams)
+    film = main_video(whole["streams"])
     found: Inventory = {f"tag {key}": value for key, value in tags(whole["format"]).items()}
-    streams.sort(key=lambda stream: stream["index"] != film)  # it may come first
+    streams = sorted(whole["streams"], key=lambda stream: bool(stream["index"] != film))  # the film may come first
     counts = dict.fromkeys(LETTERS.values(), 0)
     order = []
     for stream in streams:
@@ -130,7 +131,7 @@ def inventory(path: Path, first: Fraction) -> Inventory:
 
 def film_of(path: Path) -> tuple[int, str]:
     """Number of the film's stream, and its pixel format."""
-    streams = json.loads(output_of("ffprobe", "-v", "quiet", "-of", "json", "-show_streams", path))["streams"]
+    streams = probed(path)["streams"]
     film = main_video(streams)
     assert film is not None
     return film, next(stream["pix_fmt"] for stream in streams if stream["index"] == film)
@@ -153,17 +154,18 @@ def frames(path: Path, samples: str, *options: str) -> list[tuple[Fraction | Non
 
 def start(path: Path) -> Fraction:
     """The first time in a file."""
-    what = ("-show_entries", "format=start_time", "-of", "csv=p=0")
-    return moment(output_of("ffprobe", "-v", "quiet", *what, path).strip()) or Fraction(0)
+    return moment(probed(path)["format"].get("start_time")) or Fraction(0)
 
 
 def sound(path: Path, number: int, *options: str) -> tuple[Fraction, "NDArray[np.float32]", int]:
     """Time of the first sample of a sound track, all samples (samples, channels), and their rate."""
-    stream = json.loads(output_of("ffprobe", "-v", "quiet", "-of", "json", "-show_streams", path))["streams"]
-    channels = [each["channels"] for each in stream if each["codec_type"] == "audio"][number]
-    read = ("ffmpeg", "-v", "quiet", "-copyts", "-i", path, "-map", f"0:a:{number}", *options, "-c:a", "pcm_f32le")
-    said = output_of(*read, "-f", "framecrc", "-").splitlines()
+    tracks = [stream for stream in probed(path)["streams"] if stream["codec_type"] == "audio"]
+    track = ("-map", f"0:a:{number}", *options, "-c:a", "pcm_f32le")
+    read = ("ffmpeg", "-v", "quiet", "-copyts", "-i", str(path))
+    command = (*read, *track, "-f", "f32le", "pipe:1", *track, "-f", "framecrc", "pipe:2")
+    done = subprocess.run(command, capture_output=True, timeout=60, check=True)
+    said = done.stderr.decode().splitlines()
     base = next(Fraction(line.split(":")[1].strip()) for line in said if line.startswith("#tb 0:"))
     first = next(line for line in said if not line.startswith("#"))
-    samples = subprocess.run([*map(str, read), "-f", "f32le", "-"], capture_output=True, timeout=60, check=True).stdout
-    return int(first.split(",")[2]) * base, np.frombuffer(samples, np.float32).reshape(-1, channels), base.denominator
+    samples = np.frombuffer(done.stdout, np.float32).reshape(-1, tracks[number]["channels"])
+    return int(first.split(",")[2]) * base, samples, base.denominator

@@ -34,11 +34,9 @@ class Row:
     refused: str = ""  # part of the message
     samples: str = ""  # format in which frames are compared, if not that of the output
     reader: tuple[str, ...] = ()  # options of ffmpeg's command for frames of the input
-    used: slice = slice(None)  # frames of the input that are in the output
     times: tuple[float, ...] = ()  # when frames are shown, if not as the input says
     moved: bool = False  # the film begins at 0, where versions of FFmpeg count the delay of its decoder in
     anew: tuple[int, ...] = ()  # tracks of sound that are encoded anew
-    fault: str = ""  # why it cannot pass yet
 
 
 def row(name: str, *steps: Step, **what: Any) -> Row:

@@ -73,7 +73,7 @@ ROWS = (
     row("an hour late", "{pic} {tone} {x264} -c:a flac -output_ts_offset 3600 in.mkv"),
     row(
         "negative start",
-        "{pic} {tone} -vf setpts=PTS-0.1/TB -af asetpts=PTS-0.1/TB {x264b} -c:a pcm_s16le "
+        "{pic} {tone} -vf setpts=PTS-0.1/TB -af asetpts=PTS-0.1/TB {x264b} -c:a mp2 "
         "-avoid_negative_ts disabled -copyts in.ts",
     ),
     row("pts wrap", "{pic} {tone} {x264b} -c:a mp2 -output_ts_offset 95442.2 -muxdelay 0 in.ts"),
