@@ -41,7 +41,15 @@ def output_of(*command: str | Path) -> str:
 @cache
 def probed(path: Path) -> dict[str, Any]:
     """Streams, chapters, tags and packets by ffprobe."""
-    what = ("-show_streams", "-show_format", "-show_chapters", "-show_packets", "-show_data_hash", "md5")
+    what = (
+        "-show_streams",
+        "-show_format",
+        "-show_chapters",
+        "-show_programs",
+        "-show_packets",
+        "-show_data_hash",
+        "md5",
+    )
     found: dict[str, Any] = json.loads(output_of("ffprobe", "-v", "quiet", "-of", "json", *what, path))
     return found
 
@@ -113,6 +121,8 @@ def inventory(path: Path, first: Fraction) -> Inventory:
     film = main_video(whole["streams"])
     found: Inventory = {f"tag {key}": value for key, value in tags(whole["format"]).items()}
     streams = sorted(whole["streams"], key=lambda stream: bool(stream["index"] != film))  # the film may come first
+    for programme in whole["programs"][:1]:  # that of the film; its tags are those of a file without programmes
+        found |= {f"tag {key}": value for key, value in tags(programme).items()}
     counts = dict.fromkeys(LETTERS.values(), 0)
     order = []
     for stream in streams:

@@ -45,9 +45,11 @@ def anew(codec: str, **others: object) -> dict[str, Any]:
 
 
 ONE_FILM = {"says": ("is left out: only the first video is converted",)}
+# A tag in Matroska, where it counts frames of the new rate.
 TIMECODE = {
-    **dict.fromkeys(("d0 codec", "d0 for", "d0 tag language", "d0 tag timecode", "v0 tag timecode")),
+    **dict.fromkeys(("d0 codec", "d0 for", "d0 tag language", "d0 tag timecode")),
     "streams": "v",
+    "v0 tag timecode": "01:02:03:08",
 }
 COVER = {"v1 tag filename": "cover.png", "v1 tag mimetype": "image/png"}
 
@@ -139,18 +141,15 @@ ROWS = (
         "two programs",
         "{pic} {pic2} {tone} -map 0 -map 1 -map 2 {x264} -c:a mp2 -program title=eins:st=0:st=2 "
         "-program title=zwei:st=1 in.ts",
-        **ONE_FILM,
+        says=("belongs to another programme",),
         changed={"v1 codec": None, "v1 for": None, "v1 packets": None, "streams": "va"},
     ),
     row(
         "timecode track",
         "{pic} {x264} -timecode 01:02:03:04 in.mov",
         changed=TIMECODE,
-        says=("is left out: time codes",),
     ),
-    row(
-        "timecode mp4", "{pic} {x264} -timecode 01:02:03:04 in.mp4", changed=TIMECODE, says=("is left out: time codes",)
-    ),
+    row("timecode mp4", "{pic} {x264} -timecode 01:02:03:04 in.mp4", changed=TIMECODE),
     row(
         "odd tags",
         "{pic} {x264} -metadata 'title=a=b;c\\d\"e' -metadata 'comment=zwei\nZeilen' -metadata my_own=東京 in.mkv",
@@ -159,6 +158,13 @@ ROWS = (
         "odd tags mov",
         "{pic} {x264} -movflags use_metadata_tags -metadata com.apple.quicktime.make=Äpple -metadata "
         "com.apple.quicktime.location.ISO6709=+48.1+011.5/ in.mov",
+    ),
+    row(
+        "timecode mov to mov",
+        "{pic} {x264} -timecode 01:02:03:04 in.mov",
+        to="out.mov",
+        settings={"crf": 0},
+        changed=dict.fromkeys(("v0 tag timecode", "d0 tag timecode"), "01:02:03:08"),
     ),
     row(
         "creation time",
