@@ -4,7 +4,6 @@ import argparse
 import logging
 import os
 import platform
-import re
 import shlex
 import signal
 import sys
@@ -18,17 +17,16 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from vsrrin import __version__
-from vsrrin.clip.timing import exact_rate, parse_ratio
+from vsrrin.clip.timing import parse_ratio
 from vsrrin.convert import moments, several
 from vsrrin.convert.targets import VIDEOS, is_folder
 from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
 
-from . import arguments
+from . import arguments, outline, rates
 from . import progress as cli_progress
 
 # Loading torch takes seconds, so the work is imported by the functions that do it: help and Ctrl-C stay quick.
 if TYPE_CHECKING:
-    from vsrrin.clip.retiming import Speed
     from vsrrin.convert.image_folder import FolderConversion
     from vsrrin.convert.prepare import Settings
     from vsrrin.convert.run import Progress, Result
@@ -171,7 +169,7 @@ class _Stop:
 
 def _run(options: argparse.Namespace) -> int:
     jobs = _jobs(options.paths, options.out_dir)
-    speed = _speed(options.fps, options.sf, _pacing(options.speed))
+    speed = rates.settings(options.fps, options.sf, rates.pacing(options.speed))
     _moment(options.start, "--start"), _moment(options.end, "--end")  # mistakes show before torch is loaded
     input_fps = parse_ratio(options.input_fps or "24", "--input-fps")
     for source, _ in jobs:
@@ -279,7 +277,7 @@ def _summary(reporter: cli_progress.Reporter, jobs: int, there: int, failed: Seq
 def _dry_run(conversion: "VideoConversion | FolderConversion") -> None:
     from vsrrin.convert.video import VideoConversion
 
-    lines = _outline(conversion) if isinstance(conversion, VideoConversion) else _folder_outline(conversion)
+    lines = outline.of_video(conversion) if isinstance(conversion, VideoConversion) else outline.of_folder(conversion)
     for label, text in lines:
         print(f"{label:<11}{arguments.in_flags(text)}")
 
@@ -308,98 +306,6 @@ def _done(result: "Result", *, folder: bool) -> str:
     if folder:
         return f"{result.target} has {result.frames} images, {cuts}"
     return f"{result.target} has {result.frames} frames, {moments.written(result.duration)}, {cuts}"
-
-
-def _outline(conversion: "VideoConversion") -> Iterator[tuple[str, str]]:
-    prepared = conversion.prepared
-    times, encoder = prepared.times, prepared.encoder
-    yield from _input(conversion)
-    yield "output", str(conversion.settings.target)
-    rate = times.rate if times.step is not None else None
-    yield "", f"{_rate(rate)}, {times.frames} frames, {moments.written(times.duration)}"
-    if not prepared.pace.is_plain:
-        tempo = prepared.pace.tempo
-        exactly = f"{tempo} times as long as the input " if tempo.denominator < 1000 else ""
-        yield "", f"{exactly}({float(tempo):.4g})" if exactly else f"{float(tempo):.4g} times as long as the input"
-    quality = f", crf {encoder.crf:g}" if encoder.crf is not None else ""
-    preset = f", preset {encoder.preset}" if encoder.preset is not None else ""
-    yield "encoder", f"{encoder.codec}, {encoder.pixel_format}{quality}{preset}"
-    for action in conversion.plan.actions:
-        to = f" to {action.codec}" if action.action == "transcode" and action.codec else ""
-        why = f": {action.reason}" if action.reason else ""
-        yield f"stream {action.stream.index}", f"{action.stream.kind}, {action.stream.codec}: {action.action}{to}{why}"
-    yield "segments", f"{len(conversion.spans)} of {prepared.segment_frames} frames"
-    for note in conversion.notes:
-        yield "lost" if note in conversion.losses else "note", note
-
-
-def _folder_outline(conversion: "FolderConversion") -> Iterator[tuple[str, str]]:
-    yield from _input(conversion)
-    yield "output", f"{conversion.settings.target}: {conversion.frames} PNGs"
-    width, height = conversion.size
-    alpha = "with" if conversion.alpha else "without"
-    yield "", f"{width}x{height}, {conversion.bits} bits per sample, {alpha} alpha"
-    for note in conversion.notes:
-        yield "note", note
-
-
-def _input(conversion: "VideoConversion | FolderConversion") -> Iterator[tuple[str, str]]:
-    from vsrrin.convert.media.pixels import Pixels
-
-    source = conversion.source
-    yield "input", str(conversion.settings.source)
-    pixels = Pixels.of_clip(source.clip.format)
-    yield "", f"{source.clip.width}x{source.clip.height}, {pixels}, {_rate(source.rate)}"
-    yield "", f"{source.clip.num_frames} frames used, {moments.written(source.duration)}"
-
-
-def _rate(rate: Fraction | None) -> str:
-    if rate is None:
-        return "variable frame rate"
-    return f"{rate} fps" if rate.denominator == 1 else f"{rate} fps ({float(rate):.3f})"
-
-
-def _pacing(text: str | None) -> "Speed | None":
-    """Return the speed that --speed means."""
-    if text is None or "=" not in text:
-        return text if text is None else _exact(text)
-    keys = [key.partition("=") for key in text.split(",")]
-    return tuple((moment.strip(), _exact(speed)) for moment, _, speed in keys)
-
-
-def _exact(text: str) -> str:
-    """Return a decimal number as a ratio, and any other text as it is."""
-    return str(Fraction(text)) if re.fullmatch(r"\d+\.\d+", text.strip()) else text.strip()
-
-
-def _speed(fps: str | None, between: int | None, speed: "Speed | None") -> dict[str, object]:
-    """Return the settings that --fps, --sf and --speed mean."""
-    if between is not None and speed is not None:
-        raise ArgumentError("--sf makes slow motion with --fps RATE, and --speed does by itself: give one of them")
-    if between is not None and between < 1:
-        raise ArgumentError(f"--sf must be at least 1 new frame between two, not {between}")
-    factor = None if between is None else Fraction(between + 1)
-    if fps is None:
-        factor = factor or (Fraction(2) if speed is None else None)
-        return {"factor": factor, "fps": None, "rate_out": None, "speed": speed}
-    text = fps.strip()
-    if text.lower().endswith("x"):
-        if factor is not None:
-            raise ArgumentError(f"--sf {between} and --fps {fps} both say how many frames are added: give one of them")
-        return {"factor": _ratio(text[:-1], fps), "fps": None, "rate_out": None, "speed": speed}
-    rate = _ratio(text, fps)
-    shown = {"fps": rate, "rate_out": None} if factor is None else {"fps": None, "rate_out": rate}
-    return {"factor": factor, "speed": speed, **shown}
-
-
-def _ratio(text: str, given: str) -> Fraction:
-    allowed = f"--fps must be a factor such as 2x or 5/2x, or a rate such as 60 or 60000/1001, not {given!r}"
-    if re.fullmatch(r"\d+\.\d+", text):
-        raise ArgumentError(f"{allowed}: decimals are inexact, write {exact_rate(Fraction(text))}")
-    try:
-        return parse_ratio(text, "--fps")
-    except ArgumentError:
-        raise ArgumentError(allowed) from None
 
 
 def _moment(text: str | None, argument: str) -> Fraction | int | None:
