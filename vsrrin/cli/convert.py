@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
@@ -170,7 +170,7 @@ class _Stop:
 def _run(options: argparse.Namespace) -> int:
     jobs = _jobs(options.paths, options.out_dir)
     speed = rates.settings(options.fps, options.sf, rates.pacing(options.speed))
-    _moment(options.start, "--start"), _moment(options.end, "--end")  # mistakes show before torch is loaded
+    start, end = (_moment(getattr(options, name), f"--{name}") for name in ("start", "end"))
     input_fps = parse_ratio(options.input_fps or "24", "--input-fps")
     for source, _ in jobs:
         if options.input_fps and source.exists() and not source.is_dir():
@@ -181,50 +181,79 @@ def _run(options: argparse.Namespace) -> int:
     with _stoppable() as stop, ExitStack() as stack:
         log = cli_progress.Log(options.log) if options.log and not options.dry_run else None
         reporter = stack.enter_context(cli_progress.Reporter(log, quiet=options.quiet))
-        target = jobs[0][1]
-        failed: list[str] = []
-        there = 0
+        work = _Work(options, reporter, stop, input_fps, target=jobs[0][1])
         try:
             from vsrrin.checkpoint import inspection
             from vsrrin.convert.prepare import Settings
 
             model = inspection.locate(getattr(options, "model", str(Settings.model)))
             stack.enter_context(_vapoursynth_log(reporter))
-            if options.out_dir is not None and not options.out_dir.exists():
+            work.common = {"start": start, "end": end, "model": model, **speed}
+            if options.out_dir is None:
+                work.convert(*jobs[0])
+                return 0
+            if not options.out_dir.exists():
                 options.out_dir.mkdir()
                 if options.dry_run:
                     stack.callback(options.out_dir.rmdir)
-            for source, target in jobs:
-                settings = arguments.make(
-                    Settings,
-                    options,
-                    source=source,
-                    target=Path(target),
-                    start=_moment(options.start, "--start"),
-                    end=_moment(options.end, "--end"),
-                    model=model,
-                    **speed,
-                )
-                if options.out_dir is None:
-                    _one(settings, target, input_fps, reporter, stop, dry_run=options.dry_run)
-                    return 0
-                if options.resume and os.path.lexists(target):
-                    there += 1
-                    reporter.say(f"{target} is there already")
-                    continue
-                reporter.restart()
-                reporter.say(f"{source} to {target}")
-                try:
-                    _one(settings, target, input_fps, reporter, stop, dry_run=options.dry_run)
-                except (VsrrinError, OSError) as error:
-                    about = "" if str(source) in str(error) else f"{source}: "
-                    reporter.complain(f"{about}{error}")
-                    failed.append(str(source))
-            return _summary(reporter, len(jobs), there, failed)
+            return work.convert_all(jobs)
         except KeyboardInterrupt as error:
             terminated = isinstance(error, _TerminatedError)
-            reporter.say(f"{'terminated' if terminated else 'interrupted'}: {target} is not written")
+            reporter.say(f"{'terminated' if terminated else 'interrupted'}: {work.target} is not written")
             return 128 + (signal.SIGTERM if terminated else signal.SIGINT)
+
+
+@dataclass
+class _Work:
+    """Conversions of one run, and the target of the one at hand."""
+
+    options: argparse.Namespace
+    reporter: cli_progress.Reporter
+    stop: _Stop
+    input_fps: Fraction
+    target: str
+    common: dict[str, object] = field(default_factory=dict)
+    """Settings of all of them."""
+
+    def convert(self, source: Path, target: str) -> None:
+        """Convert, or print what would be done."""
+        from vsrrin.convert import convert_file
+        from vsrrin.convert.prepare import Settings
+
+        self.target, folder = target, is_folder(target, "OUT")
+        settings = arguments.make(Settings, self.options, source=source, target=Path(target), **self.common)
+        _log_start(self.reporter, settings)
+        conversion = convert_file.prepared(settings, folder=folder, image_rate=self.input_fps)
+        if self.options.dry_run:
+            _dry_run(conversion)
+        else:
+            _convert(conversion, self.reporter, self.stop, folder=folder)
+
+    def convert_all(self, jobs: Sequence[tuple[Path, str]]) -> int:
+        """Convert all, whatever fails, and return the exit status."""
+        failed: list[str] = []
+        there = 0
+        for source, target in jobs:
+            if self.options.resume and os.path.lexists(target):
+                there += 1
+                self.reporter.say(f"{target} is there already")
+                continue
+            self.reporter.restart()
+            self.reporter.say(f"{source} to {target}")
+            try:
+                self.convert(source, target)
+            except BrokenPipeError:  # nobody reads what a dry run prints
+                raise
+            except (VsrrinError, OSError) as error:
+                self.reporter.complain(str(error) if str(source) in str(error) else f"{source}: {error}")
+                failed.append(str(source))
+        said = f"{len(jobs) - there - len(failed)} of {len(jobs)} done"
+        said += f", {there} were there already" if there else ""
+        if failed:
+            self.reporter.complain(f"{said}, {len(failed)} failed: {', '.join(failed)}")
+            return 1
+        self.reporter.say(said)
+        return 0
 
 
 def _jobs(paths: Sequence[str], folder: Path | None) -> list[tuple[Path, str]]:
@@ -241,37 +270,6 @@ def _jobs(paths: Sequence[str], folder: Path | None) -> list[tuple[Path, str]]:
     if folder.exists() and not folder.is_dir():
         raise ArgumentError(f"--out-dir must be a folder, not the file {folder}")
     return jobs
-
-
-def _one(
-    settings: "Settings",
-    target: str,
-    input_fps: Fraction,
-    reporter: cli_progress.Reporter,
-    stop: _Stop,
-    *,
-    dry_run: bool,
-) -> None:
-    """Convert, or print what would be done."""
-    from vsrrin.convert import convert_file
-
-    folder = is_folder(target, "OUT")
-    _log_start(reporter, settings)
-    conversion = convert_file.prepared(settings, folder=folder, image_rate=input_fps)
-    if dry_run:
-        _dry_run(conversion)
-    else:
-        _convert(conversion, reporter, stop, folder=folder)
-
-
-def _summary(reporter: cli_progress.Reporter, jobs: int, there: int, failed: Sequence[str]) -> int:
-    done = jobs - there - len(failed)
-    before = f", {there} were there already" if there else ""
-    if not failed:
-        reporter.say(f"{done} of {jobs} done{before}")
-        return 0
-    reporter.complain(f"{done} of {jobs} done{before}, {len(failed)} failed: {', '.join(failed)}")
-    return 1
 
 
 def _dry_run(conversion: "VideoConversion | FolderConversion") -> None:
@@ -327,8 +325,8 @@ def _log_start(reporter: cli_progress.Reporter, settings: "Settings") -> None:
     for package in _PACKAGES:
         with suppress(metadata.PackageNotFoundError):
             reporter.note(f"version: {package} {metadata.version(package)}")
-    for field in fields(settings):
-        reporter.note(f"setting: {field.name} = {getattr(settings, field.name)}")
+    for setting in fields(settings):
+        reporter.note(f"setting: {setting.name} = {getattr(settings, setting.name)}")
 
 
 @contextmanager
