@@ -11,7 +11,7 @@ from typing import Any, Concatenate
 
 import vapoursynth as vs
 
-from vsrrin.clip import graph, mending, motion_blur
+from vsrrin.clip import alpha, mending, motion_blur
 from vsrrin.clip.clip_checks import check_clip, make_retiming, make_timing, source_times
 from vsrrin.clip.mending import Damaged
 from vsrrin.clip.retiming import Ease, Moments, Seconds, Speed
@@ -113,8 +113,8 @@ def interpolate(clip: vs.VideoNode, request: _Request) -> vs.VideoNode:
 
     The output has the format, size, colour description and length of the input: ``ceil(n * factor)`` frames, where
     the last source frame is held until its end. Output frames that coincide with a source frame are that frame, bit
-    for bit. Frames may be requested in any order and by any number of threads, with the same result. Each carries the
-    properties listed in :mod:`vsrrin.clip.props`.
+    for bit. An ``_Alpha`` of the frames moves with the picture. Frames may be requested in any order and by any number
+    of threads, with the same result. Each carries the properties listed in :mod:`vsrrin.clip.props`.
 
     Args:
         clip: GRAY, YUV or RGB of 8 to 16 bit, half or float, of constant format and size, progressive; its frame rate
@@ -136,7 +136,7 @@ def interpolate(clip: vs.VideoNode, request: _Request) -> vs.VideoNode:
             while the graph is built, with a message that begins with "vsrrin.interpolate:".
     """
     check_clip(clip)
-    return graph.build(clip, make_timing(clip, request.factor, request.fps, request.timecodes), request)
+    return alpha.build(clip, make_timing(clip, request.factor, request.fps, request.timecodes), request)
 
 
 @_filter(partial(Options, duplicates="spread"))
@@ -157,7 +157,7 @@ def dedup(clip: vs.VideoNode, request: Options) -> vs.VideoNode:
         vapoursynth.Error: See :func:`vsrrin.interpolate`; the message begins with "vsrrin.dedup:".
     """
     check_clip(clip)
-    return graph.build(clip, make_timing(clip, 1), request)
+    return alpha.build(clip, make_timing(clip, 1), request)
 
 
 @_filter(_Retiming)
@@ -195,7 +195,7 @@ def retime(clip: vs.VideoNode, request: _Retiming) -> vs.VideoNode:
         ease=request.ease,
         timecodes=request.timecodes,
     )
-    return graph.build(clip, timing, request)
+    return alpha.build(clip, timing, request)
 
 
 @_filter(_Blurring)

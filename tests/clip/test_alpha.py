@@ -150,3 +150,66 @@ def test_repeats_are_those_of_colours_and_alpha_together(tmp_path: Path) -> None
         same = kinds[n] == "source"
         assert same_picture(out.get_frame(n), clip.get_frame(n)) == same
         assert same_picture(alpha(out.get_frame(n)), alpha(clip.get_frame(n))) == same
+
+
+def disc(n: int, format_id: int, left: int = 20) -> vs.VideoNode:
+    """One frame: a bright disc with soft edges, opaque on transparent black, and black below it."""
+    shape = vs.core.get_video_format(format_id)
+    y, x = np.mgrid[0:48, 0:96]
+    mask = np.clip(13 - np.hypot(y - 24, x - (left + 2 * n)), 0, 1).astype(np.float32)
+    frame = vs.core.std.BlankClip(format=vs.GRAYS, width=96, height=48, length=1)
+
+    def draw(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        made = f.copy()
+        np.copyto(np.asarray(made[0]), mask)
+        return made
+
+    alpha = frame.std.ModifyFrame(frame, draw)
+    floats = {vs.GRAY: vs.GRAYS, vs.RGB: vs.RGBS, vs.YUV: vs.YUV444PS}[shape.color_family]
+    colour = vs.core.std.BlankClip(frame, format=floats, color=[0.7, 0.2, -0.1][: 1 if floats == vs.GRAYS else 3])
+    colour = colour.resize.Point(format=format_id)
+    kind = vs.FLOAT if shape.sample_type == vs.FLOAT else vs.INTEGER
+    grey = vs.core.query_video_format(vs.GRAY, kind, shape.bits_per_sample)
+    alpha = alpha.resize.Point(format=grey.id, range_s="full")
+    return colour.std.ClipToProp(alpha, "_Alpha")
+
+
+@pytest.mark.parametrize(
+    "format_id", [vs.RGB24, vs.RGBS, vs.YUV420P8, vs.YUV422P10, vs.YUV444P16, vs.GRAY8, vs.YUV444PS]
+)
+def test_the_filter_moves_alpha_with_the_picture_in_any_format(format_id: int) -> None:
+    clip = disc(0, format_id) + disc(1, format_id) + disc(2, format_id)
+    out = vsrrin.interpolate(clip, 2, "draft")
+    assert out.format.id == format_id
+    for n in range(3):
+        assert same_picture(out.get_frame(2 * n), clip.get_frame(n))
+        assert same_picture(alpha(out.get_frame(2 * n)), alpha(clip.get_frame(n)))
+    new, wanted = out.get_frame(1), disc(0, format_id, left=21).get_frame(0)
+    assert new.props["_VSRRIN_Kind"] == "new"
+    (made,), (right,) = planes(alpha(new)), planes(alpha(wanted))
+    peak = 1 if made.dtype.kind == "f" else 2**clip.format.bits_per_sample - 1
+    assert np.abs(made.astype(float) - right).mean() < 0.01 * peak
+    opaque = np.asarray(right) > 0.9 * peak
+    for mine, theirs in zip(planes(new), planes(wanted), strict=True):
+        rows, columns = (opaque.shape[axis] // mine.shape[axis] for axis in (0, 1))
+        inside = opaque[::rows, ::columns] & opaque[rows - 1 :: rows, columns - 1 :: columns]
+        wrong = np.abs(mine.astype(float) - theirs)[inside]
+        assert wrong.mean() <= 0.005 * peak
+        assert wrong.max() <= 0.05 * peak  # where chroma is shared with what is transparent
+
+
+def test_retimed_and_mended_frames_have_their_own_alpha() -> None:
+    clip = disc(0, vs.RGB24) + disc(1, vs.RGB24) + disc(2, vs.RGB24)
+    between = alpha(vsrrin.interpolate(clip, 2, "draft").get_frame(1))
+    assert same_picture(alpha(vsrrin.retime(clip, "1/2", "draft").get_frame(1)), between)
+    mended = vsrrin.repair(clip, [1], "draft").get_frame(1)
+    (made,), (right,) = planes(alpha(mended)), planes(alpha(clip.get_frame(1)))
+    assert np.abs(made.astype(int) - right).mean() < 2
+
+
+@pytest.mark.parametrize(("width", "format_id"), [(48, vs.GRAY8), (96, vs.GRAY16), (96, vs.RGB24)])
+def test_alpha_that_does_not_fit_is_an_error_when_the_graph_is_built(width: int, format_id: int) -> None:
+    other = vs.core.std.BlankClip(width=width, height=48, format=format_id, length=1)
+    clip = disc(0, vs.RGB24).std.RemoveFrameProps("_Alpha").std.ClipToProp(other, "_Alpha") * 2
+    with pytest.raises(vs.Error, match=r"^vsrrin.interpolate: .* _Alpha must be GRAY of the same size and depth"):
+        vsrrin.interpolate(clip, 2, "draft")

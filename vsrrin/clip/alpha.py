@@ -7,14 +7,19 @@ multiplies by alpha again. Source frames stay bit for bit, whatever their transp
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import vapoursynth as vs
 
 from vsrrin.clip.frames import Colour
 from vsrrin.engine.options import Options
+from vsrrin.errors import ArgumentError
 
+from . import graph
+from .clip_checks import check_clip
 from .repeats import repeat_clip, run_clip
 from .scene_cuts import cut_clip, is_cut
+from .timing import Timing
 
 _PROP = "_Alpha"
 
@@ -28,7 +33,7 @@ def alpha_of(clip: vs.VideoNode) -> vs.VideoNode:
 def premultiplied(clip: vs.VideoNode) -> vs.VideoNode:
     """Return a clip laid over black, in its own format and without alpha."""
     product = _float(clip).std.PreMultiply(_float(alpha_of(clip)))
-    return _integer(product, clip).std.RemoveFrameProps([_PROP])
+    return _as(product, clip).std.RemoveFrameProps([_PROP])
 
 
 def over_black(clip: vs.VideoNode) -> vs.VideoNode:
@@ -42,6 +47,32 @@ def over_black(clip: vs.VideoNode) -> vs.VideoNode:
     return merged.std.CopyFrameProps(clip).std.RemoveFrameProps([_PROP])
 
 
+def build(clip: vs.VideoNode, timing: Timing, options: Options) -> vs.VideoNode:
+    """Return a clip with new frames, as :func:`vsrrin.clip.graph.build` makes them, and their alpha if there is any.
+
+    Raises:
+        VsrrinError: Alpha has another size or format than the clip; or see :func:`vsrrin.clip.graph.build`.
+    """
+    first = check_clip(clip)
+    if _PROP not in first.props:
+        return graph.build(clip, timing, options)
+    _check_alpha(first)
+    marked = options if options.scene == "off" else replace(options, scene="props")
+    return interpolate_with_alpha(clip, lambda part, runs=None: graph.build(part, timing, marked, runs), options)
+
+
+def _check_alpha(frame: vs.VideoFrame) -> None:
+    alpha, own = frame.props[_PROP], frame.format
+    assert isinstance(alpha, vs.VideoFrame)
+    same = (own.sample_type, own.bits_per_sample) == (alpha.format.sample_type, alpha.format.bits_per_sample)
+    if alpha.format.color_family != vs.GRAY or not same or (alpha.width, alpha.height) != (frame.width, frame.height):
+        have, given = (f"{each.width}x{each.height} in {each.format.name}" for each in (frame, alpha))
+        raise ArgumentError(
+            f"clip's first frame is {have}, and its alpha {given}: _Alpha must be GRAY of the same size and depth; "
+            f'std.ClipToProp sets another, std.RemoveFrameProps("{_PROP}") leaves it out'
+        )
+
+
 def interpolate_with_alpha(
     clip: vs.VideoNode,
     interpolate: Callable[..., vs.VideoNode],
@@ -50,7 +81,7 @@ def interpolate_with_alpha(
     """Add frames, with their alpha, between the frames of a clip.
 
     Args:
-        clip: RGB or GRAY integer of full range; every frame has an ``_Alpha`` of the same depth and size.
+        clip: Any clip whose frames have an ``_Alpha`` of the same depth and size.
         interpolate: :func:`vsrrin.interpolate` with all arguments but the clip; with ``duplicates="spread"`` it is also
             given the ``runs`` of :func:`vsrrin.clip.graph.build`.
         options: Options for finding cuts and repeats; the cuts found in the colours hold for alpha too, and a frame
@@ -70,9 +101,9 @@ def interpolate_with_alpha(
     new, new_alpha = interpolate(colours, **given), interpolate(_float(alpha), **given)
     if new is colours:  # a factor of 1
         return clip
-    whole = _integer(new_alpha, alpha)
-    smallest = 0.5 / (2**clip.format.bits_per_sample - 1)  # what rounds to transparent has no colour
-    straight = _integer(vs.core.std.Expr([new, _like(new_alpha, new)], f"y {smallest} >= x y / 0 max 1 min 0 ?"), clip)
+    whole = _as(new_alpha, alpha)
+    smallest = 0.5 / (2 ** min(clip.format.bits_per_sample, 16) - 1)  # what rounds to transparent has no colour
+    straight = _as(vs.core.std.Expr([new, _like(new_alpha, new)], f"y {smallest} >= x y / 0 ?"), clip)
     return _with_source_frames(straight.std.ClipToProp(whole, _PROP), clip)
 
 
@@ -106,14 +137,21 @@ def _mark_cuts(clip: vs.VideoNode, options: Options) -> vs.VideoNode:
 
 
 def _like(grey: vs.VideoNode, clip: vs.VideoNode) -> vs.VideoNode:
-    """Return a GRAY clip with as many planes as another."""
-    return grey.std.ShufflePlanes([0, 0, 0], vs.RGB) if clip.format.color_family == vs.RGB else grey
+    """Return a GRAY clip with planes as those of another."""
+    shape = clip.format
+    if shape.color_family == vs.GRAY:
+        return grey
+    small = grey.resize.Bilinear(clip.width >> shape.subsampling_w, clip.height >> shape.subsampling_h)
+    return vs.core.std.ShufflePlanes([grey, small, small], [0, 0, 0], shape.color_family)
 
 
 def _float(clip: vs.VideoNode) -> vs.VideoNode:
-    return clip.resize.Point(format=vs.RGBS if clip.format.color_family == vs.RGB else vs.GRAYS)
+    shape = clip.format
+    wanted = vs.core.query_video_format(shape.color_family, vs.FLOAT, 32, shape.subsampling_w, shape.subsampling_h)
+    return clip.resize.Point(format=wanted.id)
 
 
-def _integer(clip: vs.VideoNode, like: vs.VideoNode) -> vs.VideoNode:
-    """Convert a clip to the full range of another clip's format, rounded."""
-    return clip.resize.Point(format=like.format.id, range_s="full")
+def _as(clip: vs.VideoNode, like: vs.VideoNode) -> vs.VideoNode:
+    """Convert a clip to the format and the range of another, rounded."""
+    full = Colour.of_frame(like.get_frame(0)).full_range
+    return clip.resize.Point(format=like.format.id, range_s="full" if full else "limited")

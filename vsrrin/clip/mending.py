@@ -13,7 +13,7 @@ import vapoursynth as vs
 from vsrrin.engine.options import Options
 from vsrrin.errors import ArgumentError
 
-from . import graph
+from . import alpha
 from .clip_checks import frame_rate
 from .timing import FrameTime
 
@@ -72,14 +72,14 @@ def build(clip: vs.VideoNode, damaged: Sequence[int], options: Options) -> vs.Vi
         options: Options of interpolation.
 
     Raises:
-        VsrrinError: No frame is healthy, or see :func:`vsrrin.clip.graph.build`.
+        VsrrinError: No frame is healthy, or see :func:`vsrrin.clip.alpha.build`.
     """
     if not damaged:
         return clip
     timing = HealthyTiming(clip.num_frames, damaged, frame_rate(clip))
     if not timing.healthy:
         raise ArgumentError(f"frames names all {clip.num_frames} frames of the clip: none is left to make others of")
-    mended = graph.build(clip.std.DeleteFrames(damaged), timing, options)
+    mended = alpha.build(clip.std.DeleteFrames(damaged), timing, options)
 
     def renumber(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
         frame = f.copy()
