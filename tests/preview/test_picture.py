@@ -233,7 +233,7 @@ def test_frames_at_a_cut_are_called_what_they_are(tmp_path: Path) -> None:
 
     def labels(at_cut: Any) -> list[str]:
         wanted = picture.Wanted(film, 9, factor=3, at_cut=at_cut, model="draft")
-        clip = picture._open(film)
+        clip = picture._open(wanted)
         return [cell.label for cell in picture._pictures(clip, wanted, picture._pair(clip, wanted))][1:-1]
 
     left, right = "left frame held, as a cut follows", "right frame held, as a cut precedes"

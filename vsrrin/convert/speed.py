@@ -53,7 +53,8 @@ def check(speed: Speed, source: Source) -> None:
         raise ArgumentError("rate_out and speed both make the motion slower or faster: give one of them")
     if speed.ease != "none" and (speed.speed is None or isinstance(speed.speed, str | int | Fraction)):
         raise ArgumentError(f'ease="{speed.ease}" is the course of the speed between keyframes: give them as speed')
-    pace(speed, source)
+    if speed.speed is not None:
+        pace(speed, source)
     if source.rate is not None:
         return
     varies = f"the frame rate of {source.info.path} varies"

@@ -21,7 +21,7 @@ ENDINGS = pytest.mark.parametrize("ending", ["mkv", "mp4", "mov", "webm"])
 def marked(folder: Path, *elements: tuple[int, bytes]) -> Path:
     """A Matroska file whose video has some elements that ffmpeg cannot be told to write."""
     path = bunny(folder, "plain.mkv", frames=2)
-    data = path.read_bytes()
+    data = path.read_bytes().replace(b"\x11\x4d\x9b\x74", b"\x11\x4d\x9b\x75")  # no list of places, which change
     for name, content in elements:
         data = added(data, VIDEO, element(name, content))
     (folder / "in.mkv").write_bytes(data)
