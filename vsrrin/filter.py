@@ -11,7 +11,7 @@ from typing import Any, Concatenate
 
 import vapoursynth as vs
 
-from vsrrin.clip import alpha, mending, motion_blur
+from vsrrin.clip import alpha, graph, mending, motion_blur
 from vsrrin.clip.clip_checks import check_clip, make_retiming, make_timing, source_times
 from vsrrin.clip.mending import Damaged
 from vsrrin.clip.retiming import Ease, Moments, Seconds, Speed
@@ -137,6 +137,31 @@ def interpolate(clip: vs.VideoNode, request: _Request) -> vs.VideoNode:
     """
     check_clip(clip)
     return alpha.build(clip, make_timing(clip, request.factor, request.fps, request.timecodes), request)
+
+
+@_filter(_Request)
+def proxy(clip: vs.VideoNode, request: _Request) -> vs.VideoNode:
+    """Show what :func:`interpolate` would, with the nearest source frame in place of each new one.
+
+    Length, rate, times, cuts and properties are the same, and no network is loaded: for scene detection, chunked
+    encoding and quick looks.
+
+    Args:
+        clip: As for :func:`interpolate`.
+        factor: As for :func:`interpolate`.
+        fps: As for :func:`interpolate`.
+        timecodes: As for :func:`interpolate`.
+        request: Those of :func:`interpolate`; the ones that say how new frames are made change nothing.
+
+    Returns:
+        A clip as :func:`interpolate` returns it, but for its pictures.
+
+    Raises:
+        vapoursynth.Error: See :func:`interpolate`; the message begins with "vsrrin.proxy:".
+    """
+    check_clip(clip)
+    timing = make_timing(clip, request.factor, request.fps, request.timecodes)
+    return graph.build(clip, timing, request, proxy=True)
 
 
 @_filter(partial(Options, duplicates="spread"))

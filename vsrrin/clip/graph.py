@@ -32,7 +32,9 @@ _NAME = "vsrrin.interpolate"
 """Name of the filter in errors in the middle of a clip."""
 
 
-def build(clip: vs.VideoNode, timing: Timing, options: Options, runs: vs.VideoNode | None = None) -> vs.VideoNode:
+def build(
+    clip: vs.VideoNode, timing: Timing, options: Options, runs: vs.VideoNode | None = None, *, proxy: bool = False
+) -> vs.VideoNode:
     """Return a clip with new frames, one for each moment of a timing.
 
     Args:
@@ -40,6 +42,7 @@ def build(clip: vs.VideoNode, timing: Timing, options: Options, runs: vs.VideoNo
         timing: The map from output frames to moments of the source.
         options: Options of interpolation.
         runs: The clip of runs to spread motion over, see `run_clip`; ``None`` to find them in the source.
+        proxy: Show the nearest source frame in place of each new one; no network is loaded.
 
     Raises:
         VsrrinError: The clip's format, the checkpoint, the device or an option is not as it must be.
@@ -48,11 +51,12 @@ def build(clip: vs.VideoNode, timing: Timing, options: Options, runs: vs.VideoNo
     spreads = options.duplicates == "spread"
     if isinstance(timing, ConstantTiming) and timing.factor == 1 and not spreads:
         return clip
-    engines = _engines(options, timing)
+    engines = [] if proxy else _engines(options, timing)
     for engine in engines:
         engine.plan(clip.height, clip.width)  # mistakes in tiles show now, not at the first frame
         vs.register_on_destroy(_closing(weakref.ref(engine)))
-    _check_times(timing, engines[0].spec, clip.num_frames, options.longest_run if spreads else 1)
+    if engines:
+        _check_times(timing, engines[0].spec, clip.num_frames, options.longest_run if spreads else 1)
     if guessed := Colour.of_frame(first).guessed:
         say(f"{guessed} assumed, as the clip does not say")
     renderer = _Renderer(timing, engines, options)
@@ -147,7 +151,7 @@ class _Renderer:
 
     timing: Timing
     engines: Sequence[Interpolator]
-    """One for each device; they take turns."""
+    """One for each device; they take turns. None for a proxy."""
     options: Options
     _warned: set[str] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
@@ -212,6 +216,8 @@ class _Renderer:
         return self._interpolate(left, right, time), "new"
 
     def _interpolate(self, left: vs.VideoFrame, right: vs.VideoFrame, time: FrameTime) -> vs.VideoFrame:
+        if not self.engines:
+            return frames.blend(left, right, round(float(time.t)), vs.core.core)
         engine = self._engine_of(time.left)
 
         def ready(number: int, frame: vs.VideoFrame) -> SourceFrame:
