@@ -1,6 +1,5 @@
 """`vsrrin convert` on small inputs; what it writes is checked with ffprobe."""
 
-import json
 import os
 import pty
 import signal
@@ -10,52 +9,15 @@ import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.commands import vsrrin_command
+from tests.cli.conversions import COMMAND, ROOT, mistake, probe, run
 from tests.conftest import BUNNY
 from tests.image_files import ffmpeg, frames_of_bunny, picture, read, write, write_sequence
 from vsrrin.cli import main
 from vsrrin.convert.image_headers import read_header
-
-ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-W", "error", "-m", "vsrrin", "convert"]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a clip of 12 frames at 25 per second, with sound."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    sound = ("-f", "lavfi", "-i", "sine=440:duration=0.48", "-c:a", "aac")
-    ffmpeg("-i", BUNNY, *sound, "-frames:v", "12", "-vf", "scale=128:72", tmp_path / "in.mp4")
-    return tmp_path
-
-
-def run(*arguments: str | Path) -> tuple[int, str, str]:
-    """Exit status, stdout and stderr of one run."""
-    return vsrrin_command(["convert", *arguments])
-
-
-def mistake(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 2) -> str:
-    """What is said of a wrong command line; in this process, which is quicker."""
-    assert main.main(["convert", *arguments]) == status
-    out, err = capsys.readouterr()
-    assert out == ""
-    return err
-
-
-def probe(path: Path | str) -> dict[str, Any]:
-    """What ffprobe says of the video stream, the number of streams and the duration."""
-    entries = "stream=codec_type,codec_name,width,height,pix_fmt,avg_frame_rate,nb_read_frames:format=duration"
-    command = ["ffprobe", "-v", "error", "-count_frames", "-show_entries", entries, "-of", "json", str(path)]
-    found = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
-    video = next(stream for stream in found["streams"] if stream["codec_type"] == "video")
-    kinds = sorted(f"{stream['codec_type']} {stream['codec_name']}" for stream in found["streams"])
-    return {**video, "streams": kinds, "duration": float(found["format"]["duration"])}
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -428,95 +390,3 @@ def test_an_interlaced_input_is_named_with_the_ways_out(folder: Path, capsys: py
     assert "int.mpg is interlaced" in said and "--deinterlace field" in said and "--progressive" in said
     assert run("int.mpg", "out.mkv", "--model", "draft", "--progressive")[0] == 0
     assert probe("out.mkv")["nb_read_frames"] == "24"
-
-
-def test_several_files_go_into_a_folder_and_one_failure_does_not_stop_the_rest(folder: Path) -> None:
-    (folder / "more").mkdir()
-    ffmpeg("-i", "in.mp4", "-c", "copy", "more/film.avi")
-    (folder / "bad.mkv").write_bytes(b"no video" * 100)
-    command = ("bad.mkv", "--model", "draft", "in.mp4", "--out-dir", "out", "more", "--log", "log.txt")
-    status, out, err = run(*command)
-    assert (status, out) == (1, "")
-    assert sorted(path.name for path in (folder / "out").iterdir()) == ["film.mkv", "in.mp4"]
-    assert probe("out/film.mkv")["nb_read_frames"] == probe("out/in.mp4")["nb_read_frames"] == "24"
-    assert probe("out/in.mp4")["streams"] == ["audio aac", "video h264"]
-    assert "2 of 3 done, 1 failed: bad.mkv" in err.splitlines()[-1]
-    assert "bad.mkv" in (folder / "log.txt").read_text()
-
-    before = (folder / "out" / "in.mp4").stat()
-    status, out, err = run(*command, "--resume", "--quiet")
-    assert status == 1
-    assert (folder / "out" / "in.mp4").stat() == before
-    assert len(err.splitlines()) == 2  # why bad.mkv fails, and that it did
-    assert "0 of 3 done, 2 were there already, 1 failed: bad.mkv" in err
-
-
-def test_a_dry_run_of_several_files_leaves_nothing(folder: Path) -> None:
-    status, out, _ = run("in.mp4", "--out-dir", "out", "--dry-run", "--model", "draft")
-    assert status == 0
-    assert "out/in.mp4" in out
-    assert not (folder / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "wanted"),
-    [
-        (["in.mp4"], "IN and OUT are needed, two names, and 1 is given; with --out-dir DIR all names are IN"),
-        (["in.mp4", "a.mkv", "b.mkv"], "two names, and 3 are given"),
-        (["in.mp4", "--out-dir", "in.mp4"], "--out-dir must be a folder, not the file in.mp4"),
-    ],
-)
-def test_wrong_numbers_of_names(
-    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], wanted: str
-) -> None:
-    assert wanted in mistake(capsys, *arguments)
-
-
-def test_names_may_stand_anywhere_among_the_flags(folder: Path) -> None:
-    os.rename("in.mp4", "-in.mp4")
-    assert run("--quiet", "--fps", "2x", "--model", "draft", "--", "-in.mp4", "out.mp4")[0] == 0
-    assert run("./-in.mp4", "--quiet", "--model", "draft", "--", "-out.mp4")[0] == 0
-    assert probe("./-out.mp4")["nb_read_frames"] == "24"
-
-
-def test_a_speed_ramp_with_sound_and_subtitles(folder: Path) -> None:
-    (folder / "a.srt").write_text("1\n00:00:00,200 --> 00:00:00,300\nnow\n")
-    ffmpeg("-i", "in.mp4", "-i", "a.srt", "-map", "0", "-map", "1", "-c:v", "copy", "-c:a", "copy", "in.mkv")
-    command = ("in.mkv", "out.mkv", "--model", "draft", "--quiet", "--speed", "0=1,0.2=0.5,0.4=1")
-    assert "sound cannot be kept as it is" in run(*command)[2]
-    assert run(*command, "--audio", "stretch") == (0, "", "")
-    made = probe("out.mkv")
-    assert made["nb_read_frames"] == "17"  # 5 frames, 5 of twice the length, 2
-    assert (made["avg_frame_rate"], made["duration"]) == ("25/1", pytest.approx(0.68, abs=0.06))
-    shown = ["ffprobe", "-v", "error", "-select_streams", "s", "-show_entries", "packet=pts_time,duration_time"]
-    (line,) = subprocess.run([*shown, "-of", "csv=p=0", "out.mkv"], capture_output=True, check=True).stdout.split()
-    start, length = map(float, line.split(b","))
-    assert start == pytest.approx(0.2, abs=0.05)  # up to the sound's own beginning
-    assert length == pytest.approx(0.2, abs=0.001)
-
-    assert run("in.mkv", "fast.mkv", "--speed", "2", "--fps", "50", "--audio", "drop", "--model", "draft")[0] == 0
-    made = probe("fast.mkv")
-    assert (made["nb_read_frames"], made["avg_frame_rate"]) == ("12", "50/1")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "wanted"),
-    [
-        (["--speed", "0"], "--speed must be a positive int, a Fraction or a text like \"5/2\", not '0'"),
-        (["--speed", "0=1,x=2"], "speed[1] must be at a number of seconds"),
-        (["--speed", "0=1,9=2"], "speed[1] is at 9 s, after the end of the clip at 0.48 s"),
-        (["--speed", "1/2", "--sf", "2"], "--sf makes slow motion with --fps RATE, and --speed does by itself"),
-        (["--speed", "1/2", "--ease", "smooth"], "--ease smooth is the course of the speed between keyframes"),
-    ],
-)
-def test_wrong_speeds(folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], wanted: str) -> None:
-    assert wanted in mistake(capsys, "in.mp4", "out.mkv", "--audio", "drop", "--model", "draft", *arguments)
-
-
-def test_a_variable_rate_stays_variable_at_another_speed(folder: Path) -> None:
-    ffmpeg("-i", "in.mp4", "-an", "-vf", "setpts='if(lt(N,6),N,2*N-6)/25/TB'", "-fps_mode", "vfr", "vfr.mkv")
-    assert run("vfr.mkv", "out.mkv", "--speed", "1/2", "--model", "draft")[0] == 0
-    shown = ["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "packet=pts_time", "-of", "csv=p=0"]
-    found = subprocess.run([*shown, "out.mkv"], capture_output=True, check=True, text=True).stdout.split()
-    wanted = [n / 25 for n in range(12)] + [0.48 + 2 * n / 25 for n in range(11)] + [1.32]  # the last one is short
-    assert sorted(map(float, found)) == pytest.approx(wanted, abs=0.0011)

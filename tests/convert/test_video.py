@@ -1,8 +1,7 @@
 """Real inputs of many kinds through the converter; what came out is read with ffprobe."""
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
@@ -17,8 +16,6 @@ from tests.conftest import BUNNY, same_picture
 from tests.convert.media.files import ffmpeg, ffprobe
 from vsrrin import ConvertError
 from vsrrin.convert import video as convert_module
-from vsrrin.convert.image_folder import Images, convert_to_folder
-from vsrrin.convert.moments import parse_position
 from vsrrin.convert.source import ClipSource
 from vsrrin.convert.video import VideoConversion, convert
 from vsrrin.errors import ArgumentError
@@ -247,39 +244,6 @@ def test_hdr_metadata_is_kept(suffix: str, tmp_path: Path) -> None:
     assert abs(F(kept["red_x"]) - F(34, 50)) < F(1, 1000)
 
 
-@pytest.mark.parametrize("target", ["out.mov", "out.mkv"])
-def test_colours_of_prores_are_told_by_its_pictures(tmp_path: Path, target: str) -> None:
-    colours = "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc:range=tv"
-    ffmpeg(tmp_path, *BUNNY_INPUT, *video("-c:v", "ffv1", scale=f"{SMALL},format=yuv422p10le,{colours}"), "in.mkv")
-    assert convert(Settings(tmp_path / "in.mkv", tmp_path / target, codec="prores")).notes == ()
-    stream = ffprobe(tmp_path / target, "-show_streams")["streams"][0]
-    found = (stream["color_primaries"], stream["color_transfer"], stream["color_space"])
-    assert found == ("bt2020", "smpte2084", "bt2020nc")
-
-
-def test_full_range_becomes_limited_for_prores(tmp_path: Path) -> None:
-    full = f"{SMALL},scale=out_range=pc,format=yuv422p10le,setparams=range=pc"
-    ffmpeg(tmp_path, *BUNNY_INPUT, *video("-c:v", "ffv1", scale=full, frames=2), "in.mkv")
-    done = convert(Settings(tmp_path / "in.mkv", tmp_path / "out.mov", codec="prores"))
-    assert done.notes == ("samples of full range become limited ones: ProRes holds no others",)
-    before, after = (
-        np.asarray(vs.core.bs.VideoSource(str(tmp_path / name), cachemode=0).get_frame(0)[0]).astype(float)
-        for name in ("in.mkv", "out.mov")
-    )
-    assert before.min() < 40 and np.abs(64 + before * 876 / 1023 - after).mean() < 4
-
-
-def test_hdr_metadata_is_kept_by_the_container_where_the_encoder_holds_none(tmp_path: Path) -> None:
-    coded = ("-c:v", "libx265", "-pix_fmt", "yuv420p10le", "-x265-params", HDR)
-    ffmpeg(tmp_path, *BUNNY_INPUT, *video(*coded, frames=4), "hdr.mkv")
-    done = convert(Settings(tmp_path / "hdr.mkv", tmp_path / "out.webm", codec="vp9", pix_fmt="yuv420p"))
-    assert not any("HDR" in note for note in done.notes)
-    stream = ffprobe(tmp_path / "out.webm", "-show_streams")["streams"][0]
-    kept = {key: value for entry in stream["side_data_list"] for key, value in entry.items()}
-    assert (kept["max_content"], kept["max_average"]) == (1000, 400)
-    assert F(kept["max_luminance"]) == 1000 and abs(F(kept["red_x"]) - F(34, 50)) < F(1, 1000)
-
-
 @pytest.mark.parametrize(
     "scale", [SMALL, f"{SMALL},format=yuv422p10le", f"{SMALL},format=gray", "scale=161:91,format=bgr0"]
 )
@@ -414,96 +378,3 @@ def test_targets_that_cannot_be(source: Callable[[str], Path], tmp_path: Path) -
     assert (tmp_path / "there.mkv").read_bytes() == b"mine"
     convert(Settings(path, tmp_path / "there.mkv", overwrite=True))
     assert read(tmp_path / "there.mkv")[0]["codec_name"] == "h264"
-
-
-@pytest.mark.parametrize("target", ["out.mkv", "out"])
-@pytest.mark.parametrize(
-    ("bad", "said"),
-    [
-        (
-            range(30, 31),
-            "the frame at 1.200 s (number 30 of those used) cannot be read: a packet is damaged. Convert the part "
-            'before (end="1.200") and what comes after (start="1.240"), or repair the file first',
-        ),
-        (
-            range(25, 28),
-            "the frames from 1.000 to 1.080 s (numbers 25 to 27 of those used) cannot be read: a packet is damaged. "
-            'Convert the part before (end="1.000") and what comes after (start="1.120"), or repair the file first',
-        ),
-        (
-            range(36, 40),
-            "the frames from 1.440 to 1.560 s (numbers 36 to 39 of those used) cannot be read: a packet is damaged. "
-            'Convert the part before (end="1.440"), or repair the file first',
-        ),
-    ],
-    ids=["one", "several", "the last"],
-)
-def test_source_frames_that_cannot_be_read_are_named_with_their_times(
-    bad: range, said: str, target: str, tmp_path: Path
-) -> None:
-    clip = vs.core.std.BlankClip(width=64, height=48, format=vs.YUV420P8, length=40, fpsnum=25, fpsden=1)
-
-    def read(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        if n in bad:
-            raise vs.Error("a packet is damaged")
-        return f
-
-    source = ClipSource(lambda: clip.std.ModifyFrame(clip, read), {})
-
-    def run(settings: Settings) -> None:
-        if target == "out":
-            convert_to_folder(settings, Images(source, None, has_alpha=False))
-        else:
-            convert(settings, source=source)
-
-    settings = Settings(Path("in.mkv"), tmp_path / target)
-    with pytest.raises(ConvertError) as caught:
-        run(settings)
-    assert str(caught.value) == f"in.mkv: {said}"
-    settings = replace(settings, overwrite=True)  # the advice holds
-    for bound in re.findall(r'(start|end)="([^"]*)"', said):
-        run(replace(settings, **{bound[0]: parse_position(bound[1], bound[0])}))
-
-
-@pytest.mark.parametrize(("change", "what"), [("scale=96:64", "size"), ("format=yuv444p", "pixel format")])
-def test_a_source_that_changes_midway_is_refused_with_a_way_that_helps(tmp_path: Path, change: str, what: str) -> None:
-    for number, filters in enumerate((SMALL, f"{SMALL},{change}")):
-        ffmpeg(tmp_path, *BUNNY_INPUT, *video(scale=filters, frames=5), f"{number}.ts")
-    (tmp_path / "in.ts").write_bytes((tmp_path / "0.ts").read_bytes() + (tmp_path / "1.ts").read_bytes())
-    with pytest.raises(ConvertError, match=rf"the {what} of .*in\.ts changes midway: .*-c:v ffv1 NEW\.mkv"):
-        convert(Settings(tmp_path / "in.ts", tmp_path / "out.mkv"))
-    ffmpeg(tmp_path, "-i", "in.ts", "-map", "0", "-c", "copy", "-c:v", "ffv1", "NEW.mkv")
-    assert convert(Settings(tmp_path / "NEW.mkv", tmp_path / "out.mkv")).frames == 20
-
-
-def test_transparent_parts_become_black_and_opaque_pixels_stay(tmp_path: Path) -> None:
-    hidden = f"{SMALL},format=yuva420p,geq=lum='lum(X,Y)':cb='cb(X,Y)':cr='cr(X,Y)':a='255*gte(X,80)'"
-    ffmpeg(tmp_path, *BUNNY_INPUT, *TONE, *video("-c:v", "ffv1", scale=hidden, frames=3), "in.mkv")
-    notes = convert(Settings(tmp_path / "in.mkv", tmp_path / "out.mkv", codec="ffv1")).notes
-    assert "transparent parts become black: a folder of images keeps them" in notes
-    made, opaque = (vs.core.bs.VideoSource(str(tmp_path / name), cachemode=0) for name in ("out.mkv", "in.mkv"))
-    for n in range(3):
-        for plane, black, edge in ((0, 16, 80), (1, 128, 40), (2, 128, 40)):
-            here, there = (np.asarray(clip.get_frame(number)[plane]) for clip, number in ((made, 2 * n), (opaque, n)))
-            assert (here[:, : edge - 1] == black).all()
-            assert np.array_equal(here[:, edge + 1 :], there[:, edge + 1 :])
-
-
-def test_what_the_decoder_leaves_out_is_said(tmp_path: Path) -> None:
-    webm = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8")
-    ffmpeg(tmp_path, *BUNNY_INPUT, *video(*webm, scale="scale=161:91,format=yuva420p", frames=3), "in.webm")
-    notes = "; ".join(convert(Settings(tmp_path / "in.webm", tmp_path / "out.mkv")).notes)
-    assert "161x91 is cut to 160x90" in notes
-    assert "transparency of the video is left out" in notes
-
-
-@pytest.mark.parametrize("target", ["out.mov", "out.mp4", "out.mkv"])
-def test_metadata_of_phones_is_kept(tmp_path: Path, target: str) -> None:
-    facts = {"com.apple.quicktime.make": "Maker", "title": "My clip", "comment": "hello", "date": "2024"}
-    tags = [word for key, value in facts.items() for word in ("-metadata", f"{key}={value}")]
-    moment = ("-metadata", "creation_time=2024-05-06T07:08:09Z", "-movflags", "use_metadata_tags")
-    ffmpeg(tmp_path, *BUNNY_INPUT, *video(frames=2), *tags, *moment, "in.mov")
-    convert(Settings(tmp_path / "in.mov", tmp_path / target))
-    found = ffprobe(tmp_path / target, "-show_format")["format"]["tags"]
-    assert facts.items() <= {key.lower(): value for key, value in found.items()}.items()
-    assert {key.lower(): value for key, value in found.items()}["creation_time"].startswith("2024-05-06T07:08:09")

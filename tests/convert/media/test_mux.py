@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 
+from tests.convert.media.conftest import FONT, SRT
 from tests.convert.media.files import (
     RATE,
     beeps,
@@ -35,8 +36,6 @@ SECONDS = 3
 FLASHES = [gray(235 if n % RATE == 0 else 16) for n in range(SECONDS * RATE)]
 NOTHING = StreamPlan((), ())
 CODECS = {"mkv": ["flac", "pcm_s16le"], "mp4": ["flac", "flac"], "mov": ["alac", "pcm_s16le"]}
-FONT = bytes(range(256)) * 20
-SRT = "1\n00:00:00,200 --> 00:00:00,700\nOne <i>moment</i>\n\n2\n00:00:01,000 --> 00:00:01,500\nTwo\n"
 
 
 def flash_and_beep(folder: Path, name: str, *arguments: str) -> Path:
@@ -65,35 +64,6 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Clips with a flash and a beep in each second."""
     folder = tmp_path_factory.mktemp("sources")
     return {name: flash_and_beep(folder, name, *arguments) for name, arguments in SOURCES.items()}
-
-
-@pytest.fixture(scope="module")
-def rich(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Matroska file with everything: two sound tracks, subtitles, chapters, a font, a cover, a title."""
-    folder = tmp_path_factory.mktemp("rich")
-    (folder / "font.ttf").write_bytes(FONT)
-    (folder / "texts.srt").write_text(SRT)
-    chapters = "".join(
-        f"[CHAPTER]\nTIMEBASE=1/1000\nSTART={start}\nEND={end}\ntitle={title}\n"
-        for start, end, title in ((0, 400, "Opening"), (400, 2000, "The rest"))
-    )
-    (folder / "facts.txt").write_text(f";FFMETADATA1\ntitle=A film\n{chapters}")
-    ffmpeg(folder, "-f", "lavfi", "-i", "color=red:s=64x64", "-frames:v", "1", "cover.png")
-    inputs = ("-f", "lavfi", "-i", "sine=440:d=2", "-f", "lavfi", "-i", "sine=880:d=2:r=44100")
-    inputs += ("-i", "texts.srt", "-i", "facts.txt")
-    return bunny(
-        folder,
-        "rich.mkv",
-        *("-map", "0:v", "-map", "1:a", "-map", "2:a", "-map", "3", "-map_metadata", "4", "-map_chapters", "4"),
-        *("-c:a:0", "flac", "-c:a:1", "pcm_s16le", "-ac:a:1", "2", "-c:s", "srt"),
-        *("-metadata:s:a:0", "language=deu", "-metadata:s:a:0", "title=Deutsch", "-disposition:a:0", "0"),
-        *("-metadata:s:a:1", "language=eng", "-metadata:s:a:1", "title=Commentary", "-disposition:a:1", "default"),
-        *("-metadata:s:s:0", "language=fra", "-disposition:s:0", "forced"),
-        *("-attach", "font.ttf", "-metadata:s:t:0", "mimetype=application/x-truetype-font"),
-        *("-attach", "cover.png", "-metadata:s:t:1", "mimetype=image/png", "-metadata:s:t:1", "filename=cover.png"),
-        inputs=inputs,
-        frames=50,
-    )
 
 
 def packets(path: Path, kind: str) -> list[tuple[Fraction, bytes]]:
@@ -213,52 +183,6 @@ def test_a_cover_goes_into_mp4_and_fonts_do_not(rich: Path, tmp_path: Path) -> N
     found = probe(tmp_path / "out.mp4")
     assert [stream.codec for stream in found.others if stream.is_picture] == ["png"]
     assert not [stream for stream in found.others if stream.kind == "attachment"]
-
-
-@pytest.mark.parametrize(
-    ("ending", "codec"), [("mkv", "subrip"), ("mp4", "mov_text"), ("mov", "mov_text"), ("webm", "webvtt")]
-)
-def test_subtitles_keep_text_and_times(rich: Path, tmp_path: Path, ending: str, codec: str) -> None:
-    target = tmp_path / f"out.{ending}"
-    remux(rich, target, times=steady(50))
-    assert [s["codec_name"] for s in streams(target) if s["codec_type"] == "subtitle"] == [codec]
-    ffmpeg(tmp_path, "-copyts", "-i", target.name, "-map", "0:s", "-c:s", "srt", "texts.srt")
-    found = (tmp_path / "texts.srt").read_text()
-    assert "00:00:00,200 --> 00:00:00,700\nOne <i>moment</i>" in found
-    assert "00:00:01,000 --> 00:00:01,500\nTwo" in found
-
-
-@pytest.mark.parametrize("ending", ["mkv", "mp4", "webm"])
-def test_styled_subtitles(rich: Path, tmp_path: Path, ending: str) -> None:
-    ffmpeg(tmp_path, "-i", str(rich), "-map", "0:v:0", "-map", "0:s", "-c:v", "copy", "-c:s", "ass", "styled.mkv")
-    plan, _ = remux(tmp_path / "styled.mkv", tmp_path / f"out.{ending}", times=steady(50))
-    assert bool(plan.notes) == (ending != "mkv")
-    ffmpeg(tmp_path, "-copyts", "-i", f"out.{ending}", "-map", "0:s", "-c:s", "srt", "texts.srt")
-    assert "00:00:01,000 --> 00:00:01,500\nTwo" in (tmp_path / "texts.srt").read_text()
-
-
-@pytest.mark.parametrize("ending", ["mkv", "mp4", "mov", "webm"])
-def test_captions_of_television_become_text_where_they_cannot_stay(tmp_path: Path, ending: str) -> None:
-    """Their texts are known once the next one replaces them; the last one only at the end."""
-    lines = ("00:05 9420 9420 9470 9470 c8e9 942f 942f", "00:15 942c 942c", "01:00 9420 9420 9470 9470 c8ef 942f 942f")
-    lines = (*lines, "01:15 942c 942c")  # FFmpeg drops the last line of a file
-    scenarist = "".join(f"\n\n00:00:{line[:5]}\t{line[6:]}" for line in lines)
-    (tmp_path / "texts.scc").write_text(f"Scenarist_SCC V1.0{scenarist}\n")
-    maps = ("-map", "0:v", "-map", "1", "-c:s", "copy")
-    remux(bunny(tmp_path, "in.mov", *maps, inputs=("-i", "texts.scc"), frames=50), tmp_path / f"out.{ending}")
-    ffmpeg(tmp_path, "-copyts", "-i", f"out.{ending}", "-map", "0:s", "-c:s", "srt", "texts.srt")
-    found = (tmp_path / "texts.srt").read_text()
-    for time, text in (("00:00:00,165 --> 00:00:00,495", "Hi"), ("00:00:01,000 --> ", "Ho")):
-        assert text in found.partition(time)[2].split("\n\n")[0], found
-
-
-def test_subtitles_follow_a_cut_and_a_change_of_speed(rich: Path, tmp_path: Path) -> None:
-    cut = Cut(Fraction(1, 2), Fraction(6, 5))
-    remux(rich, tmp_path / "out.mkv", audio="drop", tempo=Fraction(2), cut=cut, times=steady(35))
-    ffmpeg(tmp_path, "-i", "out.mkv", "-map", "0:s", "-c:s", "srt", "texts.srt")
-    found = (tmp_path / "texts.srt").read_text()
-    assert "00:00:00,000 --> 00:00:00,400\nOne" in found
-    assert "00:00:01,000 --> 00:00:01,400\nTwo" in found
 
 
 @pytest.mark.parametrize("name", ["aac.mp4", "aac.ts", "opus.webm", "flac.mkv"])
