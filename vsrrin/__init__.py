@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .convert.convert_file import convert_file
     from .engine.interpolator import Interpolator
     from .engine.options import Options
-    from .filter import blur, dedup, interpolate, proxy, repair, retime
+    from .filter import blur, dedup, interpolate, play, proxy, repair, retime
 
 __version__ = "0.1.0"
 
@@ -45,6 +45,7 @@ __all__ = [
     "dedup",
     "interpolate",
     "load",
+    "play",
     "proxy",
     "repair",
     "retime",
@@ -59,6 +60,7 @@ _HOMES = {
     "dedup": "filter",
     "interpolate": "filter",
     "load": "checkpoint.loader",
+    "play": "filter",
     "proxy": "filter",
     "repair": "filter",
     "retime": "filter",

@@ -11,7 +11,7 @@ from typing import Any, Concatenate
 
 import vapoursynth as vs
 
-from vsrrin.clip import alpha, graph, mending, motion_blur
+from vsrrin.clip import alpha, graph, mending, motion_blur, playing
 from vsrrin.clip.clip_checks import check_clip, make_retiming, make_timing, source_times
 from vsrrin.clip.mending import Damaged
 from vsrrin.clip.retiming import Ease, Moments, Seconds, Speed
@@ -71,6 +71,19 @@ class _Damage:
 @dataclass(frozen=True)
 class _Repair(Options, _Damage):
     model: str | os.PathLike[str] = "rrin_lite"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Screen:
+    container_fps: float | Fraction | str | None = None
+    display_fps: float | Fraction | str | None = None
+    target: int | Fraction | str = "display"
+    budget: float | None = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Playing(Options, _Screen):
+    model: str | os.PathLike[str] = "auto"
 
 
 def _filter[**P, R](
@@ -288,3 +301,47 @@ def repair(clip: vs.VideoNode, request: _Repair) -> vs.VideoNode:
     if not isinstance(clip, vs.VideoNode):
         check_clip(clip)
     return mending.build(clip, mending.numbers(request.frames, clip.num_frames), request)
+
+
+@_filter(_Playing)
+def play(clip: vs.VideoNode, request: _Playing) -> vs.VideoNode:
+    """Add frames to what a player shows, while it plays.
+
+    For the ``video_in`` of mpv's filter "vapoursynth" and what is like it: a clip without end and rate, whose frames
+    come one after the other with their durations. No frame is asked for while the script runs; each is asked for once,
+    in order, at most one beyond the pair that is shown. The first frame that cannot be had is the end, until which the
+    last one is held.
+
+    With a factor, frame n depends on n alone. With a rate, it also depends on the durations of the source frames
+    before it, counted from where the script was loaded, and where these are those of ``container_fps``, on n alone.
+    With a budget, frames may be held instead of made, depending on the machine and what else it does: encode with
+    :func:`interpolate`.
+
+    Args:
+        clip: ``video_in``, in any format that :func:`interpolate` takes. ``_Alpha`` does not move.
+        container_fps: Frames per second as the player read them; rounded ones are taken for what they stand for. A
+            value of 0, or one that cannot be, counts as not known.
+        display_fps: Frames per second that the display shows.
+        target: "display" for the display's rate, a whole number or a Fraction of frames for each source frame, or a
+            rate as a text: "60", "60000/1001". The clip itself is returned if its rate is as high.
+        budget: Part of real time that new frames may take, above 0 and up to 1. The best model for it is chosen, by a
+            short measurement the first time. When making them takes longer than they are shown, single frames are
+            held. ``None``: nothing is measured, and all frames are made.
+        request: Rates, target, budget, and options, each given as an argument of its own. The model "auto" is
+            "rrin_lite", "balanced" or "draft", and "draft" without a budget; ``duplicates`` must be "keep".
+
+    Returns:
+        The clip to play.
+
+    Raises:
+        vapoursynth.Error: An argument, the clip's format, the checkpoint or the device cannot be used; the message
+            begins with "vsrrin.play:".
+    """
+    return playing.build(
+        clip,
+        request,
+        container_fps=request.container_fps,
+        display_fps=request.display_fps,
+        target=request.target,
+        budget=request.budget,
+    )

@@ -23,7 +23,7 @@ from .timing import (
 
 _PROBED = 24
 """Frames in each of the three runs by which a frame rate is judged to be constant."""
-_MOST_READ = 10_000_000
+MOST_READ = 10_000_000
 """Frames whose durations are read at most: four days at 30 per second, more than any file has. Players such as mpv give
 clips of 134 million frames, whatever the file has, and reading those would take days."""
 ROUNDING = Fraction(21, 10_000)
@@ -37,6 +37,23 @@ def check_clip(clip: vs.VideoNode) -> vs.VideoFrame:
         ArgumentError: It is no clip, its format or size varies or is not supported, it is interlaced or in GPU memory.
         BackendError: The process was forked from one that had used vsrrin.
     """
+    check_format(clip)
+    first = clip.get_frame(0)
+    if frames.int_prop(first.props, "_FieldBased", 0):
+        raise ArgumentError(
+            "clip is interlaced (_FieldBased of its first frame): deinterlace it first, or, if it is not, "
+            "clip.std.SetFieldBased(0)"
+        )
+    return first
+
+
+def check_format(clip: vs.VideoNode) -> None:
+    """Check a clip as far as possible without asking for a frame.
+
+    Raises:
+        ArgumentError: It is no clip, its format or size varies or is not supported, it is in GPU memory.
+        BackendError: The process was forked from one that had used vsrrin.
+    """
     forks.begin()
     if not isinstance(clip, vs.VideoNode):
         raise ArgumentError(f"clip must be a video node, not {clip!r} ({type(clip).__name__})")
@@ -46,13 +63,6 @@ def check_clip(clip: vs.VideoNode) -> vs.VideoFrame:
         raise ArgumentError("clip has a variable size: make it constant first, for example with resize")
     frames.require_supported(clip.format)
     check_not_on_gpu(clip)
-    first = clip.get_frame(0)
-    if frames.int_prop(first.props, "_FieldBased", 0):
-        raise ArgumentError(
-            "clip is interlaced (_FieldBased of its first frame): deinterlace it first, or, if it is not, "
-            "clip.std.SetFieldBased(0)"
-        )
-    return first
 
 
 def check_not_on_gpu(clip: vs.VideoNode) -> None:
@@ -179,11 +189,11 @@ def _run_varies(clip: vs.VideoNode, rate: Fraction) -> bool:
 
 
 def _read_durations(clip: vs.VideoNode) -> list[Fraction]:
-    if clip.num_frames > _MOST_READ:
+    if clip.num_frames > MOST_READ:
         raise ArgumentError(
             f"fps needs the durations of all frames, as the clip has no constant rate, and it has {clip.num_frames} "
-            f"frames, as a player's endless clip; at most {_MOST_READ} are read: give factor=N instead, or a rate by "
-            "std.AssumeFPS first"
+            f"frames, as a player's endless clip; at most {MOST_READ} are read: use vsrrin.play, which reads none in "
+            "advance, or give factor=N instead, or a rate by std.AssumeFPS first"
         )
     say(f"the frame rate varies: reading the durations of all {clip.num_frames} frames (timecodes=FILE is quicker)")
     return whole_durations(props.frame_duration(frame.props) for frame in clip.frames(close=True))

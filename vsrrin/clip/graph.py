@@ -51,15 +51,14 @@ def build(
     spreads = options.duplicates == "spread"
     if isinstance(timing, ConstantTiming) and timing.factor == 1 and not spreads:
         return clip
-    engines = [] if proxy else _engines(options, timing)
-    for engine in engines:
-        engine.plan(clip.height, clip.width)  # mistakes in tiles show now, not at the first frame
-        vs.register_on_destroy(_closing(weakref.ref(engine)))
+    # Caching pays only then, and finding residues once a pair.
+    several = spreads or several_per_pair(timing)
+    engines = [] if proxy else engines_of(options, several, clip.height, clip.width)
     if engines:
         _check_times(timing, engines[0].spec, clip.num_frames, options.longest_run if spreads else 1)
     if guessed := Colour.of_frame(first).guessed:
         say(f"{guessed} assumed, as the clip does not say")
-    renderer = _Renderer(timing, engines, options)
+    renderer = _Renderer(timing=timing, engines=engines, options=options)
     if not spreads or runs is not None:
         return _graph(clip, timing, renderer, cut_clip(clip, options.scene, options.scene_threshold), runs)
     repeats = repeat_clip(clip, options.longest_run)
@@ -77,7 +76,7 @@ def with_tiles[O: Options](clip: vs.VideoNode, timing: Timing, options: O) -> O:
     if options.tile is not None:
         return options if options.tile else replace(options, overlap=None)
     grids = []
-    for engine in _engines(options, timing):
+    for engine in _engines(options, options.duplicates == "spread" or several_per_pair(timing)):
         grids.append(engine.plan(clip.height, clip.width).grid)
         engine.close()
     # Several devices share the frames, which must not depend on whose turn it is: the least memory decides.
@@ -87,17 +86,36 @@ def with_tiles[O: Options](clip: vs.VideoNode, timing: Timing, options: O) -> O:
     return replace(options, tile=(grid.tiles[0].width, grid.tiles[0].height), overlap=grid.overlap)
 
 
-def _engines(options: Options, timing: Timing) -> list[Interpolator]:
-    """Return the engines of one filter, one for each device."""
-    # Caching pays only then, and finding residues once a pair.
-    several = options.duplicates == "spread" or several_per_pair(timing)
+def engines_of(
+    options: Options, several: bool, height: int, width: int, cache_bytes: int = CACHE_BYTES
+) -> list[Interpolator]:
+    """Return the engines of one filter, one for each device, which are closed with VapourSynth's core.
+
+    Args:
+        options: Options of interpolation.
+        several: Whether pairs have several new frames.
+        height: Height of the frames.
+        width: Width of the frames.
+        cache_bytes: Bytes of prepared pairs to keep for them.
+
+    Raises:
+        VsrrinError: See `build`.
+    """
+    engines = _engines(options, several, cache_bytes)
+    for engine in engines:
+        engine.plan(height, width)  # mistakes in tiles show now, not at the first frame
+        vs.register_on_destroy(_closing(weakref.ref(engine)))
+    return engines
+
+
+def _engines(options: Options, several: bool, cache_bytes: int = CACHE_BYTES) -> list[Interpolator]:
     return [
         Interpolator(
             network.model,
             options,
             backend=network.backend,
             log=say,
-            cache_bytes=CACHE_BYTES if several else 0,
+            cache_bytes=cache_bytes if several else 0,
             several=several,
         )
         for network in shared_by(options)
@@ -145,11 +163,10 @@ def _pairs_around(timing: Timing, n: int, source_length: int) -> range:
     return range(max(min(start, last), 0), min(end, last) + 1)
 
 
-@dataclass
-class _Renderer:
-    """Maker of output frames from source frames; called from many threads."""
+@dataclass(kw_only=True)
+class Painter:
+    """Maker of the pictures of moments from the source frames around them; called from many threads."""
 
-    timing: Timing
     engines: Sequence[Interpolator]
     """One for each device; they take turns. None for a proxy."""
     options: Options
@@ -157,57 +174,19 @@ class _Renderer:
     _lock: Lock = field(default_factory=Lock)
 
     @property
-    def _acts_at_cuts(self) -> bool:
+    def acts_at_cuts(self) -> bool:
+        """True where a cut decides what is shown."""
         return self.options.scene != "off"
 
-    def render(
-        self,
-        n: int,
-        f: Sequence[vs.VideoFrame],
-        *,
-        number: int,
-        place: FrameTime,
-        time: FrameTime,
-        span: range,
-        repeat: bool | None,
-    ) -> vs.VideoFrame:
-        """Return an output frame; a callback of ModifyFrame.
-
-        ``f`` holds one or two source frames, the cuts of ``span``, a blank frame, and a frame for its duration: that
-        of ``place`` where ``time`` has another, or the one before if the left one is the last.
-        """
-        shown = 2 if time.is_pair else 1
-        cuts = {k: is_cut(frame) for k, frame in zip(span, f[shown:], strict=False)}
-        left, right, lasting = f[0], f[shown - 1], f[shown + len(span) + 1 :]
-        if place.left == time.left:
-            lasting = [left, *lasting]
-        try:
-            frame, kind = self._picture(left, right, time, cuts)
-        except VsrrinError as error:
-            raise vs.Error(
-                f"{_NAME}: output frame {number} (between source frames {time.left} and {time.right}): {error}"
-            ) from error
-        self._check_source(time.left, left)
-        begins, ends = self._scene_ends(number, place, cuts)
-        props.write(
-            frame.props,
-            time,
-            kind,
-            duration=self.timing.duration(number, next(filter(None, map(_duration, lasting)), None)),
-            begins_scene=begins,
-            ends_scene=ends,
-            repeat=repeat,
-        )
-        return frame
-
-    def _picture(
+    def picture(
         self, left: vs.VideoFrame, right: vs.VideoFrame, time: FrameTime, cuts: Mapping[int, bool | None]
     ) -> tuple[vs.VideoFrame, props.Kind]:
+        """Return the picture of a moment, with the properties of its left frame, and where it comes from."""
         if time.is_source:
             return left.copy(), "source"
         if not time.is_pair:
             return left.copy(), "held"
-        if self._acts_at_cuts and cuts.get(time.left):
+        if self.acts_at_cuts and cuts.get(time.left):
             if self.options.at_cut == "blend":
                 return frames.blend(left, right, float(time.t), vs.core.core), "blend"
             return (right if self._shows_right(time) else left).copy(), "held"
@@ -240,9 +219,68 @@ class _Renderer:
     def _shows_right(self, time: FrameTime) -> bool:
         return self.options.at_cut == "nearest" and 2 * time.t >= 1
 
+    def check_progressive(self, number: int, frame: vs.VideoFrame) -> None:
+        """Warn once of a source frame that is interlaced."""
+        if frames.int_prop(frame.props, "_FieldBased", 0):
+            self._warn_once("interlaced", f"source frame {number} is interlaced (_FieldBased): deinterlace first")
+
+    def _warn_once(self, subject: str, message: str) -> None:
+        with self._lock:
+            if subject in self._warned:
+                return
+            self._warned.add(subject)
+        say(message, warning=True)
+
+
+@dataclass(kw_only=True)
+class _Renderer(Painter):
+    """Maker of output frames from source frames."""
+
+    timing: Timing
+
+    def render(
+        self,
+        n: int,
+        f: Sequence[vs.VideoFrame],
+        *,
+        number: int,
+        place: FrameTime,
+        time: FrameTime,
+        span: range,
+        repeat: bool | None,
+    ) -> vs.VideoFrame:
+        """Return an output frame; a callback of ModifyFrame.
+
+        ``f`` holds one or two source frames, the cuts of ``span``, a blank frame, and a frame for its duration: that
+        of ``place`` where ``time`` has another, or the one before if the left one is the last.
+        """
+        shown = 2 if time.is_pair else 1
+        cuts = {k: is_cut(frame) for k, frame in zip(span, f[shown:], strict=False)}
+        left, right, lasting = f[0], f[shown - 1], f[shown + len(span) + 1 :]
+        if place.left == time.left:
+            lasting = [left, *lasting]
+        try:
+            frame, kind = self.picture(left, right, time, cuts)
+        except VsrrinError as error:
+            raise vs.Error(
+                f"{_NAME}: output frame {number} (between source frames {time.left} and {time.right}): {error}"
+            ) from error
+        self._check_source(time.left, left)
+        begins, ends = self._scene_ends(number, place, cuts)
+        props.write(
+            frame.props,
+            time,
+            kind,
+            duration=self.timing.duration(number, next(filter(None, map(_duration, lasting)), None)),
+            begins_scene=begins,
+            ends_scene=ends,
+            repeat=repeat,
+        )
+        return frame
+
     def _content(self, time: FrameTime, cuts: Mapping[int, bool | None]) -> int:
         """Return the number of the source frame whose scene an output frame belongs to."""
-        crosses = self._acts_at_cuts and time.is_pair and cuts.get(time.left)
+        crosses = self.acts_at_cuts and time.is_pair and cuts.get(time.left)
         return time.right if crosses and self._shows_right(time) else time.left
 
     def _scene_ends(self, n: int, time: FrameTime, cuts: Mapping[int, bool | None]) -> tuple[bool | None, bool | None]:
@@ -264,15 +302,7 @@ class _Renderer:
                 f"{float(rate):.3f} fps: its rate varies, and the output is mapped by frame number; "
                 "give timecodes=FILE with fps=RATE",
             )
-        if frames.int_prop(frame.props, "_FieldBased", 0):
-            self._warn_once("interlaced", f"source frame {number} is interlaced (_FieldBased): deinterlace first")
-
-    def _warn_once(self, subject: str, message: str) -> None:
-        with self._lock:
-            if subject in self._warned:
-                return
-            self._warned.add(subject)
-        say(message, warning=True)
+        self.check_progressive(number, frame)
 
 
 def _duration(frame: vs.VideoFrame) -> Fraction | None:

@@ -46,6 +46,7 @@ _FLOOR = math.sqrt(_FLOOR_LOST * _FLOOR_LUMA)  # the size of the change of two e
 _LUMA_PER_LOST = 0.7  # brightness that changes by more than this part of the lost structure is a change of light
 
 _REPEATED = 0.0005  # mean difference up to which a frame is a repetition of the one before and tells no motion
+_STILL_AHEAD = 0.002  # one pair after the cut tells the motion there if its mean difference is larger
 _FLASH = 0.02  # by how much (of white) the mean of a flash exceeds that of the frames on both sides
 _FLASH_FRAMES = 2  # the longest flash
 _UNKNOWN = 0.03  # motion assumed where no neighbour tells it
@@ -136,6 +137,25 @@ def cut_score(thumbnails: Sequence[Thumbnail | None], changes: Sequence[Change |
     limit = _RATIO * float(_motion_around(window, known) ** _POWER)
     beyond = max(seen - _FLOOR, 0.0)
     return beyond / (beyond + limit - _FLOOR)
+
+
+def early_cut_score(thumbnails: Sequence[Thumbnail | None], changes: Sequence[Change | None] = ()) -> float:
+    """Return a score as `cut_score` does, from one frame after the pair instead of `RADIUS`.
+
+    A single pair tells the motion after the cut badly where frames are repeated; then it must be a cut by the motion
+    before it, too. A flash of two frames may be taken for a cut.
+
+    Args:
+        thumbnails: Thumbnails of the frames k - RADIUS to k + 2, for the pair (k, k + 1); None beyond the ends.
+        changes: Results of `change` for the pairs of neighbours among them, RADIUS + 2 values, or none.
+    """
+    unseen = [None] * (RADIUS - 1)
+    known = [*changes, *unseen] if changes else []
+    score = cut_score([*thumbnails, *unseen], known)
+    right, after = thumbnails[-2:]
+    if right is None or after is None or float(np.abs(after - right).mean()) > _STILL_AHEAD:
+        return score
+    return min(score, cut_score([*thumbnails[:-1], None, *unseen], known))
 
 
 def change(first: Thumbnail, second: Thumbnail) -> Change:
