@@ -117,10 +117,10 @@ class Reel:
         except vs.Error as error:
             if not self._endless:
                 raise
-            self._end = f": {error}"
+            self._end = ": " + str(error).strip().rpartition("\n")[2]
             raise EndOfReelError(f"the source ended before frame {number}{self._end}") from None
         self._next += 1
-        self._frames[number] = frame
+        self._frames[number] = frame = _renamed(frame)
         _trim(self._frames, number - self._kept)
         self._durations[number] = duration = self._duration(frame)
         earlier = number - self._kept - scene_score.RADIUS
@@ -190,6 +190,16 @@ class Reel:
         if number not in self._changes:
             self._changes[number] = scene_score.change(np.asarray(first), np.asarray(second))
         return self._changes[number]
+
+
+def _renamed(frame: vs.VideoFrame) -> vs.VideoFrame:
+    """Return a frame whose matrix has the name of today, as mpv uses that of before R55."""
+    matrix = frame.props.get("_ColorSpace")
+    if matrix is None or "_Matrix" in frame.props:
+        return frame
+    frame = frame.copy()
+    frame.props["_Matrix"] = matrix
+    return frame
 
 
 def _trim[V](known: dict[int, V], last: int) -> None:
