@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -45,9 +46,7 @@ def test_so_many_are_held_that_the_rest_are_in_time() -> None:
     assert held[:5] == [False] * 4 + [True]
     made = held[50:].count(False) / len(held[50:])
     assert made * 0.06 + (1 - made) * 0.001 == pytest.approx(1 / 50, rel=0.02)
-    assert not any(
-        a is False and b is False for a, b in zip(held[50:], held[51:], strict=False)
-    )  # single ones are made
+    assert not any(not a and not b for a, b in pairwise(held[50:]))  # single ones are made
 
 
 def test_a_pause_is_no_delay() -> None:

@@ -4,6 +4,7 @@ import gc
 import weakref
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import pytest
 import vapoursynth as vs
 
 import vsrrin
+from scripts.benchmarks.player import LENGTH, Player, Shown
 from tests.conftest import same_picture
-from tests.player import LENGTH, Player, Shown
 from vsrrin.clip.timing import ConstantTiming, SourceTimes
 
 FILM = Fraction(24000, 1001)
@@ -49,7 +50,7 @@ def places(shown: list[Shown]) -> list[tuple[int, Fraction]]:
 
 
 def assert_as_interpolated(shown: list[Shown], reference: vs.VideoNode) -> None:
-    assert len(shown) == reference.num_frames, 1
+    assert len(shown) == reference.num_frames
     for number, each in enumerate(shown):
         expected = reference.get_frame(number)
         assert each.kind == expected.props["_VSRRIN_Kind"], number
@@ -99,7 +100,7 @@ def test_a_varying_rate_is_mapped_by_the_frames_own_durations(
 ) -> None:
     clip = player('container_fps=container_fps, target="60", budget=None', VARIED, container_fps=container_fps)
     shown = list(clip.play())
-    durations = [b - a for a, b in zip(VARIED, VARIED[1:], strict=False)] + [VARIED[-1] - VARIED[-2]]
+    durations = [b - a for a, b in pairwise(VARIED)] + [VARIED[-1] - VARIED[-2]]
     times = SourceTimes(durations)
     # Where frames are as long as the container says, but for 2.1 ms, they are placed on its grid.
     for number, each in enumerate(shown):
@@ -108,7 +109,7 @@ def test_a_varying_rate_is_mapped_by_the_frames_own_durations(
         moment = times.starts[left] + t * durations[left]
         assert abs(moment - each.time) < Fraction(5, 1000)
     assert len(shown) == 47  # 0.78 s
-    if not container_fps == 25:
+    if container_fps != 25:
         assert places(shown) == [(at.left, at.t) for at in (times.find(Fraction(n, 60)) for n in range(47))]
         varied = file.std.ModifyFrame(file, lambda n, f: _lasting(f, durations[n])).std.AssumeFPS(fpsnum=25)
         reference = vsrrin.interpolate(

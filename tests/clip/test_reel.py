@@ -109,7 +109,7 @@ def test_the_end_is_the_first_frame_that_cannot_be_had() -> None:
     assert reel.has(4)
     assert not reel.has(5)
     assert reel.find(Fraction(199, 1000)).left == 4
-    with pytest.raises(EndOfReelError, match="ended before frame 5: .*no more"):
+    with pytest.raises(EndOfReelError, match=r"ended before frame 5: .*no more"):
         reel.find(Fraction(200, 1000))
     assert asked == [0, 1, 2, 3, 4, 5]
 

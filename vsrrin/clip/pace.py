@@ -126,7 +126,13 @@ def affordable(
 def _seconds(options: Options, size: tuple[int, int], steps: int) -> float:
     """Return the seconds that a pair with so many new frames takes, as measured here or at an earlier time."""
     path, _ = loader.locate(options.model)
-    machine = platform.processor(), torch.backends.cpu.get_cpu_capability(), torch.get_num_threads(), options.devices
+    machine = (
+        platform.node(),
+        platform.processor(),
+        torch.backends.cpu.get_cpu_capability(),
+        torch.get_num_threads(),
+        options.devices,
+    )
     settings = options.backend, options.precision, options.scale, options.tile
     facts = *machine, torch.__version__, path.name, loader.versions(path), *settings, *size, steps
     key = " ".join(map(str, facts))

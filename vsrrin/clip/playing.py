@@ -212,7 +212,7 @@ class _Player:
         if time.is_source:
             return left.copy(), "source"
         if self.pace and self.pace.behind:
-            _say_once("play: this machine does not keep up; single frames are held instead of made", warning=True)
+            _say_once("play: this machine does not keep up; single frames are held instead of made")
             return left.copy(), "held"
         if not self.reel.has(time.right):
             return left.copy(), "held"
@@ -240,7 +240,8 @@ def _named(rate: Fraction | None) -> str:
     return f"{float(rate):.5g} fps" if rate else "an unknown rate"
 
 
-def _say_once(message: str, *, warning: bool = False) -> None:
+def _say_once(message: str) -> None:
+    """Log a message as a warning, since VapourSynth shows nothing less where nobody listens, as in mpv."""
     if message not in _said:
         _said.add(message)
-        say(message, warning=warning)
+        say(message, warning=True)

@@ -4,7 +4,7 @@ Shots (video files without a cut inside) are read once, joined in seeded random 
 detectors: darkness, noise, flashes, hand shake, dropped and repeated frames, bars, fades. For each condition the
 table gives how many of the cuts were found and how many pairs inside a shot were taken for a cut.
 
-    python -m scripts.benchmarks.scenes --data DIR [--photos DIR] [--threshold 0.5] [--dump DIR]
+    python -m scripts.benchmarks.scenes --data DIR [--photos DIR] [--threshold 0.5] [--playing] [--dump DIR]
 
 DIR holds the shots; a folder of photos adds fast synthetic pans. ``--dump`` writes the worst false alarms and misses
 of each condition as pictures: look at them before tuning, for a "shot" may itself hold a cut or a flash.
@@ -12,7 +12,7 @@ of each condition as pictures: look at them before tuning, for a "shot" may itse
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -36,6 +36,12 @@ def scores(frames: Shot) -> list[float]:
     """Return vsrrin's score of each pair."""
     thumbs = [scene_score.thumbnail(frame) for frame in frames]
     return [scene_score.cut_score(window(thumbs, k)) for k in range(len(frames) - 1)]
+
+
+def early_scores(frames: Shot) -> list[float]:
+    """Return vsrrin's score of each pair when playing."""
+    thumbs = [scene_score.thumbnail(frame) for frame in frames]
+    return [scene_score.early_cut_score(window(thumbs, k)[: scene_score.RADIUS + 3]) for k in range(len(frames) - 1)]
 
 
 def luma_differences(frames: Shot) -> list[float]:
@@ -101,11 +107,13 @@ def dump(name: str, judged: list[tuple[Spliced, list[float]]], threshold: float,
         cv2.imwrite(str(folder / f"{name}.png"), np.vstack(rows))
 
 
-def evaluate(name: str, sequences: Iterator[Spliced], threshold: float, folder: Path | None) -> list[Tally]:
+def evaluate(
+    name: str, sequences: Iterator[Spliced], threshold: float, folder: Path | None, judge: Callable[[Shot], list[float]]
+) -> list[Tally]:
     """Print one line of the table and return the tallies of the three detectors."""
     tallies, judged = [Tally(), Tally(), Tally()], []
     for sequence in sequences:
-        ours = scores(sequence.frames)
+        ours = judge(sequence.frames)
         judged.append((sequence, ours))
         tallies[0].add(ours, sequence, threshold)
         tallies[1].add(luma_differences(sequence.frames), sequence, 0.1)
@@ -127,6 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of shots (*.mp4, *.mkv, *.webm)")
     parser.add_argument("--photos", type=Path, help="folder of *.jpg for synthetic pans")
     parser.add_argument("--threshold", type=float, default=scene_score.THRESHOLD)
+    parser.add_argument("--playing", action="store_true", help="the detector of vsrrin.play, which sees less ahead")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "vsrrin-scenes")
     parser.add_argument("--dump", type=Path, help="folder for pictures of the worst errors")
@@ -140,9 +149,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.photos:
         photos = [read_photo(path) for path in sorted(options.photos.glob("*.jpg"))]
         runs["photo_pans"] = photo_pans(photos, np.random.default_rng(options.seed))
+    judge = early_scores if options.playing else scores
     totals = [Tally(), Tally(), Tally()]
     for name, sequences in runs.items():
-        for total, tally in zip(totals, evaluate(name, sequences, options.threshold, options.dump), strict=True):
+        for total, tally in zip(totals, evaluate(name, sequences, options.threshold, options.dump, judge), strict=True):
             for key, value in vars(tally).items():
                 setattr(total, key, getattr(total, key) + value)
     print_line("all", totals)

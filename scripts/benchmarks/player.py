@@ -10,6 +10,7 @@ be had. A seek throws everything away and loads the script again.
 import runpy
 from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -24,13 +25,14 @@ LENGTH = (2**31 - 1) // 16
 
 @dataclass(frozen=True)
 class Shown:
-    """A frame on the screen, and when."""
+    """A frame on the screen, and when it is there."""
 
     frame: vs.VideoFrame
     time: Fraction
 
     @property
     def kind(self) -> str:
+        """Where its picture comes from."""
         return str(self.frame.props["_VSRRIN_Kind"])
 
     @property
@@ -42,31 +44,40 @@ class Shown:
 
 @dataclass
 class Source:
-    """The frames that a player's demuxer and decoder give it."""
+    """Frames that a player's decoder gives it.
+
+    Attributes:
+        clip: The file.
+        times: When each frame is shown.
+        first: The frame from which it plays.
+        capacity: Frames that are kept.
+        loading: Whether the script runs.
+        asked: Frames that were asked for since, counted from the first.
+        asked_while_loading: Those asked for before.
+    """
 
     clip: vs.VideoNode
     times: Sequence[Fraction]
-    """When each of them is shown."""
     first: int
     capacity: int
     loading: bool = True
-    ended: bool = False
     asked: list[int] = field(default_factory=list)
     asked_while_loading: list[int] = field(default_factory=list)
-    oldest: int = 0
-    lock: Lock = field(default_factory=Lock)
+    _oldest: int = 0
+    _lock: Lock = field(default_factory=Lock)
 
     def give(self, n: int, f: vs.VideoFrame) -> vs.VideoFrame:
+        """Return a frame; a callback of ModifyFrame."""
         frame = f.copy()
-        with self.lock:
+        with self._lock:
             if self.loading:
                 self.asked_while_loading.append(n)
                 self._describe(frame, Fraction(0))
                 return frame
             self.asked.append(n)
-            if n < self.oldest:
-                raise vs.Error(f"Frame {n} requested, but only have frames starting from {self.oldest}.")
-            self.oldest = max(self.oldest, n - self.capacity + 1)
+            if n < self._oldest:
+                raise vs.Error(f"Frame {n} requested, but only have frames starting from {self._oldest}.")
+            self._oldest = max(self._oldest, n - self.capacity + 1)
             number = self.first + n
             if number >= len(self.times):
                 raise vs.Error("EOF or filter EOF/reinit")
@@ -105,6 +116,8 @@ class Player:
         variables: What the script gets beside ``video_in``.
         at_once: Frames that are asked for at once (``concurrent-frames``).
         buffered: Frames kept for each of them (``buffered-frames``).
+        source: What it reads now.
+        why: Why it ended.
     """
 
     clip: vs.VideoNode
@@ -115,27 +128,26 @@ class Player:
     buffered: int = 4
     source: Source | None = None
     why: str = ""
-    """Why it ended."""
 
-    def play(self, first: int = 0, most: int | None = None) -> Iterator[Shown]:
-        """Seek to a frame of the file, and show what comes."""
-        source = Source(self.clip, self.times, first, self.at_once * self.buffered)
-        self.source = source
+    def load(self, first: int = 0) -> vs.VideoNode:
+        """Throw everything away and load the script, to play from a frame of the file on."""
+        self.source = source = Source(self.clip, self.times, first, self.at_once * self.buffered)
         blank = self.clip.std.BlankClip(length=LENGTH, fpsnum=0, fpsden=1, keep=True)
-        video_in = blank.std.ModifyFrame(blank, source.give)
+        given = {"container_fps": 0.0, "display_fps": 0.0, **self.variables}
         runpy.run_path(
-            str(self.script),
-            {"video_in": video_in, "container_fps": 0.0, "display_fps": 0.0, **self.variables},
-            "__vapoursynth__",
+            str(self.script), {"video_in": blank.std.ModifyFrame(blank, source.give), **given}, "__vapoursynth__"
         )
         output = vs.get_output(0)
         assert isinstance(output, vs.VideoOutputTuple)
-        node = output.clip
         vs.clear_outputs()
-        del output, video_in, blank
         source.loading = False
+        return output.clip
+
+    def play(self, first: int = 0, most: int | None = None) -> Iterator[Shown]:
+        """Seek to a frame of the file, and yield what is shown, up to so many frames."""
+        node = self.load(first)
         time, number = self.times[first], 0
-        waiting: deque[Any] = deque()
+        waiting: deque[Future[vs.VideoFrame]] = deque()
         while most is None or number < most:
             while len(waiting) < self.at_once:
                 waiting.append(node.get_frame_async(number + len(waiting)))
@@ -149,4 +161,3 @@ class Player:
             number += 1
         for future in waiting:
             future.exception()
-        self.end = time
