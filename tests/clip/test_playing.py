@@ -15,6 +15,7 @@ import vapoursynth as vs
 import vsrrin
 from scripts.benchmarks.player import LENGTH, Player, Shown
 from tests.conftest import same_picture
+from vsrrin.clip import reel
 from vsrrin.clip.timing import ConstantTiming, SourceTimes
 
 FILM = Fraction(24000, 1001)
@@ -176,6 +177,16 @@ def test_cuts_are_held(bunny: vs.VideoNode, player: Callable[..., Player]) -> No
     assert same_picture(shown[13].frame, spliced.get_frame(6))
     blended = list(player('target=2, budget=None, scene="off"', clip=spliced).play())
     assert [number for number, each in enumerate(blended) if each.kind == "held"] == [27]
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_it_plays_when_the_cache_is_full(
+    bunny: vs.VideoNode, player: Callable[..., Player], monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(reel, "_PATIENCE", 0.05)
+    monkeypatch.setattr(vs.core.core, "max_cache_size", 1)
+    large = bunny[:6].resize.Bicubic(640, 360, format=vs.YUV444P16)
+    assert len(list(player('target="60", budget=None', clip=large, at_once=at_once).play())) == 15
 
 
 def test_nothing_of_the_player_is_held_when_it_unloads_the_script(player: Callable[..., Player]) -> None:

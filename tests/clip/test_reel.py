@@ -47,15 +47,15 @@ def starts(reel: Reel, count: int) -> list[Fraction]:
 @pytest.mark.parametrize(("rate", "microseconds"), [(Fraction(30), 33333), (Fraction(24000, 1001), 41708)])
 def test_rounded_durations_of_a_constant_rate_never_drift(rate: Fraction, microseconds: int) -> None:
     reel = Reel(source(lambda n: (microseconds, 1_000_000))[0], rate, 4, timed=True)
-    for number in (0, 1, 1000, 8000):
+    for number in (0, 1, 1000, 3000):
         place = reel.find(number / rate)
         assert (place.left, place.t) == (number, 0)
-    assert reel.find(Fraction(8000) / rate + 1 / (2 * rate)).t == Fraction(1, 2)
+    assert reel.find(Fraction(3000) / rate + 1 / (2 * rate)).t == Fraction(1, 2)
 
 
 def test_a_wrong_rate_does_not_move_frames_from_their_own_times() -> None:
     reel = Reel(source(lambda n: (40, 1000))[0], Fraction(24), 4, timed=True)
-    for number in (1, 10, 100, 3000):
+    for number in (1, 10, 100, 1000):
         place = reel.find(Fraction(40 * number + 20, 1000))
         assert place.left == number
         assert abs(place.t - Fraction(1, 2)) < Fraction(1, 15)
@@ -94,7 +94,7 @@ def test_a_moment_long_ago_is_found_again_by_reading_anew() -> None:
 def test_what_is_kept_is_bounded() -> None:
     reel = Reel(source(lambda n: (8 + n % 7, 1000))[0], None, 6, timed=True)
     sizes = []
-    for n in range(2500):
+    for n in range(1200):
         place = reel.find(Fraction(n, 50))
         reel.is_cut(place.left, 0.5)
         kept = reel._frames, reel._durations, reel._thumbnails, reel._changes, reel._cuts, reel._starts

@@ -7,7 +7,7 @@ constant rate, rounded, starts are exact multiples of that rate's step: they nei
 
 from bisect import bisect_right
 from fractions import Fraction
-from threading import RLock
+from threading import Event, RLock, Thread
 
 import numpy as np
 import vapoursynth as vs
@@ -25,6 +25,9 @@ _MICROSECOND = Fraction(1, 1_000_000)
 """Players round durations to microseconds."""
 _UNTIMED = 8
 """Frames in a row without a duration, from which on the clip is taken to have none."""
+_PATIENCE = 0.5
+"""Seconds after which a frame that does not come may be one that VapourSynth has no room for."""
+_MIB = 2**20
 _DEFAULT_STEP = Fraction(1, 25)
 
 
@@ -35,8 +38,9 @@ class EndOfReelError(VsrrinError):
 class Reel:
     """Frames of a source that are read once, in order, by any number of threads; the newest are kept.
 
-    Frames are asked for while a frame is made, which VapourSynth allows: the thread counts as free meanwhile. No other
-    way tells whether a frame can be had before it is needed.
+    Frames are waited for while a frame is made, as nothing else tells whether one can be had. The thread counts as free
+    meanwhile; but when VapourSynth's cache is full, it puts off what is asked for until what was asked for before is
+    done. Then it is given more room.
 
     Args:
         clip: The source. If it is longer than any file, its end is the first frame that cannot be had.
@@ -49,6 +53,8 @@ class Reel:
         self._clip, self._rate, self._kept, self._timed = clip, rate, kept, timed
         self._endless = clip.num_frames > MOST_READ
         self._lock = RLock()
+        # vs.core is not there in threads of one's own.
+        self._core, self._tiny = vs.core.core, vs.core.std.BlankClip(width=16, height=16, format=vs.GRAY8, length=1)
         self._begin(0)
 
     def _begin(self, number: int) -> None:
@@ -80,7 +86,7 @@ class Reel:
             while self._next <= number:
                 self._read()
             kept = self._frames.get(number)
-            return self._clip.get_frame(number) if kept is None else kept
+            return self._wait_for(number) if kept is None else kept
 
     def has(self, number: int) -> bool:
         """Return whether a frame is not after the last one, by reading it."""
@@ -113,7 +119,7 @@ class Reel:
         if self._end or number >= self._clip.num_frames:
             raise EndOfReelError(f"the source ended before frame {number}{self._end}")
         try:
-            frame = self._clip.get_frame(number)
+            frame = self._wait_for(number)
         except vs.Error as error:
             if not self._endless:
                 raise
@@ -132,6 +138,24 @@ class Reel:
             self._starts.append(max(self._following(duration), self._starts[-1]))
             if len(self._starts) > 2 * _STARTS:
                 del self._starts[:_STARTS]
+
+    def _wait_for(self, number: int) -> vs.VideoFrame:
+        done = Event()
+        Thread(target=self._make_room, args=(done,), daemon=True).start()
+        try:
+            return self._clip.get_frame(number)
+        finally:
+            done.set()
+
+    def _make_room(self, done: Event) -> None:
+        """Enlarge VapourSynth's cache whenever it is full, until a frame is there."""
+        shape = self._clip.format
+        room = 16 * self._clip.width * self._clip.height * shape.bytes_per_sample * shape.num_planes
+        while not done.wait(_PATIENCE):
+            limit = self._core.max_cache_size * _MIB
+            if self._core.used_cache_size + room > limit:
+                self._core.max_cache_size = (limit + room) // _MIB + 1
+                self._tiny.get_frame_async(0)  # threads look at the new limit when something is asked for
 
     def _duration(self, frame: vs.VideoFrame) -> Fraction:
         """Return how long a frame is shown. 0 is possible; what is no duration is that of the frame before."""
