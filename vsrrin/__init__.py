@@ -1,9 +1,9 @@
 """Video frame interpolation for VapourSynth with the RRIN family of networks.
 
-``vsrrin.interpolate``, ``dedup``, ``retime``, ``blur`` and ``repair`` are the filters for scripts,
-``vsrrin.convert_file`` converts files, and ``vsrrin.Interpolator`` makes new frames of tensors, with networks from
-``vsrrin.load``. Each is imported on first use, so that networks work without VapourSynth and the package itself is
-quick to import.
+``vsrrin.interpolate``, ``dedup``, ``retime``, ``blur`` and ``repair`` are the filters for scripts, ``vsrrin.play`` is
+that for players, ``vsrrin.convert_file`` converts files, and ``vsrrin.Interpolator`` makes new frames of tensors, with
+networks from ``vsrrin.load``. Each is imported on first use, so that networks work without VapourSynth and the package
+itself is quick to import.
 """
 
 from importlib import import_module

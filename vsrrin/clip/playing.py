@@ -1,5 +1,6 @@
 """Clips for players: new frames between those of a source that plays."""
 
+import logging
 import math
 import weakref
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from vsrrin.engine.options import Options
 from vsrrin.errors import ArgumentError, VsrrinError
 
 from . import graph, props, scene_score
-from .clip_checks import check_format, frame_rate, say
+from .clip_checks import check_format, frame_rate
 from .graph import Painter
 from .pace import Pace, affordable
 from .reel import Reel
@@ -241,7 +242,7 @@ def _named(rate: Fraction | None) -> str:
 
 
 def _say_once(message: str) -> None:
-    """Log a message as a warning, since VapourSynth shows nothing less where nobody listens, as in mpv."""
+    """Log a message through Python, on stderr unless told otherwise: VapourSynth's own log is not shown by players."""
     if message not in _said:
         _said.add(message)
-        say(message, warning=True)
+        logging.getLogger("vsrrin").warning("vsrrin: %s", message)
