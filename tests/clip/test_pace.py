@@ -43,7 +43,7 @@ def test_frames_made_in_time_are_never_held() -> None:
 
 def test_so_many_are_held_that_the_rest_are_in_time() -> None:
     held = shown(lambda n: 0.06)
-    assert held[:5] == [False] * 4 + [True]
+    assert held[:12] == [False] * 11 + [True]
     made = held[50:].count(False) / len(held[50:])
     assert made * 0.06 + (1 - made) * 0.001 == pytest.approx(1 / 50, rel=0.02)
     assert not any(not a and not b for a, b in pairwise(held[50:]))  # single ones are made
@@ -54,7 +54,7 @@ def test_a_pause_is_no_delay() -> None:
 
 
 def test_a_long_start_does_not_count() -> None:
-    assert not any(shown(lambda n: 5.0 if n == 0 else 0.015))
+    assert not any(shown(lambda n: 5.0 if n < 2 else 0.015))
 
 
 def test_one_delay_is_made_up_for_in_a_moment() -> None:
@@ -66,8 +66,9 @@ def test_one_delay_is_made_up_for_in_a_moment() -> None:
 def test_frames_made_at_once_count_once() -> None:
     clock = Clock()
     machine = Pace(1 / 50, clock)
-    with machine.frame():
-        pass
+    for _ in range(8):
+        with machine.frame():
+            pass
     for _ in range(200):
         with machine.frame(), machine.frame():
             clock.now += 0.039  # two frames in less than 0.04 s

@@ -226,25 +226,27 @@ def test_rates_are_what_rounded_numbers_stand_for(rates: dict[str, Any], target:
 
 @pytest.mark.parametrize(("source", "target"), [(60, "display"), (59.94, "display"), (60, "59.94"), (24, 1)])
 def test_what_is_fast_enough_stays_and_that_is_said_once(
-    source: float, target: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    source: float, target: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(playing, "_said", set())
     clip = vs.core.std.BlankClip(None, 64, 64, vs.YUV420P8, length=LENGTH, fpsnum=0, fpsden=1, keep=True)
     for _ in range(2):
         assert vsrrin.play(clip, container_fps=source, display_fps=60, target=target) is clip
-    (said,) = caplog.messages
+    out, said = capsys.readouterr()
+    assert said.count("\n") == 1
+    assert out == ""
     assert said.startswith("vsrrin: play: nothing to add, ")
 
 
 def test_the_model_is_chosen_by_the_budget_and_said_once(
-    player: Callable[..., Player], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    player: Callable[..., Player], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(pace, "_known", {})
     monkeypatch.setattr(playing, "_said", set())
     clip = player("target=2, budget=1e-9", Fraction(1, 24), container_fps=24.0)
     assert {each.kind for each in [*clip.play(most=3), *clip.play(5, most=3)]} <= {"source", "new", "held"}
-    said = [message for message in caplog.messages if "draft with scale=0.5" in message]
+    said = [line for line in capsys.readouterr().err.splitlines() if "draft with scale=0.5" in line]
     assert len(said) == 1
     assert said[0].startswith("vsrrin: play: 128x72, 24 fps to 48 fps: ")
 

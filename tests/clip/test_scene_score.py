@@ -357,3 +357,31 @@ def test_bytes_and_fractions_give_the_same_cuts() -> None:
     frames = noisy(shot(1, 6) + shot(2, 6), 0.01)
     as_bytes = [np.rint(f * 255).astype(np.uint8) for f in frames]
     assert scores(as_bytes) == pytest.approx(scores(frames), abs=1e-4)
+
+
+# --- one frame ahead -----------------------------------------------------------------------------------------------
+
+
+def early_cuts(frames: Sequence[npt.NDArray[np.floating]]) -> set[int]:
+    thumbs = [scene_score.thumbnail(frame) for frame in frames]
+    seen = [window(thumbs, k)[: scene_score.RADIUS + 3] for k in range(len(thumbs) - 1)]
+    return {k for k, around in enumerate(seen) if scene_score.early_cut_score(around) >= scene_score.THRESHOLD}
+
+
+@pytest.mark.parametrize("before", [1, 2, 3, 7])
+def test_a_cut_is_found_from_one_frame_after_it(before: int) -> None:
+    assert early_cuts(shot(1, before) + shot(2, 8)) == {before - 1}
+    assert early_cuts(shot(1, 8) + shot(2, before)) == {7}
+
+
+@pytest.mark.parametrize("strength", [0.3, 0.6, 0.9, 1.0])
+def test_a_flash_of_one_frame_is_no_cut_from_one_frame_after_it(strength: float) -> None:
+    frames = shot(1, 14)
+    frames[6] = flash(frames[6], strength)
+    assert early_cuts(frames) == set()
+
+
+def test_repeats_after_a_pair_tell_no_motion() -> None:
+    drawings = [frame for frame in shot(1, 6, 4.0) for _ in range(3)]
+    other = [frame for frame in shot(2, 4, 4.0) for _ in range(3)]
+    assert early_cuts(noisy(drawings + other, 0.01)) == {17}

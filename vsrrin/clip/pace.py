@@ -32,6 +32,9 @@ _SMALLEST_SCALE = 0.25
 _AHEAD, _BEHIND = 0.1, 0.25
 """Seconds, at most, that a player may be ahead, as its own queue is short, and that are made up for."""
 
+_FREE = 8
+"""Frames at the beginning, in which networks warm up."""
+
 _lock = Lock()
 _known: dict[str, float] = {}
 
@@ -40,7 +43,7 @@ class Pace:
     """Time that frames take against the time for which they are shown.
 
     Only time in which somebody waits for a frame counts: a player that is paused, or has frames in store, asks for
-    none. The first frame does not count, as players begin when it is there.
+    none. The first frames do not count, as players begin when they are there.
 
     Args:
         step: Seconds for which a frame is shown.
@@ -51,12 +54,12 @@ class Pace:
         self._step, self._clock = step, clock
         self._lock = Lock()
         self._waiting, self._since = 0, 0.0
-        self._debt: float | None = None
+        self._debt, self._free = -_AHEAD, _FREE
 
     @property
     def behind(self) -> bool:
         """True when frames took longer than they are shown, by more than a player has in store."""
-        return self._debt is not None and self._debt > 0
+        return self._debt > 0
 
     @contextmanager
     def frame(self) -> Iterator[None]:
@@ -70,12 +73,12 @@ class Pace:
             with self._lock:
                 self._count()
                 self._waiting -= 1
-                debt = -_AHEAD if self._debt is None else self._debt - self._step
-                self._debt = min(max(debt, -_AHEAD), _BEHIND)
+                self._free -= self._free > 0
+                self._debt = max(self._debt - self._step, -_AHEAD)
 
     def _count(self) -> None:
         now = self._clock()
-        if self._waiting and self._debt is not None:
+        if self._waiting and not self._free:
             self._debt = min(self._debt + now - self._since, _BEHIND)
         self._since = now
 

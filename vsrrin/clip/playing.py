@@ -1,7 +1,7 @@
 """Clips for players: new frames between those of a source that plays."""
 
-import logging
 import math
+import sys
 import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -33,7 +33,7 @@ _KEPT_PAIR_BYTES = 500
 """Bytes per pixel for the prepared pairs that are kept: as many as are shown at once."""
 
 _said: set[str] = set()
-"""What the log has been told. Players load a script again at every seek."""
+"""What has been said. Players load a script again at every seek."""
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,8 @@ def _named(rate: Fraction | None) -> str:
 
 
 def _say_once(message: str) -> None:
-    """Log a message through Python, on stderr unless told otherwise: VapourSynth's own log is not shown by players."""
+    """Write a message to stderr, as players show neither VapourSynth's log nor Python's."""
     if message not in _said:
         _said.add(message)
-        logging.getLogger("vsrrin").warning("vsrrin: %s", message)
+        if sys.stderr is not None:  # as in programs without a console
+            print(f"vsrrin: {message}", file=sys.stderr, flush=True)
