@@ -69,8 +69,21 @@ def test_frames_of_no_duration_are_passed_over() -> None:
 @pytest.mark.parametrize("duration", [None, (0, 1), (-5, 1000)], ids=str)
 def test_a_clip_without_durations_goes_by_its_rate(duration: tuple[int, int] | None) -> None:
     reel = Reel(source(lambda n: duration)[0], Fraction(50), 4, timed=True)
-    late = 8 if duration == (0, 1) else 0  # so many are believed
-    assert [reel.find(Fraction(n, 50)).left for n in (1, 2, 100)] == [1 + late, 2 + late, 100 + late]
+    assert [reel.find(Fraction(n, 50)).left for n in (0, 1, 2, 100)] == [0, 1, 2, 100]
+
+
+@pytest.mark.parametrize("end", [1, 2, 5])
+def test_a_last_frame_of_no_duration_is_shown_as_long_as_the_one_before(end: int) -> None:
+    reel = Reel(source(lambda n: (0 if n == end - 1 else 40, 1000), end=end)[0], Fraction(25), 4, timed=True)
+    assert reel.find(Fraction(40 * end - 1, 1000)).left == end - 1
+    for _ in range(2):
+        with pytest.raises(EndOfReelError):
+            reel.find(Fraction(40 * end, 1000))
+
+
+def test_a_file_without_a_frame_has_none_to_find() -> None:
+    with pytest.raises(EndOfReelError, match="before frame 0"):
+        Reel(source(lambda n: (40, 1000), end=0)[0], None, 4, timed=True).find(Fraction(0))
 
 
 def test_every_frame_is_read_once_in_order_by_many_threads() -> None:

@@ -23,8 +23,8 @@ _STARTS = 1024
 """Starts of frames that are kept. A moment before them makes reading begin anew."""
 _MICROSECOND = Fraction(1, 1_000_000)
 """Players round durations to microseconds."""
-_UNTIMED = 8
-"""Frames in a row without a duration, from which on the clip is taken to have none."""
+_MOST_ZEROS = 8
+"""Frames in a row with a duration of 0 that are believed, once one had another."""
 _PATIENCE = 0.5
 """Seconds after which a frame that does not come may be one that VapourSynth has no room for."""
 _MIB = 2**20
@@ -66,7 +66,7 @@ class Reel:
         self._cuts: dict[int, bool] = {}
         self._starts = [Fraction(0)]  # of the kept frames, and of the next one
         self._time, self._anchor, self._steps = Fraction(0), Fraction(0), 0
-        self._last, self._untimed = 1 / self._rate if self._rate else _DEFAULT_STEP, 0
+        self._last, self._zeros = 1 / self._rate if self._rate else _DEFAULT_STEP, _MOST_ZEROS
 
     def clear(self) -> None:
         """Drop all frames."""
@@ -107,7 +107,12 @@ class Reel:
             if moment < self._starts[0]:
                 self._begin(0)
             while self._starts[-1] <= moment:
-                self._read()
+                try:
+                    self._read()
+                except EndOfReelError:
+                    if self._starts[-1] > self._starts[-2:][0] or not self._next:
+                        raise
+                    self._starts[-1] += self._last  # a last frame of no duration is shown all the same
             index = bisect_right(self._starts, moment) - 1
             start, end = self._starts[index : index + 2]
             left = self._next - len(self._starts) + 1 + index
@@ -158,12 +163,15 @@ class Reel:
                 self._tiny.get_frame_async(0)  # threads look at the new limit when something is asked for
 
     def _duration(self, frame: vs.VideoFrame) -> Fraction:
-        """Return how long a frame is shown. 0 is possible; what is no duration is that of the frame before."""
+        """Return how long a frame is shown. What is no duration is that of the frame before.
+
+        Of frames of one time all but the last have a duration of 0. So do those of clips that have none.
+        """
         duration = props.frame_duration(frame.props)
         if duration is not None:
-            self._untimed, self._last = 0, duration
-        elif frame.props.get("_DurationNum") == 0 and self._untimed < _UNTIMED:
-            self._untimed += 1
+            self._zeros, self._last = 0, duration
+        elif frame.props.get("_DurationNum") == 0 and self._zeros < _MOST_ZEROS:
+            self._zeros += 1
             return Fraction(0)
         return self._last
 
