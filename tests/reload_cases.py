@@ -105,6 +105,20 @@ def test_script_left_at_any_moment_leaves_nothing(asked: Sequence[int]) -> None:
     assert alive() == before
 
 
+@pytest.mark.vpy("initial-core", "reloaded-core")
+@pytest.mark.parametrize("target", [2, "60"])
+def test_a_players_script_leaves_nothing(target: int | str) -> None:
+    vs.core.std.BlankClip(length=1).get_frame(0).close()
+    before = alive()
+    clip = vs.core.std.BlankClip(None, 64, 64, vs.YUV420P8, length=10, fpsnum=24)
+    output = vsrrin.play(clip, target=target, budget=None, model="rrin_lite")
+    for n in range(7):
+        output.get_frame(n).close()
+    assert alive()["VideoFrame"] > before["VideoFrame"]
+    del clip, output
+    assert alive() == before
+
+
 @pytest.mark.vpy("unique-core")
 def test_script_that_failed_leaves_nothing() -> None:
     clip = vs.core.std.BlankClip(length=2)

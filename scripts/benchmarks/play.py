@@ -2,7 +2,7 @@
 
 A simulated player (`scripts.benchmarks.player`) plays a video as mpv does, as fast as frames come, with
 ``budget=None``, so that all frames are made. A line of the table is one size and model: seconds from loading the script
-to the first frame at the first time and after a seek, source frames asked for beyond the one that is shown, and seconds
+to the first new frame at the first time and after a seek, source frames asked for beyond the one that is shown, and seconds
 of video per second. The machine keeps up where that is above 1 and something is left for decoder and display.
 
 With ``--minutes``, so much of a small endless video is played instead, and resident memory is printed after each
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         script = Path(folder) / "play.vpy"
         if options.minutes:
             return _memory(options.clip, script, options.minutes)
-        print("| size | model | target | first frame, s | after a seek, s | frames ahead | times real time |")
+        print("| size | model | target | first new frame, s | after a seek, s | frames ahead | times real time |")
         print("|---|---|---|---|---|---|---|")
         for size in options.sizes:
             for model in options.models:
@@ -77,7 +77,7 @@ def _line(clip: Path, script: Path, size: tuple[int, int], model: str, target: s
     delays = []
     for first in (0, 5):
         begin = time.perf_counter()
-        next(player.play(first, most=1))
+        list(player.play(first, most=2))
         delays.append(time.perf_counter() - begin)
     player.at_once, ahead = 1, 0
     for shown in player.play(most=20):
