@@ -2,8 +2,8 @@
 
 A simulated player (`scripts.benchmarks.player`) plays a video as mpv does, as fast as frames come, with
 ``budget=None``, so that all frames are made. A line of the table is one size and model: seconds from loading the script
-to the first new frame at the first time and after a seek, source frames asked for beyond the one that is shown, and seconds
-of video per second. The machine keeps up where that is above 1 and something is left for decoder and display.
+to the first new frame at the first time and after a seek, source frames asked for beyond the one that is shown, and
+seconds of video per second. The machine keeps up where that is above 1 and something is left for decoder and display.
 
 With ``--minutes``, so much of a small endless video is played instead, and resident memory is printed after each
 minute of it. The rule: after the last minute it is at most 10 % above that after the second. Exit status 1 if not.
