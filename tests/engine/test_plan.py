@@ -55,6 +55,21 @@ def test_what_does_not_fit_is_tiled_within_memory_and_said(
 
 
 @pytest.mark.parametrize(
+    ("size", "pixels"),
+    [((2160, 3840), 4_200_000), ((2160, 3840), 520_000), ((1080, 1920), 1_000_000), ((4320, 7680), 2**21)],
+)
+def test_tiles_waste_little(
+    planner: Planner, size: tuple[int, int], pixels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tiles overlap, but what they have in common is less than a third of the frame."""
+    with_memory(monkeypatch, pixels)
+    grid = planner.plan(*size).grid
+    tile = grid.tiles[0]
+    assert tile.height * tile.width <= pixels and grid.overlap == 128
+    assert len(grid.tiles) * tile.height * tile.width < 1.4 * size[0] * size[1]
+
+
+@pytest.mark.parametrize(
     ("asked", "size"), [(0, (1088, 1920)), (512, (512, 512)), ((640, 256), (256, 640)), (4000, (1088, 1920))]
 )
 def test_a_tile_asked_for_is_what_there_is(planner: Planner, asked: object, size: tuple[int, int]) -> None:

@@ -1,6 +1,5 @@
 """Plans for frames of one size: padding, tiles that fit into memory, the scale of motion."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -86,7 +85,7 @@ class Planner:
         elif self.options.tile is None:
             pixels = memory.budget(self.device) // self.bytes_per_pixel
             if pixels < needed:
-                tile = self._largest_tile(pixels, padded_height, padded_width)
+                tile = self._best_tile(pixels, padded_height, padded_width)
         grid = self._grid(whole, tile)
         if self.options.tile is None and len(grid.tiles) > 1:
             self.log(
@@ -117,11 +116,39 @@ class Planner:
         )
         return replace(plan, grid=grid)
 
-    def _largest_tile(self, pixels: int, height: int, width: int) -> tuple[int, int]:
-        """Return height and width of a tile of at most ``pixels``, as square as the frame allows."""
-        side = max(math.isqrt(pixels), _SMALLEST_TILE)
-        tile_height = min(side, height)
-        return tile_height, min(max(pixels // tile_height, _SMALLEST_TILE), width)
+    def _best_tile(self, pixels: int, height: int, width: int) -> tuple[int, int]:
+        """Return height and width of the tiles, at most ``pixels`` large, that together have the fewest pixels.
+
+        Rows and columns come first: so many tiles of the least size that covers the frame waste less than the largest
+        possible tiles do, whose last row and column mostly compute again what their neighbours have.
+        """
+        overlap = DEFAULT_OVERLAP if self.options.overlap is None else self.options.overlap
+        heights, widths = (self._sides(length, overlap) for length in (height, width))
+        least = min(heights.values()) * min(widths.values())
+
+        def cost(rows: int, columns: int) -> tuple[int, int, int]:
+            tall, wide = heights[rows], widths[columns]
+            # Narrow tiles share less, and see less of what moves in: before all, none is narrower than it must be.
+            tiled = [side for side, count in ((tall, rows), (wide, columns)) if count > 1]
+            lacking = max([4 * overlap + 1 - side for side in tiled] + [0])
+            return lacking, rows * columns * tall * wide, rows * columns
+
+        fitting = [(r, c) for r in heights for c in widths if heights[r] * widths[c] <= max(pixels, least)]
+        rows, columns = min(fitting, key=lambda counts: cost(*counts))
+        return heights[rows], widths[columns]
+
+    def _sides(self, length: int, overlap: int) -> dict[int, int]:
+        """Return the least side of tiles that cover a length, by their number; none is below the smallest."""
+        sides: dict[int, int] = {1: length}
+        while sides[len(sides)] > _SMALLEST_TILE:
+            count = len(sides) + 1
+            shared = min(overlap, (sides[count - 1] - 1) // 4)
+            side = -(-(length + (count - 1) * shared) // count)
+            side = max(-(-side // self.size_multiple) * self.size_multiple, min(_SMALLEST_TILE, length))
+            if side >= sides[count - 1]:
+                break
+            sides[count] = side
+        return sides
 
     def _grid(self, whole: tuple[int, int], tile: tuple[int, int]) -> TileGrid:
         overlap = self.options.overlap
