@@ -1,22 +1,23 @@
 """The machine that the tests believe to run on, so that none depends on the one at hand."""
 
 import os
+from collections.abc import Mapping, Sequence
 from math import inf
 
 import psutil
 import pytest
 import torch
+from torch import nn
 
 from vsrrin.engine import memory as engine_memory
-from vsrrin.engine.backends import torch_backend
+from vsrrin.engine.backends import calibration, processor
+from vsrrin.engine.backends.calibration import Way
 
-FEATURES = ("bf16", "one-core")
-"""What leads to other choices than a plain machine's: bf16 in hardware, a single core.
+FEATURES = ("bf16", "int8", "one-core")
+"""What leads to other choices than a plain machine's: arithmetic in hardware that is fast there, a single core."""
 
-Whether bf16 is fast is not measured by "auto", which believes the processor: hardware with slow bf16 is "bf16" too.
-"""
-
-real_cpu_multiplies_bf16, real_virtual_memory = torch_backend.cpu_multiplies_bf16, psutil.virtual_memory
+real_multiplies_bf16, real_multiplies_int8 = processor.multiplies_bf16, processor.multiplies_int8
+real_fastest, real_virtual_memory = calibration.fastest, psutil.virtual_memory
 real_left_to_group = engine_memory.left_to_group
 """The functions that are replaced, for tests of them."""
 
@@ -32,6 +33,13 @@ def features(names: str) -> frozenset[str]:
     return found
 
 
+def _fastest(net: nn.Module, ways: Sequence[Way], *, again: bool = False) -> tuple[Way, Mapping[Way, float]]:
+    """What measuring would find: the coarsest arithmetic, and OpenVINO before PyTorch."""
+    order = ["int8", "bf16", "fp16", "fp32"]
+    best = min(ways, key=lambda way: (order.index(way.precision), way.backend))
+    return best, {way: 1.0 if way == best else 2.0 for way in ways}
+
+
 def imitate(machine: frozenset[str], number: int, patch: pytest.MonkeyPatch) -> None:
     """Make this process believe that it runs on another machine.
 
@@ -45,7 +53,9 @@ def imitate(machine: frozenset[str], number: int, patch: pytest.MonkeyPatch) -> 
     memory = real_virtual_memory()._replace(total=2 * FREE_MEMORY, available=FREE_MEMORY)
     patch.setattr(psutil, "virtual_memory", lambda: memory)
     patch.setattr(engine_memory, "left_to_group", lambda: inf)
-    patch.setattr(torch_backend, "cpu_multiplies_bf16", lambda: "bf16" in machine)
+    patch.setattr(processor, "multiplies_bf16", lambda: "bf16" in machine)
+    patch.setattr(processor, "multiplies_int8", lambda: "int8" in machine)
+    patch.setattr(calibration, "fastest", _fastest)
     if "one-core" in machine:
         patch.setattr(os, "cpu_count", lambda: 1)
         patch.setenv("PYTHON_CPU_COUNT", "1")

@@ -6,7 +6,8 @@ from itertools import product
 import pytest
 import torch
 
-from vsrrin.engine.backends.torch_backend import cpu_multiplies_bf16, resolve_device, resolve_precision
+from vsrrin.engine.backends.processor import multiplies_bf16
+from vsrrin.engine.backends.torch_backend import resolve_device, resolve_precision
 from vsrrin.errors import VsrrinError
 from vsrrin.nets import NetSpec
 from vsrrin.nets.registry import by_name
@@ -78,7 +79,7 @@ class Place:
         """Return the precisions that the network has here; "auto" is one of them."""
         halves = ["fp16", "bf16"]
         if self.device.type == "cpu":  # where bf16 is emulated, large networks take minutes
-            halves = ["bf16"] if network.bundled or cpu_multiplies_bf16() else []
+            halves = ["bf16"] if network.bundled or multiplies_bf16() else []
         return ["fp32", *(halves if network.spec.supports_half else [])]
 
     def cases(self) -> dict[tuple[str, ...], list[tuple[object, ...]]]:

@@ -27,6 +27,8 @@ from vsrrin.errors import CheckpointError
 from vsrrin.files import publish, unfinished
 from vsrrin.nets.registry import first_few
 
+from .ranges import ranges_path
+
 SUFFIXES = (".safetensors", ".pth", ".pt", ".tar")
 # Where trainers put the state dict: RRIN's fork, CAIN, and the usual others.
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "params", "weights")
@@ -117,15 +119,14 @@ def files_in(path: Path) -> list[Path]:
 
 
 def versions(path: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return name, time of change and size of every file and side-car that ``path`` stands for.
+    """Return name, time of change and size of every file that ``path`` stands for, and of those beside them.
 
     Raises:
         CheckpointError: The folder cannot be read.
     """
     files = files_in(path)
-    stated = [
-        (file.name, file.stat()) for file in (*files, *(f.with_suffix(".json") for f in files)) if os.path.isfile(file)
-    ]
+    beside = [*(file.with_suffix(".json") for file in files), ranges_path(path)]
+    stated = [(file.name, file.stat()) for file in (*files, *beside) if os.path.isfile(file)]
     return tuple((name, facts.st_mtime_ns, facts.st_size) for name, facts in stated)
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from vsrrin.errors import ArgumentError, CheckpointError, UnknownNetError
 from vsrrin.files import explained
 from vsrrin.nets import NETS, NetSpec, identify
+from vsrrin.nets.parts.convolution_stacks import hidden_convolutions, named_stacks, set_ranges
 from vsrrin.nets.registry import compared, first_few
 from vsrrin.nets.spec import Part
 
@@ -37,6 +38,7 @@ from .files import (
 )
 from .names import alternatives, bundled, locate
 from .parts import as_part, join
+from .ranges import read_ranges
 
 __all__ = [
     "SIDECAR_GIVEN",
@@ -71,7 +73,8 @@ class Model:
     """The file or folder that it was loaded from."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """The side-car's contents, if there is one, and the ``sha256`` of the file; for a folder ``parts`` (name of each to
-    its file and sha256), and ``left_out`` if the network does not use all of them."""
+    its file and sha256), and ``left_out`` if the network does not use all of them. ``ranges`` says what is wrong with
+    the ranges for 8 bit beside it, if anything is."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,7 +112,7 @@ def load(model: str | os.PathLike[str], *, arithmetic: str | None = None) -> Mod
     found = assemble(path, read_files(path, bundled=is_bundled), arithmetic)
     net = build(found)
     name = path.stem if is_bundled else path.name or path.resolve().name
-    metadata = MappingProxyType(_metadata(found))
+    metadata = MappingProxyType({**_metadata(found), **_take_ranges(net, path, _metadata(found))})
     return Model(net=net, spec=found.spec, arithmetic=found.arithmetic, name=name, path=path, metadata=metadata)
 
 
@@ -272,6 +275,22 @@ def _metadata(found: Assembly) -> dict[str, Any]:
     parts = {part.name: {"file": file.path.name, "sha256": file.sha256} for part, file in found.parts}
     left_out = [part.left_out for part, _ in found.parts if part.left_out]
     return {"parts": parts, "left_out": "; ".join(left_out)} if left_out else {"parts": parts}
+
+
+def _take_ranges(net: nn.Module, path: Path, metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Mark the net with the ranges beside its checkpoint; return what is wrong with them, if anything is.
+
+    They are a help to speed that nobody may have asked for, so their faults are no reason not to load.
+    """
+    try:
+        ranges = read_ranges(
+            path, metadata, lambda: {name: len(hidden_convolutions(*each)) for name, each in named_stacks(net).items()}
+        )
+    except CheckpointError as error:
+        return {"ranges": str(error)}
+    if ranges is not None:
+        set_ranges(net, ranges)
+    return {}
 
 
 def _load_strictly(net: nn.Module, state: Mapping[str, Tensor], spec: NetSpec, path: Path) -> None:

@@ -41,7 +41,7 @@ def add_options(group: "argparse._ActionsContainer") -> None:
     add("--tile", "N|WxH", "size of tiles, 0 for none (default: if needed)", type=tile)
     add("--scale", "S", "size of the picture for motion, 0.25 to 1", type=float)
     add("--device", "D", "cpu, cuda, xpu, mps, or cuda:0,cuda:1 (default: the best one)", type=_devices)
-    add("--precision", "P", "fp32, fp16, bf16 or auto (default)")
+    add("--precision", "P", "fp32, fp16, bf16, int8 or auto (default)")
     add("--backend", "B", "torch, openvino, compile, graphs or auto (default)")
     cuts = ("auto", "props", "detect", "off")
     add("--scene", None, "how cuts are found (default: auto)", choices=cuts)

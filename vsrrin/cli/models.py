@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vsrrin.errors import ArgumentError
+
 from . import arguments
 
 # Loading torch takes seconds, so the work is imported by the function that does it: help and Ctrl-C stay quick.
@@ -66,6 +68,18 @@ def _add_export(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     export.add_argument("--arithmetic", help="the convention the weights were trained with")
     export.add_argument("--overwrite", action="store_true", help="replace an existing file")
     export.set_defaults(run=_export)
+
+    quantize = actions.add_parser(
+        "quantize",
+        help="measure what running a checkpoint in 8 bit needs, on frames of videos; needs vsrrin[openvino]",
+        description="Write FILE.int8.json beside a checkpoint: the range of values that each of its convolutions is "
+        "given. With it --precision int8 can be had, and auto may choose it.",
+    )
+    quantize.add_argument("model", metavar="MODEL", help=_MODEL)
+    quantize.add_argument("videos", metavar="VIDEO", type=Path, nargs="+", help="videos such as it will be used on")
+    quantize.add_argument("--pairs", type=int, default=64, metavar="N", help="frame pairs to measure on (default: 64)")
+    quantize.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    quantize.set_defaults(run=_quantize)
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -127,6 +141,25 @@ def _export(options: argparse.Namespace) -> int:
     else:
         mean, largest = done.difference
         print(f"compared in ONNX Runtime: differs from PyTorch by {mean:.1e} on average, {largest:.1e} at most")
+    return 0
+
+
+def _quantize(options: argparse.Namespace) -> int:
+    from vsrrin.checkpoint import inspection
+    from vsrrin.checkpoint.names import locate
+    from vsrrin.checkpoint.ranges import ranges_path
+    from vsrrin.doctor import tuning
+
+    model = inspection.locate(options.model)
+    if options.pairs < 1:
+        raise ArgumentError(f"--pairs must be at least 1, not {options.pairs}")
+    path = ranges_path(locate(model)[0])
+    if path.exists() and not options.overwrite:
+        raise ArgumentError(f"{path} exists: overwrite=True replaces it")
+    found = tuning.frames_of(options.videos, options.pairs)
+    done = tuning.quantise(model, found, f"{len(options.videos)} videos")
+    print(f"{done.path}: ranges of {done.convolutions} convolutions, measured on {len(found)} frame pairs")
+    print(f"new frames against the true ones: {done.exact:.2f} dB in float32, {done.rounded:.2f} dB in 8 bit")
     return 0
 
 

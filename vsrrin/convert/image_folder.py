@@ -98,7 +98,7 @@ class FolderConversion:
     unit = "images"
 
     def __init__(self, settings: Settings, images: Images | None = None) -> None:
-        settings = prepare.with_tiles_of_first_run(settings)
+        settings = prepare.with_choices_of_first_run(settings)
         _check_target(settings)
         self.source = prepare.open_any(settings, images.clip if images else None, turn=True)
         speed.check(settings.rates, self.source)

@@ -132,7 +132,7 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
     Raises:
         VsrrinError: The source, a setting, the target or the model cannot be used.
     """
-    settings = with_tiles_of_first_run(settings)
+    settings = with_choices_of_first_run(settings)
     _check_target(settings)
     source = _opaque(open_any(settings, clip_source))
     speed.check(settings.rates, source)
@@ -228,19 +228,20 @@ def with_tiles(settings: Settings, source: Source) -> Settings:
     return graph.with_tiles(source.clip, speed.timing(settings.rates, source), settings)
 
 
-def with_tiles_of_first_run(settings: Settings) -> Settings:
-    """Return settings with the tiles that the first run has chosen, for a run that continues it."""
-    if not settings.resume or settings.tile is not None:
-        return settings
-    first = work_folder.recorded(settings.target).get("tiles")
-    if not isinstance(first, dict):
-        return settings
-    tile = first.get("tile")
-    return replace(
-        settings,
-        tile=(int(tile[0]), int(tile[1])) if isinstance(tile, list) else tile,
-        overlap=first.get("overlap", settings.overlap),
-    )
+def with_choices_of_first_run(settings: Settings) -> Settings:
+    """Return settings with tiles, backend and precision that the first run has chosen, for one that continues it."""
+    first = work_folder.recorded(settings.target) if settings.resume else {}
+    tiles, way = first.get("tiles"), first.get("way")
+    if settings.tile is None and isinstance(tiles, dict):
+        tile = tiles.get("tile")
+        settings = replace(
+            settings,
+            tile=(int(tile[0]), int(tile[1])) if isinstance(tile, list) else tile,
+            overlap=tiles.get("overlap", settings.overlap),
+        )
+    if isinstance(way, dict):
+        settings = replace(settings, **{name: way[name] for name in way if getattr(settings, name) == "auto"})
+    return settings
 
 
 def in_format(clip: vs.VideoNode, encoder: EncoderSettings, first: vs.VideoFrame) -> vs.VideoNode:
@@ -316,14 +317,16 @@ def signature(settings: Settings, source: Source, made: vs.VideoNode) -> dict[st
     """
     networks = shared_by(settings)
     others = {field.name: getattr(settings, field.name) for field in fields(Options) if field.name not in _NAMED}
-    backends = "; ".join(f"{network.backend.device}, {network.backend.name}" for network in networks)
+    used = [network.backend for network in networks]
+    backends = "; ".join(f"{backend.device}, {backend.name}, {backend.precision}" for backend in used)
     return {
         "input": dict(source.signature),
         "frames": made.num_frames,
         "part": [str(source.cut.start), str(source.cut.end)],
         "speed": {name: str(getattr(settings.rates, name)) for name in ("factor", "fps", "rate_out")},
         "model": work_folder.sha256(locate(settings.model)[0]),
-        "network": f"{networks[0].model.spec.name}, {backends}, {settings.precision}",
+        "network": f"{networks[0].model.spec.name}, {backends}",
+        "way": {"backend": used[0].name.partition(" ")[0], "precision": used[0].precision},
         "tiles": {"tile": settings.tile, "overlap": settings.overlap},
         "scale": settings.scale,
         "scenes": [settings.scene, settings.scene_threshold, settings.at_cut],

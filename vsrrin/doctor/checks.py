@@ -121,11 +121,26 @@ def cpu() -> Iterator[Check]:
     """Check the processor."""
     import torch
 
-    from vsrrin.engine.backends.torch_backend import cpu_multiplies_bf16
+    from vsrrin.engine.backends.processor import multiplies_bf16, multiplies_int8
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    bf16 = "multiplies bf16" if cpu_multiplies_bf16() else "no bf16, so fp32 is used"
-    yield Check("CPU", "ok", f"{_cpu_name()}, {cores} cores, {torch.backends.cpu.get_cpu_capability()}, {bf16}")
+    kinds = (("bf16", multiplies_bf16()), ("8 bit", multiplies_int8()))
+    multiplies = " and ".join(name for name, there in kinds if there) or "neither bf16 nor 8 bit"
+    capability = torch.backends.cpu.get_cpu_capability()
+    yield Check("CPU", "ok", f"{_cpu_name()}, {cores} cores, {capability}, multiplies {multiplies}")
+
+
+def calibration() -> Iterator[Check]:
+    """Tell what was measured on this processor."""
+    from vsrrin.engine.backends import calibration
+
+    found = calibration.records()
+    if not found:
+        yield Check("fastest settings", "ok", "not measured yet: a network's first run does, or vsrrin tune VIDEO")
+    for record in found:
+        times = ", ".join(f"{way} {float(time) * 1e3:.1f} ms" for way, time in record["seconds"].items())
+        text = f"{record['chosen']} with {record['threads']} threads ({times})"
+        yield Check(f"fastest {str(record['network']).split()[0]}", "ok", text)
 
 
 def openvino() -> Iterator[Check]:
@@ -382,6 +397,7 @@ FINDERS: Mapping[str, Finder] = {
     "vspipe": vspipe,
     "CPU": cpu,
     "OpenVINO": openvino,
+    "fastest settings": calibration,
     "devices": devices,
     "memory": memory,
     "temporary files": temporary,

@@ -23,8 +23,8 @@ from vsrrin.flow.own_flow_scale import best_explaining, shrunk_flow, unlike
 
 from . import forks, memory
 from .backends import Backend
-from .backends.choice import make_backend, resolve_backend
-from .backends.torch_backend import resolve_device, resolve_precision
+from .backends.choice import make_backend, resolve_backend, resolve_way
+from .backends.torch_backend import resolve_device
 from .cache import BoundedCache
 from .frame_pool import FramePool
 from .options import Options
@@ -104,8 +104,8 @@ class Interpolator:
             if len(options.devices) != 1:
                 raise ArgumentError(f"device must be one device for Interpolator, not {options.device!r}")
             place = resolve_device(resolve_backend(options.backend, options.devices[0]))
-            dtype = resolve_precision(options.precision, place, model.spec)
-            backend = make_backend(options.backend, model.net, model.spec, place, dtype)
+            name, dtype = resolve_way(options.backend, options.precision, model, place)
+            backend = make_backend(name, model.net, model.spec, place, dtype)
         self._backend = backend
         self.device = self._backend.device
         self._device_lock = _lock_of(str(self.device))

@@ -33,11 +33,12 @@ class Options:
             "draft" four times as fast as that, on a CPU.
         device: "cpu", "cuda", "cuda:1", "xpu" or "mps"; ``None`` for the best one here. Several, as in
             ``["cuda:0", "cuda:1"]``, take turns: each pair of frames is the work of one of them.
-        precision: "fp32", "fp16", "bf16" or "auto" (what the device is good at), the type of the convolutions. Images,
-            coordinates, warps and flow are float32 always.
+        precision: "fp32", "fp16", "bf16", "int8" or "auto" (the fastest here), the type of the convolutions. Images,
+            coordinates, warps and flow are float32 always. "int8" is for OpenVINO and networks with ranges, see
+            :mod:`vsrrin.checkpoint.ranges`.
         backend: "torch", "openvino" (on the CPU; needs the extra ``vsrrin[openvino]``), "compile" (torch.compile, which
-            takes from seconds to minutes before the first frame), "graphs" (CUDA graphs), or "auto": OpenVINO where it
-            is installed and faster, else PyTorch as it is.
+            takes from seconds to minutes before the first frame), "graphs" (CUDA graphs), or "auto": on the CPU
+            the fastest, see :mod:`vsrrin.engine.backends.calibration`, else PyTorch as it is.
         arithmetic: Convention that a published checkpoint was trained with, where its file does not say; see the
             network's module.
         scale: Size of the picture on which motion is estimated, relative to the largest useful one (half the frame for

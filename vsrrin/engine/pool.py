@@ -6,8 +6,8 @@ from threading import Lock
 
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
-from vsrrin.engine.backends.choice import make_backend, resolve_backend
-from vsrrin.engine.backends.torch_backend import resolve_device, resolve_precision
+from vsrrin.engine.backends.choice import make_backend, resolve_backend, resolve_way
+from vsrrin.engine.backends.torch_backend import resolve_device
 
 from .backends import Backend
 from .options import Device, Options
@@ -59,8 +59,8 @@ def shared(options: Options, device: Device | None = None) -> Shared:
     with _lock:
         if key not in _kept:
             loaded = loader.load(options.model, arithmetic=arithmetic)
-            dtype = resolve_precision(precision, place, loaded.spec)
-            _kept[key] = Shared(loaded, make_backend(backend, loaded.net, loaded.spec, place, dtype))
+            name, dtype = resolve_way(backend, precision, loaded, place)
+            _kept[key] = Shared(loaded, make_backend(name, loaded.net, loaded.spec, place, dtype))
             there = [other for other, kept in _kept.items() if kept.backend.device == place]
             for other in there[:-_LIMIT]:
                 del _kept[other]

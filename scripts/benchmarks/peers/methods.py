@@ -54,9 +54,9 @@ def make(text: str, folder: Path) -> Method:
     """
     name, options = parse(text)
     if options.get("precision") in ("bf16", "mixed"):
-        from vsrrin.engine.backends.torch_backend import cpu_multiplies_bf16
+        from vsrrin.engine.backends.processor import multiplies_bf16
 
-        if not cpu_multiplies_bf16():
+        if not multiplies_bf16():
             raise UnavailableError("this processor does not multiply bf16: PyTorch emulates it, OpenVINO takes fp32")
     if name == PROGRAM:
         from . import ffmpeg

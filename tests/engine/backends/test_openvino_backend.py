@@ -17,7 +17,7 @@ from tests.conftest import texture
 from tests.engine.backends.test_torch_backend import inputs, make_net
 from vsrrin.checkpoint import loader
 from vsrrin.engine import pool
-from vsrrin.engine.backends import choice, openvino_backend
+from vsrrin.engine.backends import choice, openvino_backend, processor
 from vsrrin.engine.backends.choice import make_backend, resolve_backend
 from vsrrin.engine.backends.openvino_backend import OpenVinoBackend
 from vsrrin.engine.backends.openvino_graph import stack_graph
@@ -256,13 +256,42 @@ def test_openvino_means_the_cpu_unless_a_device_is_named() -> None:
     assert resolve_backend("auto", None) is None
 
 
-def test_automatic_choice() -> None:
-    trained, draft = (loader.load(name) for name in ("rrin_lite", "draft"))
-    assert isinstance(make_backend("auto", trained.net, trained.spec, CPU, torch.float32), OpenVinoBackend)
-    # No convolution of it does anything.
-    assert type(make_backend("auto", draft.net, draft.spec, CPU, torch.float32)) is TorchBackend
-    assert type(make_backend("torch", trained.net, trained.spec, CPU, torch.float32)) is TorchBackend
-    assert not choice.faster_in_openvino(trained.net, torch.device("cuda"))
+def ways(name: str, backend: str = "auto", precision: str = "auto") -> list[str]:
+    return [str(way) for way in choice.ways_on_cpu(backend, precision, loader.load(name))]
+
+
+def test_what_is_open_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ways("rrin_lite") == ["openvino fp32", "torch fp32"]
+    assert ways("rrin_lite", precision="fp32") == ["openvino fp32", "torch fp32"]
+    assert ways("rrin_lite", "torch") == ["torch fp32"]
+    assert ways("draft") == ["torch fp32"]  # no convolution of it does anything
+    monkeypatch.setattr(openvino_backend, "precisions", lambda: ["fp32", "bf16", "int8"])
+    monkeypatch.setattr(processor, "multiplies_bf16", lambda: True)
+    assert ways("rrin_lite") == ["openvino fp32", "openvino bf16", "torch fp32", "torch bf16"]
+    monkeypatch.setattr(processor, "multiplies_int8", lambda: True)
+    assert ways("rrin_lite") == ["openvino fp32", "openvino bf16", "openvino int8", "torch fp32", "torch bf16"]
+    assert ways("rrin_lite", "openvino") == ["openvino fp32", "openvino bf16", "openvino int8"]
+    assert ways("rrin_lite", precision="int8") == ["openvino int8"]
+    assert ways("draft") == ["torch fp32"]
+    monkeypatch.setattr(openvino_backend, "installed", lambda: False)
+    assert ways("rrin_lite") == ["torch fp32", "torch bf16"]
+
+
+def test_what_is_fastest_is_used() -> None:
+    model = loader.load("rrin_lite")
+    assert choice.resolve_way("auto", "auto", model, CPU) == ("openvino", torch.float32)
+    assert choice.resolve_way("torch", "auto", model, CPU) == ("torch", torch.float32)
+    assert choice.resolve_way("compile", "bf16", model, CPU) == ("compile", torch.bfloat16)
+    assert choice.resolve_way("auto", "auto", model, torch.device("cuda")) == ("torch", torch.float16)
+    assert type(make_backend("torch", model.net, model.spec, CPU, torch.float32)) is TorchBackend
+
+
+@pytest.mark.parametrize(("name", "backend"), [("rrin_lite", "torch"), ("rrin_lite", "compile"), ("draft", "openvino")])
+def test_8_bit_that_cannot_be_had_is_refused(name: str, backend: str) -> None:
+    with pytest.raises(ArgumentError, match=r"precision.*'int8'"):
+        choice.resolve_way(backend, "int8", loader.load(name), CPU)
+    with pytest.raises(ArgumentError, match=r"precision.*'int8'"):
+        choice.resolve_way("auto", "int8", loader.load(name), torch.device("cuda"))
 
 
 def test_automatic_choice_survives_an_installation_that_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,10 +299,9 @@ def test_automatic_choice_survives_an_installation_that_is_broken(monkeypatch: p
         raise BackendError("libopenvino.so: cannot open shared object file")
 
     monkeypatch.setattr(openvino_backend, "_core", broken)
-    model = loader.load("rrin_lite")
-    assert type(make_backend("auto", model.net, model.spec, CPU, torch.float32)) is TorchBackend
+    assert ways("rrin_lite") == ["torch fp32"]
     with pytest.raises(BackendError, match="cannot open shared object"):
-        make_backend("openvino", model.net, model.spec, CPU, torch.float32)
+        choice.resolve_way("openvino", "auto", loader.load("rrin_lite"), CPU)
 
 
 def test_networks_of_both_backends_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.conftest import texture
-from tests.machine import real_cpu_multiplies_bf16
-from vsrrin.engine.backends import torch_backend
+from tests.machine import real_multiplies_bf16
+from vsrrin.engine.backends import processor
 from vsrrin.engine.backends.torch_backend import TorchBackend, resolve_device, resolve_precision
 from vsrrin.errors import ArgumentError, BackendError
 from vsrrin.nets import NetSpec, rrin, rrin_lite
@@ -111,7 +111,7 @@ def test_what_is_no_device_is_refused(monkeypatch: pytest.MonkeyPatch, name: obj
 @pytest.mark.parametrize("supports_half", [True, False])
 @pytest.mark.parametrize("kind", ["cuda", "xpu", "mps", "cpu"])
 def test_automatic_precision(monkeypatch: pytest.MonkeyPatch, kind: str, supports_half: bool, fast_bf16: bool) -> None:
-    monkeypatch.setattr(torch_backend, "cpu_multiplies_bf16", lambda: fast_bf16)
+    monkeypatch.setattr(processor, "multiplies_bf16", lambda: fast_bf16)
     spec = replace(rrin_lite.SPEC, supports_half=supports_half)
     expected = torch.float16 if kind != "cpu" else torch.bfloat16 if fast_bf16 else torch.float32
     found = resolve_precision("auto", torch.device(kind), spec)
@@ -137,7 +137,7 @@ def test_half_precision_is_refused_for_networks_that_do_not_bear_it(name: str) -
 
 @pytest.mark.parametrize("name", ["fp8", "float16", "FP16", "", None, 16])
 def test_what_is_no_precision_is_refused(name: object) -> None:
-    with pytest.raises(ArgumentError, match="precision must be one of auto, fp32, fp16, bf16, not"):
+    with pytest.raises(ArgumentError, match="precision must be one of auto, fp32, fp16, bf16, int8, not"):
         resolve_precision(name, CPU, rrin_lite.SPEC)  # type: ignore[arg-type]
 
 
@@ -152,7 +152,7 @@ def test_what_is_no_precision_is_refused(name: object) -> None:
 )
 def test_bf16_is_fast_where_the_cpu_says_so(monkeypatch: pytest.MonkeyPatch, flags: str, expected: bool) -> None:
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"processor : 0\n{flags}\n")
-    assert real_cpu_multiplies_bf16() is expected
+    assert real_multiplies_bf16() is expected
 
 
 def test_bf16_is_not_fast_where_nobody_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ def test_bf16_is_not_fast_where_nobody_says_so(monkeypatch: pytest.MonkeyPatch) 
         raise FileNotFoundError("/proc/cpuinfo")
 
     monkeypatch.setattr(Path, "read_text", absent)
-    assert real_cpu_multiplies_bf16() is False
+    assert real_multiplies_bf16() is False
 
 
 # The backend

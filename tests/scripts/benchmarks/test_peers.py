@@ -20,7 +20,7 @@ from scripts.benchmarks.peers.process import Process, WorkerError
 from scripts.benchmarks.peers.report import conclusions, report
 from scripts.benchmarks.peers.results import Cell, Quality, Results
 from tests.conftest import BUNNY, psnr
-from vsrrin.engine.backends import torch_backend
+from vsrrin.engine.backends import processor
 
 MEGABYTES_50 = 50 * 10**6
 
@@ -35,7 +35,7 @@ def cells_of(text: str, method: str) -> list[list[str]]:
 def test_bf16_is_not_measured_where_it_is_emulated(
     method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch_backend, "cpu_multiplies_bf16", lambda: False)
+    monkeypatch.setattr(processor, "multiplies_bf16", lambda: False)
     with pytest.raises(UnavailableError, match="this processor does not multiply bf16"):
         make(method, tmp_path)
 

@@ -14,6 +14,8 @@ class Backend(Protocol):
 
     name: str
     """Name by which it is asked for, and the version of the library where that is not PyTorch; results depend on it."""
+    precision: str
+    """Type of the convolutions, by the name by which it is asked for."""
     device: torch.device
     """Device of the tensors that the methods take and return."""
     bytes_per_pixel: int

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from vsrrin.errors import ArgumentError, BackendError
-from vsrrin.nets.parts.convolution_stacks import stacks_of
+from vsrrin.nets.parts.convolution_stacks import Stack, stacks_of
 from vsrrin.nets.spec import NetSpec
 
 from .torch_backend import TorchBackend
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from .openvino_package import ov
 
 MISSING = "the package openvino is not installed: pip install 'vsrrin[openvino]'"
-_PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
-_CAPABILITIES = {torch.float32: "FP32", torch.bfloat16: "BF16", torch.float16: "FP16"}
+_PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16", torch.int8: "f32"}
+_CAPABILITIES = {torch.float32: "FP32", torch.bfloat16: "BF16", torch.float16: "FP16", torch.int8: "INT8"}
 
 _WORTH_KEEPING = 2**23
 """Bytes of weights from which a compiled stack is kept on disk; smaller ones are compiled as fast as they are read."""
@@ -56,17 +56,26 @@ class OpenVinoBackend(TorchBackend):
 
     def __init__(self, net: nn.Module, spec: NetSpec, device: torch.device, dtype: torch.dtype) -> None:
         check(device, dtype)
-        super().__init__(net, spec, device, dtype)
-        self.name = f"openvino {version()}"
+        super().__init__(net, spec, device, torch.float32 if dtype == torch.int8 else dtype)
+        self.name, self.precision = f"openvino {version()}", _CAPABILITIES[dtype].lower()
         originals = dict(copy.deepcopy(net).float().eval().requires_grad_(False).named_modules())
         for path, module in self._net.named_modules():
             for method, stack in stacks_of(module).items():
-                from .openvino_graph import stack_graph
-
-                setattr(module, method, _Compiled(stack_graph(originals[path], method, stack), dtype))
+                setattr(module, method, compiled(originals[path], method, stack, dtype))
                 if method == "forward":
                     # Only their type is still asked for.
                     module.to("meta")
+
+
+def compiled(module: nn.Module, method: str, stack: Stack, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    """Return a stack in OpenVINO, of float32 layers; it takes float32, or bfloat16 where it computes in that.
+
+    Raises:
+        BackendError: OpenVINO cannot compile it.
+    """
+    from .openvino_graph import stack_graph
+
+    return _Compiled(stack_graph(module, method, stack, in_8_bit=dtype == torch.int8), dtype)
 
 
 class _Compiled:

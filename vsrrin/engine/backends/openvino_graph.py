@@ -49,13 +49,14 @@ class StackGraph:
     weight_bytes: int
 
 
-def stack_graph(module: nn.Module, method: str, stack: Stack) -> StackGraph:
+def stack_graph(module: nn.Module, method: str, stack: Stack, *, in_8_bit: bool = False) -> StackGraph:
     """Return the graph of a stack.
 
     Args:
         module: Holds the layers, float32 and in evaluation mode.
         method: The method to follow.
         stack: What it is given.
+        in_8_bit: Run the hidden convolutions in 8 bit, by the stack's ranges.
 
     Raises:
         BackendError: The stack does something that has no counterpart here.
@@ -64,7 +65,7 @@ def stack_graph(module: nn.Module, method: str, stack: Stack) -> StackGraph:
     parameter = op.parameter(ov.PartialShape([-1, stack.channels, -1, -1]), np.float32, name="x")
     side = 2 * stack.multiple
     example = torch.zeros(1, stack.channels, side, side)
-    with tracing(), _Notes(example, parameter, exact) as notes:
+    with tracing(), _Notes(example, parameter, exact, stack.ranges if in_8_bit else ()) as notes:
         result = getattr(module, method)(example)
     model = ov.Model([notes.node(result)], [parameter], type(module).__name__)
     weights = sum(node.get_byte_size() for node in model.get_ops() if node.get_type_name() == "Constant")
@@ -81,11 +82,14 @@ class _Notes(TorchFunctionMode):
     In-place operations return the tensor they were given, whose node is the new one from then on.
     """
 
-    def __init__(self, example: Tensor, parameter: _Node, exact: set[int]) -> None:
+    def __init__(
+        self, example: Tensor, parameter: _Node, exact: set[int], ranges: Sequence[tuple[float, float]]
+    ) -> None:
         super().__init__()
         self._nodes: dict[int, _Node] = {id(example): parameter}
         self._alive: list[Tensor] = [example]  # so that no id is given twice
         self._exact = exact
+        self._ranges = iter(ranges)
 
     def node(self, value: Tensor | float) -> _Node:
         """Return the node of a tensor or number; a constant unless it comes of the example."""
@@ -118,11 +122,37 @@ class _Notes(TorchFunctionMode):
         self._alive.append(result)
         return result
 
+    def convolved(self, x: Tensor, weight: Tensor) -> tuple[_Node, _Node]:
+        """Return what a convolution is given and its weights, as 8 bit has them where there are ranges."""
+        node, weights = self.node(x), self.node(weight)
+        if id(weight) in self._exact or (found := next(self._ranges, None)) is None:
+            return node, weights
+        low, high = _with_zero(*found)
+        largest = weight.detach().abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-9).numpy()
+        return _in_levels(node, low, high, 256), _in_levels(weights, -largest, largest, 255)
+
     def with_bias(self, node: _Node, weight: Tensor, bias: Tensor | None) -> _Node:
         """Return the end of a convolution: its bias, and what keeps it float32."""
         if bias is not None:
             node = op.add(node, self.node(bias.view(1, -1, 1, 1)))
         return op.clamp(node, *_UNBOUNDED) if id(weight) in self._exact else node
+
+
+def _with_zero(low: float, high: float) -> tuple[float, float]:
+    """Widen a range so that zero, which convolutions pad with, is one of its 256 levels."""
+    low, high = min(low, 0.0), max(high, 1e-6)
+    step = (high - low) / 255
+    zero = round(-low / step)
+    return -zero * step, (255 - zero) * step
+
+
+def _in_levels(node: _Node, low: Any, high: Any, levels: int) -> _Node:
+    """Return a node rounded to equidistant levels, which OpenVINO computes with as integers."""
+    ends = [
+        op.constant(np.broadcast_to(np.float32(end), (1, 1, 1, 1) if np.ndim(end) == 0 else end.shape))
+        for end in (low, high)
+    ]
+    return op.fake_quantize(node, *ends, *ends, levels)
 
 
 def _flat(values: Sequence[Any]) -> list[Tensor]:
@@ -157,7 +187,7 @@ def _convolution(
     if groups != 1:
         raise BackendError("a stack of convolutions has one in groups, which vsrrin cannot give to OpenVINO")
     around = _pair(padding)
-    node = op.convolution(notes.node(x), notes.node(weight), _pair(stride), around, around, _pair(dilation))
+    node = op.convolution(*notes.convolved(x, weight), _pair(stride), around, around, _pair(dilation))
     return notes.with_bias(node, weight, bias)
 
 

@@ -1,7 +1,6 @@
 """Default backend: PyTorch, on the CPU or any device it knows."""
 
 import copy
-from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import torch
@@ -11,9 +10,11 @@ from vsrrin.errors import ArgumentError, BackendError
 from vsrrin.nets.parts.precision import to_precision
 from vsrrin.nets.spec import NetSpec
 
-Precision = Literal["auto", "fp32", "fp16", "bf16"]
+from . import processor
 
-_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+Precision = Literal["auto", "fp32", "fp16", "bf16", "int8"]
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.int8}
 _DEVICE_TYPES = ("cuda", "xpu", "mps", "cpu")  # in the order of preference
 
 
@@ -29,6 +30,7 @@ class TorchBackend:
 
     def __init__(self, net: nn.Module, spec: NetSpec, device: torch.device, dtype: torch.dtype) -> None:
         self.name = "torch"
+        self.precision = next(name for name, known in DTYPES.items() if known == dtype)
         self.device = device
         self._external_flow = spec.external_flow
         # Any: nets have methods of their own, which nn.Module's types do not know.
@@ -119,17 +121,10 @@ def resolve_precision(name: str, device: torch.device, spec: NetSpec) -> torch.d
             return torch.float32
         if device.type != "cpu":
             return torch.float16
-        return torch.bfloat16 if cpu_multiplies_bf16() else torch.float32
-    dtype = _DTYPES[name]
+        return torch.bfloat16 if processor.multiplies_bf16() else torch.float32
+    if name == "int8":
+        raise ArgumentError("precision must not be 'int8' but on the CPU with OpenVINO: use 'auto'")
+    dtype = DTYPES[name]
     if dtype != torch.float32 and not spec.supports_half:
         raise ArgumentError(f"precision must be fp32 or auto for {spec.name}, not {name!r}")
     return dtype
-
-
-def cpu_multiplies_bf16() -> bool:
-    """Return whether this CPU has bf16 dot products or AMX; others emulate bf16, slower than fp32."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
