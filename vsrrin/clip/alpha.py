@@ -21,19 +21,20 @@ from .repeats import repeat_clip, run_clip
 from .scene_cuts import cut_clip, is_cut
 from .timing import Timing
 
-_PROP = "_Alpha"
+PROP = "_Alpha"
+"""Property of frames that holds their alpha."""
 
 
 def alpha_of(clip: vs.VideoNode) -> vs.VideoNode:
     """Return the alpha of each frame as a GRAY clip of full range, with the times of the frames."""
-    alpha = clip.std.PropToClip(_PROP).std.CopyFrameProps(clip)
-    return alpha.std.RemoveFrameProps([_PROP, "_Matrix", "_Primaries", "_Transfer"]).std.SetFrameProps(_Range=1)
+    alpha = clip.std.PropToClip(PROP).std.CopyFrameProps(clip)
+    return alpha.std.RemoveFrameProps([PROP, "_Matrix", "_Primaries", "_Transfer"]).std.SetFrameProps(_Range=1)
 
 
 def premultiplied(clip: vs.VideoNode) -> vs.VideoNode:
     """Return a clip laid over black, in its own format and without alpha."""
     product = _float(clip).std.PreMultiply(_float(alpha_of(clip)))
-    return _as(product, clip).std.RemoveFrameProps([_PROP])
+    return _as(product, clip).std.RemoveFrameProps([PROP])
 
 
 def over_black(clip: vs.VideoNode) -> vs.VideoNode:
@@ -44,7 +45,15 @@ def over_black(clip: vs.VideoNode) -> vs.VideoNode:
     lowest = 0 if Colour.of_frame(clip.get_frame(0)).full_range else 16 << (bits - 8)
     black = clip.std.BlankClip(color=[lowest, 1 << (bits - 1), 1 << (bits - 1)], keep=True)
     merged = black.std.MaskedMerge(clip, alpha_of(clip), first_plane=True)
-    return merged.std.CopyFrameProps(clip).std.RemoveFrameProps([_PROP])
+    return merged.std.CopyFrameProps(clip).std.RemoveFrameProps([PROP])
+
+
+def of_depth(clip: vs.VideoNode, bits: int) -> vs.VideoNode:
+    """Return a clip whose frames' alpha has as many bits per sample as wanted."""
+    grey, wanted = alpha_of(clip), vs.core.query_video_format(vs.GRAY, vs.INTEGER, bits, 0, 0)
+    if grey.format.id == wanted.id:
+        return clip
+    return clip.std.ClipToProp(grey.resize.Point(format=wanted.id, range_s="full"), PROP)
 
 
 def build(clip: vs.VideoNode, timing: Timing, options: Options) -> vs.VideoNode:
@@ -54,7 +63,7 @@ def build(clip: vs.VideoNode, timing: Timing, options: Options) -> vs.VideoNode:
         VsrrinError: Alpha has another size or format than the clip; or see :func:`vsrrin.clip.graph.build`.
     """
     first = check_clip(clip)
-    if _PROP not in first.props:
+    if PROP not in first.props:
         return graph.build(clip, timing, options)
     _check_alpha(first)
     marked = options if options.scene == "off" else replace(options, scene="props")
@@ -62,14 +71,14 @@ def build(clip: vs.VideoNode, timing: Timing, options: Options) -> vs.VideoNode:
 
 
 def _check_alpha(frame: vs.VideoFrame) -> None:
-    alpha, own = frame.props[_PROP], frame.format
+    alpha, own = frame.props[PROP], frame.format
     assert isinstance(alpha, vs.VideoFrame)
     same = (own.sample_type, own.bits_per_sample) == (alpha.format.sample_type, alpha.format.bits_per_sample)
     if alpha.format.color_family != vs.GRAY or not same or (alpha.width, alpha.height) != (frame.width, frame.height):
         have, given = (f"{each.width}x{each.height} in {each.format.name}" for each in (frame, alpha))
         raise ArgumentError(
             f"clip's first frame is {have}, and its alpha {given}: _Alpha must be GRAY of the same size and depth; "
-            f'std.ClipToProp sets another, std.RemoveFrameProps("{_PROP}") leaves it out'
+            f'std.ClipToProp sets another, std.RemoveFrameProps("{PROP}") leaves it out'
         )
 
 
@@ -93,7 +102,7 @@ def interpolate_with_alpha(
     options = options or Options()
     marked = clip if options.scene == "off" else _mark_cuts(clip, options)
     alpha = alpha_of(marked)
-    colours = _float(marked.std.RemoveFrameProps([_PROP])).std.PreMultiply(_float(alpha))
+    colours = _float(marked.std.RemoveFrameProps([PROP])).std.PreMultiply(_float(alpha))
     given = {}
     if options.duplicates == "spread":
         both = vs.core.std.StackVertical([colours, _like(_float(alpha), colours)])
@@ -104,7 +113,7 @@ def interpolate_with_alpha(
     whole = _as(new_alpha, alpha)
     smallest = 0.5 / (2 ** min(clip.format.bits_per_sample, 16) - 1)  # what rounds to transparent has no colour
     straight = _as(vs.core.std.Expr([new, _like(new_alpha, new)], f"y {smallest} >= x y / 0 ?"), clip)
-    return _with_source_frames(straight.std.ClipToProp(whole, _PROP), clip)
+    return _with_source_frames(straight.std.ClipToProp(whole, PROP), clip)
 
 
 def _with_source_frames(new: vs.VideoNode, clip: vs.VideoNode) -> vs.VideoNode:
@@ -115,8 +124,8 @@ def _with_source_frames(new: vs.VideoNode, clip: vs.VideoNode) -> vs.VideoNode:
         if f.props["_VSRRIN_Kind"] != "source" and left != f.props["_VSRRIN_Right"]:
             return new
         source = clip[left]  # one frame answers any number
-        alpha = source.std.PropToClip(_PROP)
-        return source.std.CopyFrameProps(new[n]).std.ClipToProp(alpha, _PROP)
+        alpha = source.std.PropToClip(PROP)
+        return source.std.CopyFrameProps(new[n]).std.ClipToProp(alpha, PROP)
 
     return new.std.FrameEval(choose, prop_src=new, clip_src=[new, clip])
 

@@ -92,7 +92,7 @@ def prepared(settings: Settings, *, folder: bool, image_rate: Fraction) -> Video
     forks.begin()
     if not folder:
         settings = replace(settings, target=followed(settings.target))
-    images = open_images(settings.source, image_rate, over_black=not folder) if settings.source.is_dir() else None
+    images = open_images(settings.source, image_rate, for_video=not folder) if settings.source.is_dir() else None
     if folder:
         return FolderConversion(settings, images)
     return VideoConversion(settings, images.clip if images else None)

@@ -11,14 +11,14 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import vapoursynth as vs
 
 from vsrrin import files
-from vsrrin.clip.alpha import alpha_of, interpolate_with_alpha, premultiplied
+from vsrrin.clip import alpha
 from vsrrin.clip.frames import Colour
 from vsrrin.errors import ArgumentError, ConvertError
 
@@ -43,30 +43,24 @@ class Images:
 
     clip: ClipSource
     profile: bytes | None
-    has_alpha: bool
 
 
-def open_images(path: Path, fps: Fraction, *, over_black: bool = False) -> Images:
+def open_images(path: Path, fps: Fraction, *, for_video: bool = False) -> Images:
     """Open a folder of images as the source of a conversion.
 
     Args:
         path: The folder.
         fps: Rate at which the images are shown.
-        over_black: Lay transparent parts over black, and keep no profile, for outputs that cannot hold them.
+        for_video: Say that the profile is not kept, as encoders of videos take none.
 
     Raises:
         ConvertError: See :func:`vsrrin.convert.images.read_folder`.
     """
     found = read_folder(path, fps)
-    clip, notes = found.clip, found.notes
-    flat = found.has_alpha and over_black
-    if flat:
-        clip = premultiplied(clip)
-        notes += ("transparent parts become black, as a video cannot hold them: write a folder of images to keep them",)
-    if found.profile and over_black:
+    notes = found.notes
+    if found.profile and for_video:
         notes += ("the colour profile of the images is left out: encoders of videos take none",)
-    signature = {**_signature(found, fps), "over black": flat}
-    return Images(ClipSource(lambda: clip, signature, notes), found.profile, found.has_alpha and not flat)
+    return Images(ClipSource(lambda: found.clip, _signature(found, fps), notes), found.profile)
 
 
 def _signature(found: ImageClip, fps: Fraction) -> dict[str, object]:
@@ -104,9 +98,9 @@ class FolderConversion:
         speed.check(settings.rates, self.source)
         self.settings = settings = prepare.with_tiles(settings, self.source)
         first = self.source.clip.get_frame(0)
-        self.alpha = images.has_alpha if images else "_Alpha" in first.props
+        self.alpha = alpha.PROP in first.props
         self._profile = images.profile if images else None
-        self._clip = _interpolated(settings, self.source, self.alpha)
+        self._clip = _for_png(prepare.interpolated(settings, self.source), first)
         self.frames = int(self._clip.num_frames)
         self.size = self._clip.width, self._clip.height
         self.bits = self._clip.format.bits_per_sample
@@ -259,27 +253,13 @@ def _check_replaceable(target: Path, *, overwrite: bool) -> None:
             )
 
 
-def _interpolated(settings: Settings, source: Source, has_alpha: bool) -> vs.VideoNode:
-    """Return the images to write: RGB or GRAY of 8 or 16 bits, full range."""
-    if not has_alpha:
-        return _for_png(prepare.interpolated(settings, source), source.clip)
-    clip = _for_png(source.clip, source.clip)
-    grey = vs.GRAY8 if clip.format.bits_per_sample == 8 else vs.GRAY16
-    clip = clip.std.ClipToProp(alpha_of(source.clip).resize.Point(format=grey), "_Alpha")
-    return interpolate_with_alpha(
-        clip,
-        lambda part, runs=None: prepare.interpolated(settings, replace(source, clip=part), runs),
-        settings,
-    )
-
-
-def _for_png(clip: vs.VideoNode, source: vs.VideoNode) -> vs.VideoNode:
-    """Convert a clip to a format of PNGs; ``source`` tells what its samples mean."""
-    first = source.get_frame(0)
+def _for_png(clip: vs.VideoNode, first: vs.VideoFrame) -> vs.VideoNode:
+    """Convert a clip to RGB or GRAY of 8 or 16 bits, full range, for PNGs; ``first`` tells what its samples mean."""
     colour = Colour.of_frame(first)
-    grey = colour.family == vs.GRAY
     deep = colour.bits > 8
-    wanted = (vs.GRAY16 if deep else vs.GRAY8) if grey else vs.RGB48 if deep else vs.RGB24
+    wanted = (vs.GRAY16 if deep else vs.GRAY8) if colour.family == vs.GRAY else vs.RGB48 if deep else vs.RGB24
+    if alpha.PROP in first.props:
+        clip = alpha.of_depth(clip, 16 if deep else 8)
     if clip.format.id == wanted and colour.full_range:
         return clip
     options = {"matrix_in": colour.matrix} if colour.family == vs.YUV else {}

@@ -12,6 +12,7 @@ import numpy as np
 import vapoursynth as vs
 from av.filter import Graph
 
+from vsrrin.clip import alpha
 from vsrrin.clip.frames import int_prop
 from vsrrin.convert.media.pixels import Pixels, from_av, to_av
 from vsrrin.convert.media.times import FrameTimes
@@ -58,11 +59,22 @@ def resolve(source: Source, deinterlace: Deinterlace | None, *, progressive: boo
 
 
 def _deinterlaced(source: Source, *, by_field: bool) -> Source:
-    clip = source.clip
+    clip, first = source.clip, source.clip.get_frame(0)
     pixels = Pixels.of_clip(clip.format)
-    name = pixels.name
-    if name is None:
+    if pixels.name is None:
         raise ConvertError(f"{source.info.path} is {pixels}, which bwdif cannot deinterlace: convert it first")
+    made = _progressive(clip, pixels.name, by_field=by_field)
+    if alpha.PROP in first.props:
+        deep = alpha.alpha_of(alpha.of_depth(clip, 16))  # of grey, bwdif knows 8 and 16 bits
+        grey = _progressive(deep, "gray16le", by_field=by_field)
+        made = alpha.of_depth(made.std.ClipToProp(grey, alpha.PROP), clip.format.bits_per_sample)
+    if not by_field:
+        return replace(source, clip=made)
+    return replace(source, clip=made, times=_halved(source.times), rate=source.rate and 2 * source.rate)
+
+
+def _progressive(clip: vs.VideoNode, name: str, *, by_field: bool) -> vs.VideoNode:
+    """Return a clip with a frame for each frame or each field; ``name`` is FFmpeg's of its format."""
     _bwdif([to_av(clip.get_frame(0), name)], 1, "tff", name)  # what bwdif does not know shows now
     before, after = clip[0] + clip[:-1], clip[1:] + clip[-1]
     count = 2 if by_field else 1
@@ -70,10 +82,8 @@ def _deinterlaced(source: Source, *, by_field: bool) -> Source:
     render = partial(_render, count=count, last=clip.num_frames - 1, name=name)
     made = stacked.std.ModifyFrame([stacked, before, clip, after], render)
     if not by_field:
-        return replace(source, clip=made)
-    fields = [made.std.CropAbs(clip.width, clip.height, top=top) for top in (0, clip.height)]
-    rate = source.rate and 2 * source.rate
-    return replace(source, clip=vs.core.std.Interleave(fields), times=_halved(source.times), rate=rate)
+        return made
+    return vs.core.std.Interleave([made.std.CropAbs(clip.width, clip.height, top=top) for top in (0, clip.height)])
 
 
 def _halved(times: FrameTimes) -> FrameTimes:

@@ -12,8 +12,7 @@ import vapoursynth as vs
 
 from vsrrin import __version__
 from vsrrin.checkpoint.loader import locate
-from vsrrin.clip import graph
-from vsrrin.clip.alpha import over_black
+from vsrrin.clip import alpha, graph
 from vsrrin.clip.clip_checks import check_clip
 from vsrrin.clip.frames import Colour
 from vsrrin.clip.retiming import Ease, Pace
@@ -28,7 +27,7 @@ from vsrrin.engine.options import Options
 from vsrrin.engine.pool import shared_by
 from vsrrin.errors import ArgumentError, ConvertError
 
-from . import interlacing, speed, work_folder
+from . import interlacing, speed, transparency, work_folder
 from .interlacing import Deinterlace
 from .source import ClipSource, Moment, Source, open_clip, open_file
 from .speed import Speed
@@ -134,26 +133,30 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
     """
     settings = with_choices_of_first_run(settings)
     _check_target(settings)
-    source = _opaque(open_any(settings, clip_source))
+    source = transparency.used(open_any(settings, clip_source))
     speed.check(settings.rates, source)
     settings = with_tiles(settings, source)
-    made = interpolated(settings, source)
     pace = speed.pace(settings.rates, source)
     plan = plan_streams(
         source.info, settings.target, audio=settings.audio, pace=pace, subtitles=settings.subtitles, cut=source.cut
     )
-    times, moved = settled(speed.output_times(settings.rates, source, made.num_frames), container_for(settings.target))
-    first, pixels = source.clip.get_frame(0), Pixels.of_clip(made.format)
+    frames = speed.timing(settings.rates, source).length
+    times, moved = settled(speed.output_times(settings.rates, source, frames), container_for(settings.target))
+    first = source.clip.get_frame(0)
+    pixels = Pixels.of_frame(first)
     encoder = choose_encoder(
         _container(settings.target),
         pixels,
-        size=(made.width, made.height),
+        size=(first.width, first.height),
         rate=times.rate,
         codec=settings.codec,
         crf=settings.crf,
         preset=settings.preset,
         pix_fmt=settings.pix_fmt,
     )
+    if pixels.alpha:
+        source = transparency.kept(source, encoder, settings.target, codec=settings.codec, pix_fmt=settings.pix_fmt)
+    made = interpolated(settings, source)
     tags = ColourTags.of(in_format(source.clip[:1], encoder, first).get_frame(0), source.info.sample_aspect)
     if (hdr := Hdr.of(first.props)) is not None:
         encoder = encoder.with_parameters(hdr.options(encoder.codec))
@@ -195,28 +198,16 @@ def open_any(settings: Settings, clip_source: ClipSource | None = None, *, turn:
     return source
 
 
-def interpolated(settings: Settings, source: Source, runs: vs.VideoNode | None = None) -> vs.VideoNode:
-    """Return the source's clip with new frames, by settings from `with_tiles`; ``runs`` as `graph.build` takes them.
+def interpolated(settings: Settings, source: Source) -> vs.VideoNode:
+    """Return the source's clip with new frames, and their alpha if there is any, by settings from `with_tiles`.
 
     Raises:
         VsrrinError: The clip, the model or a setting cannot be used.
     """
     try:
-        return graph.build(source.clip, speed.timing(settings.rates, source), settings, runs)
+        return alpha.build(source.clip, speed.timing(settings.rates, source), settings)
     except vs.Error as error:
         raise ConvertError(f"{settings.source}: {error}") from error
-
-
-def _opaque(source: Source) -> Source:
-    """Return a source without transparency, which a video cannot hold."""
-    if "_Alpha" not in source.clip.get_frame(0).props:
-        return source
-    return replace(
-        source,
-        clip=over_black(source.clip),
-        signature={**source.signature, "transparency": "over black"},
-        notes=(*source.notes, "transparent parts become black: a folder of images keeps them"),
-    )
 
 
 def with_tiles(settings: Settings, source: Source) -> Settings:
@@ -246,10 +237,16 @@ def with_choices_of_first_run(settings: Settings) -> Settings:
 
 def in_format(clip: vs.VideoNode, encoder: EncoderSettings, first: vs.VideoFrame) -> vs.VideoNode:
     """Return a clip in the encoder's format; ``first`` is a frame of it that tells what its samples mean."""
-    have, want = Pixels.of_clip(clip.format), Pixels.of_name(encoder.pixel_format)
+    want = Pixels.of_name(encoder.pixel_format)
     assert want is not None
-    limits = _limits_range(encoder, first)
-    if have == want and not limits:
+    converted = _with_samples(clip, want, first, limits=_limits_range(encoder, first))
+    return alpha.of_depth(converted, want.bits) if want.alpha else converted
+
+
+def _with_samples(clip: vs.VideoNode, want: Pixels, first: vs.VideoFrame, *, limits: bool) -> vs.VideoNode:
+    """Return a clip in a format; their alpha stays with the frames as it is."""
+    have = Pixels.of_clip(clip.format)
+    if have == replace(want, alpha=False) and not limits:
         return clip
     options: dict[str, Any] = {"format": want.vapoursynth(), **({"range": vs.RANGE_LIMITED} if limits else {})}
     if want.bits < have.bits or have.is_float or have.family != want.family:
@@ -295,7 +292,7 @@ def _check_target(settings: Settings) -> None:
 def _format_notes(pixels: Pixels, encoder: EncoderSettings, first: vs.VideoFrame) -> tuple[str, ...]:
     notes = []
     want = Pixels.of_name(encoder.pixel_format)
-    if want != pixels:
+    if want is not None and want != replace(pixels, alpha=want.alpha):
         notes.append(f"the video is written as {want}, its source is {pixels}")
     if pixels.family == "yuv" and _limits_range(encoder, first):
         notes.append("samples of full range become limited ones: ProRes holds no others")

@@ -1,6 +1,5 @@
 """Sources of conversions: video files through BestSource, or clips; trimmed, and with exact times."""
 
-import os
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
@@ -14,11 +13,14 @@ import vapoursynth as vs
 from vsrrin.clip import scene_score
 from vsrrin.clip.clip_checks import ROUNDING, frame_rate
 from vsrrin.clip.timing import ntsc_near
+from vsrrin.convert.media import side_alpha
 from vsrrin.convert.media.probe import MediaInfo, StreamInfo, begun, probe
 from vsrrin.convert.media.streams import Cut
 from vsrrin.convert.media.times import FrameTimes, read_times
 from vsrrin.errors import ArgumentError, ConvertError
 
+from .decoder import open_video, turned
+from .side_alpha import attach
 from .work_folder import fingerprint
 
 Moment = Fraction | int
@@ -101,11 +103,17 @@ def open_file(path: Path, *, start: Moment | None = None, end: Moment | None = N
         ArgumentError: ``start`` and ``end`` leave nothing.
     """
     info = probe(path)
-    clip = _bestsource(path, info.video_track, turn=turn)
+    clip = open_video(path, info.video_track)
     absolute = read_times(path, info.video_track, clip.num_frames, info.start + info.video_start)
+    notes = absolute.notes
+    if info.video.codec in side_alpha.CODECS:
+        clip, said = attach(clip, path, info.video_track, absolute.starts)
+        notes += said
+    if turn:
+        clip = turned(clip)
     info = begun(info, min(info.start, absolute.starts[0]))
     times = replace(absolute, starts=tuple(start - info.start for start in absolute.starts))
-    return _source(clip, info, times, signature=fingerprint(path), notes=times.notes, start=start, end=end)
+    return _source(clip, info, times, signature=fingerprint(path), notes=notes, start=start, end=end)
 
 
 def open_clip(source: ClipSource, path: Path, *, start: Moment | None = None, end: Moment | None = None) -> Source:
@@ -153,37 +161,6 @@ def open_clip(source: ClipSource, path: Path, *, start: Moment | None = None, en
         video_start=Fraction(0),
     )
     return _source(clip, info, times, signature=source.signature, notes=source.notes, start=start, end=end)
-
-
-def _bestsource(path: Path, track: int, *, turn: bool) -> vs.VideoNode:
-    if not hasattr(vs.core, "bs"):
-        raise ConvertError("the source filter BestSource is missing: pip install vapoursynth-bestsource")
-    try:
-        clip = vs.core.bs.VideoSource(_in_utf8(path), track=track, cachemode=0, apply_rotation=int(turn))
-    except vs.Error as error:
-        raise ConvertError(f"{path} cannot be decoded: {error}") from error
-    assert isinstance(clip, vs.VideoNode)
-    is_known = clip.format is not None and clip.format.color_family != vs.UNDEFINED
-    if not is_known or not clip.width:
-        changes = "size" if is_known else "pixel format"
-        raise ConvertError(
-            f"the {changes} of {path} changes midway: make it constant first, with ffmpeg -i IN -map 0 -c copy "
-            "-c:v ffv1 NEW.mkv, which gives all frames those of the first one, or cut it into parts there"
-        )
-    return clip
-
-
-def _in_utf8(path: Path) -> str:
-    """Return a name of a file that VapourSynth takes: it knows no names but those in UTF-8."""
-    name = str(path)
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        # Never closed, as the decoder may open the file again at any time.
-        name = f"/proc/self/fd/{os.open(path, os.O_RDONLY)}"
-        if not os.path.exists(name):
-            raise ConvertError(f"the name of {path} is not in UTF-8, and cannot be opened here: rename it") from None
-    return name
 
 
 def _source(

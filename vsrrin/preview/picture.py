@@ -1,12 +1,12 @@
 """Picture of one frame pair of a clip: source and new frames, and below them motion, mask and differences.
 
-New frames are made from the whole clip, so they are those of a whole run. Images with alpha are laid over black, as a
-conversion interpolates them.
+New frames are made from the whole clip, so they are those of a whole run. Transparent parts are laid over
+black.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from fractions import Fraction
 from itertools import batched
 from pathlib import Path
@@ -16,8 +16,7 @@ import vapoursynth as vs
 from torch import Tensor
 
 from vsrrin.checkpoint.loader import load
-from vsrrin.clip import frames, graph, scene_score
-from vsrrin.clip.alpha import premultiplied
+from vsrrin.clip import alpha, frames, graph, scene_score
 from vsrrin.clip.clip_checks import make_timing
 from vsrrin.clip.frames import Colour
 from vsrrin.clip.props import marked_cut
@@ -108,13 +107,13 @@ def _open(wanted: Wanted) -> Source:
     path = wanted.source
     if path.is_dir():
         images = read_folder(path)
-        clip, notes = images.clip, images.notes
-        if images.has_alpha:
-            clip, notes = premultiplied(clip), (*notes, "transparent parts are shown in black")
-        source = open_clip(ClipSource(lambda: clip, {}, notes), path)
+        source = open_clip(ClipSource(lambda: images.clip, {}, images.notes), path)
     else:
         source = open_file(path)
     source = resolve(source, wanted.deinterlace, progressive=wanted.progressive)
+    if alpha.PROP in source.clip.get_frame(0).props:
+        notes = (*source.notes, "transparent parts are shown in black")
+        source = replace(source, clip=alpha.over_black(source.clip), notes=notes)
     if source.clip.num_frames < 2:
         raise ConvertError(f"{path} has one frame only; a preview needs two: choose another source")
     return source

@@ -81,7 +81,7 @@ def _units(value: float, unit: int) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ColourTags:
-    """Colour tags and pixel aspect of a video: numbers of H.273, ``None`` where the source does not say.
+    """Colour tags, pixel aspect and transparency of a video: numbers of H.273, ``None`` where the source does not say.
 
     Attributes:
         matrix: Matrix coefficients.
@@ -90,6 +90,7 @@ class ColourTags:
         full_range: Whether samples use the whole range.
         chroma: VapourSynth's number of the chroma location.
         aspect: Width of a pixel over its height.
+        alpha: Whether it has alpha.
     """
 
     matrix: int | None = None
@@ -98,10 +99,11 @@ class ColourTags:
     full_range: bool | None = None
     chroma: int | None = None
     aspect: Fraction = Fraction(1)
+    alpha: bool = False
 
     @classmethod
     def of(cls, frame: vs.VideoFrame, aspect: Fraction) -> "ColourTags":
-        """Return the tags in a frame's properties."""
+        """Return the tags in the properties of a frame for the encoder."""
         props = frame.props
         codes = {name: _code(props.get(f"_{name.title()}")) for name in ("matrix", "primaries", "transfer")}
         full: bool | None = None
@@ -111,7 +113,7 @@ class ColourTags:
             full = int(props["_ColorRange"]) == 0
         subsampled = bool(frame.format.subsampling_w or frame.format.subsampling_h)
         chroma = int(props["_ChromaLocation"]) if subsampled and "_ChromaLocation" in props else None
-        return cls(**codes, full_range=full, chroma=chroma, aspect=aspect)
+        return cls(**codes, full_range=full, chroma=chroma, aspect=aspect, alpha="_Alpha" in props)
 
     def describe(self, context: av.VideoCodecContext) -> None:
         """Set the tags on an encoder, or on the stream of a container that takes video as it is encoded."""

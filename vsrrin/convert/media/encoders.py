@@ -43,7 +43,8 @@ class Encoder:
     def pixel_formats(self) -> tuple[str, ...]:
         """Return FFmpeg's names of the formats that it takes and vsrrin can give, without deprecated ones."""
         names = (pixel_format.name for pixel_format in av.codec.Codec(self.name, "w").video_formats or ())
-        return tuple(name for name in names if Pixels.of_name(name) is not None)
+        refused = _REFUSED.get(self.name, ())
+        return tuple(name for name in names if Pixels.of_name(name) is not None and name not in refused)
 
 
 _ENCODERS = (
@@ -98,6 +99,14 @@ _ENCODERS = (
         presets=(),
         options={"vendor": "apl0"},
     ),
+    Encoder(
+        name="qtrle",
+        aliases=("animation",),
+        containers=(".mov",),
+        crf=None,
+        presets=(),
+        options={},
+    ),
 )
 # The first that can hold the clip as it is; H.264 of more than 8 bit is played by few devices, so H.265 comes before.
 _DEFAULTS = {
@@ -106,10 +115,20 @@ _DEFAULTS = {
     ".mov": ("libx264", "libx265"),
     ".webm": ("libvpx-vp9", "libsvtav1"),
 }
+WITH_ALPHA = {".mkv": ("ffv1", "libvpx-vp9", "prores_ks"), ".mov": ("prores_ks", "qtrle"), ".webm": ("libvpx-vp9",)}
+"""Encoders for alpha by container, the usual one first: FFmpeg's tools see that of VP9 only where they are told to."""
+# Formats with alpha that are listed and refused by the encoder when it is opened, or by FFmpeg 5 when it decodes FFV1.
+_REFUSED = {
+    "libvpx-vp9": ("yuva422p", "yuva444p", "gbrap"),
+    "libx265": ("yuva420p", "yuva420p10le"),
+    "ffv1": ("yuva422p12le", "yuva444p12le", "gbrap14le"),
+}
 # With AVX-512 x264's rate control (mbtree) gives now and then other results for the same frames (measured: 1 in 4 short
 # segments, with one thread too; never in 120 with AVX2), so that a run that was continued would differ.
 _REPEATABLE = {"asm": "AVX2"}
 _AVX512 = 13  # OpenCV's number of the instruction set AVX-512F
+# Of what NUT does not know, as the alpha of VP9, which is beside the packets: encoder, and pixel format if it depends.
+_SEGMENTS = {("prores_ks", ""): "matroska", ("libvpx-vp9", "yuva420p"): "matroska", ("qtrle", ""): "mov"}
 _PRESET_OPTION = {"libvpx-vp9": "cpu-used"}
 
 
@@ -123,7 +142,7 @@ class EncoderSettings:
         preset: Speed; ``None`` if it has none.
         pixel_format: FFmpeg's name of the pixel format.
         options: All options, as FFmpeg takes them.
-        segment: Format of the segments: NUT, which keeps any time exactly, if it holds the codec.
+        segment: Format of the segments: NUT, which keeps any time exactly, if it holds what is encoded.
     """
 
     codec: str
@@ -164,7 +183,8 @@ def choose_encoder(
 
     Where no encoder has just the clip's layout, the nearest that holds all of it is taken (4:1:1 in 4:2:2, 9 bit in
     10, grey in 4:2:0 with neutral chroma); depths above an encoder's highest become its highest. RGB becomes YUV: 4:2:0
-    where width and height are even, otherwise 4:4:4; FFV1 keeps it.
+    where width and height are even, otherwise 4:4:4; FFV1 and QuickTime Animation keep it. With alpha, an encoder that
+    has it is the usual one, if need be with less depth or chroma; what cannot have it at this size leaves it out.
 
     Args:
         container: Suffix of the target, such as ".mkv".
@@ -182,12 +202,18 @@ def choose_encoder(
     """
     if container not in _DEFAULTS:
         raise ArgumentError(f"videos are written as {', '.join(_DEFAULTS)}, not as {container!r}")
-    if pix_fmt is not None and (not known_name(pix_fmt) or Pixels.of_name(pix_fmt) is None):
+    asked = Pixels.of_name(pix_fmt) if pix_fmt is not None and known_name(pix_fmt) else None
+    if pix_fmt is not None and asked is None:
         raise ArgumentError(f"pix_fmt must be a format such as yuv420p, yuv420p10le, gbrp or gray, not {pix_fmt!r}")
-    encoders = [_find(codec, container)] if codec is not None else [_encoder(name) for name in _DEFAULTS[container]]
-    wanted = [_wanted(pixels, size, keeps_rgb=encoder.name == "ffv1") for encoder in encoders]
+    if asked is not None and asked.alpha and not pixels.alpha:
+        raise ArgumentError(f"pix_fmt {pix_fmt} has alpha, which the source, {pixels}, has not: use one without")
+    usual = WITH_ALPHA.get(container, _DEFAULTS[container]) if asked and asked.alpha else _DEFAULTS[container]
+    encoders = [_find(codec, container)] if codec is not None else [_encoder(name) for name in usual]
     if pix_fmt is not None:
         return _with_format(container, encoders, pix_fmt, size, rate, crf, preset)
+    if pixels.alpha and (found := _nearest_with_alpha(container, codec, pixels, size)) is not None:
+        return _settings(*found, size, rate, crf, preset)
+    wanted = [_wanted(replace(pixels, alpha=False), size, encoder.name) for encoder in encoders]
     ranked = [
         (_loss(want, have), order, encoder, name)
         for order, (encoder, want) in enumerate(zip(encoders, wanted, strict=True))
@@ -204,6 +230,23 @@ def choose_encoder(
 def codecs_of(container: str) -> tuple[str, ...]:
     """Return the names of the encoders for a container."""
     return tuple(encoder.name for encoder in _ENCODERS if container in encoder.containers)
+
+
+def _nearest_with_alpha(
+    container: str, codec: str | None, pixels: Pixels, size: tuple[int, int]
+) -> tuple[Encoder, str] | None:
+    """Return an encoder and its format with alpha in which the least is lost; ``None`` if there is none."""
+    names = WITH_ALPHA.get(container, ())
+    name = _find(codec, container).name if codec is not None else names[0] if names else ""
+    if name not in names:
+        return None
+    want, ranked = _wanted(pixels, size, name), []
+    for order, pixel_format in enumerate(_encoder(name).pixel_formats()):
+        have = Pixels.of_name(pixel_format)
+        if have is not None and have.alpha and have.family in (want.family, "yuv") and _fits(have, size):
+            chroma = sum(max(a - b, 0) for a, b in zip(have.shifts, want.shifts, strict=True))
+            ranked.append((max(want.bits - have.bits, 0), chroma, _loss(want, have), order, pixel_format))
+    return (_encoder(name), min(ranked)[-1]) if ranked else None
 
 
 def _encoder(name: str) -> Encoder:
@@ -224,17 +267,19 @@ def _find(codec: str, container: str) -> Encoder:
     return found
 
 
-def _wanted(pixels: Pixels, size: tuple[int, int], *, keeps_rgb: bool) -> Pixels:
+def _wanted(pixels: Pixels, size: tuple[int, int], encoder: str) -> Pixels:
     """Return the layout to look for."""
     bits = 16 if pixels.is_float else pixels.bits
-    if pixels.family != "rgb" or keeps_rgb:
-        return Pixels(pixels.family, bits, pixels.shifts)
+    if encoder == "qtrle":
+        return Pixels("rgb", 8, alpha=pixels.alpha)
+    if pixels.family != "rgb" or encoder == "ffv1":
+        return replace(pixels, bits=bits, is_float=False)
     even = size[0] % 2 == 0 and size[1] % 2 == 0
-    return Pixels("yuv", min(bits, 10), (1, 1) if even else (0, 0))
+    return Pixels("yuv", min(bits, 10), (1, 1) if even else (0, 0), alpha=pixels.alpha)
 
 
 def _holds(have: Pixels, want: Pixels) -> bool:
-    if have.bits < min(want.bits, 10):
+    if have.bits < min(want.bits, 10) or have.alpha != want.alpha:
         return False
     if have.family == want.family:
         return all(a <= b for a, b in zip(have.shifts, want.shifts, strict=True))
@@ -275,6 +320,8 @@ def _with_format(
             f"pix_fmt {pix_fmt} needs even sides, but the picture has {size[0]}x{size[1]} pixels: use yuv444p"
         )
     able = [encoder for encoder in encoders if pix_fmt in encoder.pixel_formats()]
+    if have.alpha:
+        able = [encoder for encoder in able if encoder.name in WITH_ALPHA.get(container, ())]
     if not able:
         has = "; ".join(f"{e.name} writes {', '.join(e.pixel_formats())}" for e in encoders)
         raise ArgumentError(f"pix_fmt {pix_fmt} cannot be written into {container}: {has}")
@@ -309,9 +356,13 @@ def _settings(
         options["profile"] = "hq" if pixel_format == "yuv422p10le" else "4444"
     if encoder.name == "ffv1" and min(size) < _SLICED:
         options["slices"] = "1"
-    segment = "matroska" if encoder.name == "prores_ks" else "nut"
     return EncoderSettings(
-        codec=encoder.name, crf=crf, preset=preset, pixel_format=pixel_format, options=options, segment=segment
+        codec=encoder.name,
+        crf=crf,
+        preset=preset,
+        pixel_format=pixel_format,
+        options=options,
+        segment=_SEGMENTS.get((encoder.name, pixel_format)) or _SEGMENTS.get((encoder.name, ""), "nut"),
     )
 
 

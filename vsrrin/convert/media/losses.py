@@ -111,9 +111,6 @@ def _picture_losses(source: MediaInfo, made: MediaInfo) -> Iterator[str]:
     if source.size and made.size and sorted(source.size) != sorted(made.size):
         before, after = ("x".join(map(str, info.size or ())) for info in (source, made))
         yield f"the picture of {before} is cut to {after}: its last odd column or row is not decoded"
-    marks = {key.lower(): value for key, value in source.video.metadata.items()}
-    if source.video.codec in ("vp8", "vp9") and marks.get("alpha_mode") == "1":
-        yield "the transparency of the video is left out: that of VP8 and VP9 is not decoded"
     if source.video.side_data.get("stereo_3d", b"")[:4] == _ALTERNATING:
         yield (
             "the views of both eyes alternate from frame to frame, and new frames mix them: put them beside each other "

@@ -20,7 +20,7 @@ from vsrrin import files
 from vsrrin.clip.retiming import Pace
 from vsrrin.errors import ConvertError
 
-from . import marks
+from . import marks, side_alpha
 from .captions import Captions, add_converter
 from .containers import Container, container_for
 from .labels import fresh, label, moved_chapters
@@ -247,6 +247,8 @@ class _Job:
             context.framerate = times.steady_rate
         stream.set_display_matrix(self._info.display_matrix)
         label(stream, self._info.video, self._container, timecode)
+        if times.tags is not None and times.tags.alpha and context.codec.canonical_name in side_alpha.CODECS:
+            stream.metadata["alpha_mode"] = "1"  # of which Matroska's own mark is made
         return stream
 
     def _add(self, action: StreamAction) -> None:

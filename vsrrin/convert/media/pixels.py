@@ -1,6 +1,7 @@
 """Pixel formats by VapourSynth's and FFmpeg's names, and frames from the one to the other."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import av
@@ -13,8 +14,15 @@ Family = Literal["gray", "yuv", "rgb"]
 # FFmpeg's digits of a subsampling by (horizontal, vertical) shift.
 _SUBSAMPLINGS = {(0, 0): "444", (1, 0): "422", (1, 1): "420", (0, 1): "440", (2, 0): "411", (2, 2): "410"}
 _SHIFTS = {digits: shifts for shifts, digits in _SUBSAMPLINGS.items()}
-# RGB in one plane, 8 bit: byte positions of R, G and B, and bytes per pixel.
-_PACKED = {"bgr0": ((2, 1, 0), 4), "rgb24": ((0, 1, 2), 3), "bgr24": ((2, 1, 0), 3)}
+# 8 bit in one plane: byte positions of R, G and B, or of grey, and of alpha if there is any; and bytes per pixel.
+_PACKED = {
+    "bgr0": ((2, 1, 0), 4),
+    "rgb24": ((0, 1, 2), 3),
+    "bgr24": ((2, 1, 0), 3),
+    "bgra": ((2, 1, 0, 3), 4),
+    "argb": ((1, 2, 3, 0), 4),
+    "ya8": ((0, 1), 2),
+}
 
 
 @dataclass(frozen=True)
@@ -26,12 +34,14 @@ class Pixels:
         bits: Bits per sample.
         shifts: Chroma subsampling as (horizontal, vertical) shift; (0, 0) without chroma.
         is_float: Whether samples are floating point.
+        alpha: Whether there is alpha, of the same depth.
     """
 
     family: Family
     bits: int
     shifts: tuple[int, int] = (0, 0)
     is_float: bool = False
+    alpha: bool = False
 
     @classmethod
     def of_clip(cls, video_format: vs.VideoFormat) -> "Pixels":
@@ -42,28 +52,35 @@ class Pixels:
         return cls(family, video_format.bits_per_sample, shifts, is_float)
 
     @classmethod
+    def of_frame(cls, frame: vs.VideoFrame) -> "Pixels":
+        """Return the layout of a VapourSynth frame, with alpha if it carries one."""
+        return replace(cls.of_clip(frame.format), alpha="_Alpha" in frame.props)
+
+    @classmethod
     def of_name(cls, name: str) -> "Pixels | None":
-        """Return the layout of an FFmpeg format with integer samples and no alpha; ``None`` for others."""
+        """Return the layout of an FFmpeg format with integer samples; ``None`` for others."""
         if name in _PACKED:
-            return cls("rgb", 8)
+            places, _ = _PACKED[name]
+            return cls("rgb" if len(places) > 2 else "gray", 8, alpha=len(places) in (2, 4))
         base, bits = _split_bits(name)
         if base == "gray":
             return cls("gray", bits)
-        if base == "gbrp":
-            return cls("rgb", bits)
-        if base.startswith("yuv") and base.endswith("p") and base[3:-1] in _SHIFTS:
-            return cls("yuv", bits, _SHIFTS[base[3:-1]])
+        if base in ("gbrp", "gbrap"):
+            return cls("rgb", bits, alpha=base == "gbrap")
+        found = re.fullmatch(r"yuv(a?)(\d{3})p", base)
+        if found and found[2] in _SHIFTS:
+            return cls("yuv", bits, _SHIFTS[found[2]], alpha=bool(found[1]))
         return None
 
     @property
     def name(self) -> str | None:
-        """FFmpeg's name of the layout in planes; ``None`` if it has none."""
+        """FFmpeg's name of the layout in planes, without alpha; ``None`` if it has none."""
         base = f"yuv{_SUBSAMPLINGS.get(self.shifts)}p" if self.family == "yuv" else self.family.replace("rgb", "gbrp")
         name = base if self.bits == 8 else f"{base}{self.bits}le"
         return name if not self.is_float and known_name(name) else None
 
     def vapoursynth(self) -> int:
-        """Return the id of VapourSynth's format."""
+        """Return the id of VapourSynth's format; alpha is a clip of its own."""
         family = {"gray": vs.GRAY, "yuv": vs.YUV, "rgb": vs.RGB}[self.family]
         kind = vs.FLOAT if self.is_float else vs.INTEGER
         return int(vs.core.query_video_format(family, kind, self.bits, *self.shifts).id)
@@ -71,7 +88,7 @@ class Pixels:
     def __str__(self) -> str:
         kind = "-bit float" if self.is_float else " bit"
         chroma = f" {':'.join(_SUBSAMPLINGS.get(self.shifts, '?'))}" if self.family == "yuv" else ""
-        return f"{self.family.upper()}{chroma} {self.bits}{kind}"
+        return f"{self.family.upper()}{chroma} {self.bits}{kind}{' with alpha' if self.alpha else ''}"
 
 
 def _split_bits(name: str) -> tuple[str, int]:
@@ -96,16 +113,19 @@ def to_av(frame: vs.VideoFrame, name: str) -> av.VideoFrame:
     """Return a copy of a VapourSynth frame for an encoder.
 
     Args:
-        frame: A frame of the family, subsampling and depth of ``name``.
+        frame: A frame of the family, subsampling and depth of ``name``, with an ``_Alpha`` if that has alpha.
         name: FFmpeg's pixel format, one that :meth:`Pixels.of_name` knows.
     """
     picture = av.VideoFrame(frame.width, frame.height, name)
     planes = [np.asarray(frame[number]) for number in range(frame.format.num_planes)]
+    layout, alpha = Pixels.of_name(name), frame.props.get("_Alpha")
+    added = [np.asarray(alpha[0])] if layout and layout.alpha and isinstance(alpha, vs.VideoFrame) else []
     if name in _PACKED:
-        _pack(planes, picture, *_PACKED[name])
+        _pack(planes + added, picture, *_PACKED[name])
         return picture
     if frame.format.color_family == vs.RGB:
         planes = [planes[1], planes[2], planes[0]]  # FFmpeg's order is G, B, R
+    planes += added
     for samples, plane in zip(planes, picture.planes, strict=True):
         _rows(plane, samples.dtype)[: samples.shape[0], : samples.shape[1]] = samples
     return picture

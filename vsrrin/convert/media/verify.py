@@ -13,9 +13,11 @@ import av.stream
 from vsrrin import files
 from vsrrin.errors import ConvertError
 
+from . import side_alpha
 from .containers import Container, container_for
 from .encode import VideoTimes
 from .probe import as_fraction
+from .side_alpha import alpha_of
 from .streams import StreamAction, StreamPlan, describe
 
 # Encoders and what FFmpeg calls the result.
@@ -26,7 +28,7 @@ _ROUNDING = Fraction(1, 1000)
 
 @dataclass(frozen=True, kw_only=True)
 class _Found:
-    """Facts that a file has: packets of each stream, and times of the video's."""
+    """Facts that a file has: packets of each stream, and times and alpha of the video's."""
 
     streams: tuple[tuple[str, str, bool], ...]  # kind, codec, whether it is a cover picture
     packets: Counter[int]
@@ -34,6 +36,7 @@ class _Found:
     end: Fraction
     length: Fraction | None
     video: int
+    alpha: bool
 
 
 def verify(target: Path, times: VideoTimes, plan: StreamPlan) -> None:
@@ -45,7 +48,7 @@ def verify(target: Path, times: VideoTimes, plan: StreamPlan) -> None:
         plan: The plan of its other streams.
 
     Raises:
-        ConvertError: It cannot be read to its end, or frames, times, the duration or a stream differ.
+        ConvertError: It cannot be read to its end, or frames, times, the duration, alpha or a stream differ.
     """
     try:
         with av.open(files.url(target)) as container:
@@ -58,10 +61,11 @@ def verify(target: Path, times: VideoTimes, plan: StreamPlan) -> None:
 
 
 def _read(target: Path, container: av.container.InputContainer) -> _Found:
-    videos = [stream for stream in container.streams if stream.type == "video" and not _is_picture(stream)]
+    videos = [stream for stream in container.streams.video if not _is_picture(stream)]
     if not videos:
         raise ConvertError(f"{target} is not what was to be written: it has no video")
     packets: Counter[int] = Counter()
+    alpha = _has_alpha(videos[0])
     times: list[Fraction] = []
     lasts = Fraction(0)
     for packet in container.demux():
@@ -72,11 +76,27 @@ def _read(target: Path, container: av.container.InputContainer) -> _Found:
             base = as_fraction(packet.time_base)
             times.append(packet.pts * base)
             lasts = (packet.duration or 0) * base
+            alpha &= videos[0].codec_context.codec.canonical_name not in side_alpha.CODECS or bool(alpha_of(packet))
     # MP4 knows how long until the next is decoded: that the last one is shown so long is true only if none comes after.
     end = max(times, default=Fraction(0)) + (lasts if times and times[-1] == max(times) else 0)
     length = Fraction(container.duration, av.time_base) if container.duration is not None else None
     streams = tuple((stream.type, _codec(stream), _is_picture(stream)) for stream in container.streams)
-    return _Found(streams=streams, packets=packets, times=sorted(times), end=end, length=length, video=videos[0].index)
+    return _Found(
+        streams=streams,
+        packets=packets,
+        times=sorted(times),
+        end=end,
+        length=length,
+        video=videos[0].index,
+        alpha=alpha,
+    )
+
+
+def _has_alpha(stream: av.VideoStream) -> bool:
+    if stream.codec_context.codec.canonical_name in side_alpha.CODECS:
+        return any(key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items())
+    samples = stream.codec_context.format
+    return samples is not None and any(part.is_alpha for part in samples.components)
 
 
 def _is_picture(stream: av.stream.Stream) -> bool:
@@ -93,6 +113,8 @@ def _video_faults(found: _Found, times: VideoTimes) -> list[str]:
     if count != times.frames or found.packets[found.video] != times.frames:
         shown = found.packets[found.video]
         faults.append(f"{shown} frames with {count} different times instead of {times.frames}")
+    if times.tags is not None and times.tags.alpha and not found.alpha:
+        faults.append("transparency is missing")
     if not found.times:
         return faults
     last = times.seconds(times.frames - 1)
