@@ -68,7 +68,7 @@ def test_tiles_are_smaller_where_pairs_have_several_new_frames(tmp_path: Path, m
 
 def test_colours_and_alpha_have_the_same_tiles(used: Tiles, tmp_path: Path) -> None:
     source = ClipSource(lambda: blank(vs.RGB24).std.ClipToProp(blank(vs.GRAY8, color=99), "_Alpha"), {})
-    FolderConversion(Settings(Path("clip"), tmp_path / "out"), Images(source, None, has_alpha=True))
+    FolderConversion(Settings(Path("clip"), tmp_path / "out"), Images(source, None))
     assert len(used) > 1 and len(set(used)) == 1
     assert isinstance(used[0][0], tuple)
 

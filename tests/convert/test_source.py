@@ -5,12 +5,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import vapoursynth as vs
 
 from tests.convert.media.files import ffmpeg
-from tests.convert.test_video import BUNNY_INPUT, SMALL, TONE, video
+from tests.convert.test_video import BUNNY_INPUT, SMALL, video
 from vsrrin import ConvertError
 from vsrrin.convert import video as convert_module
 from vsrrin.convert.image_folder import Images, convert_to_folder
@@ -57,7 +56,7 @@ def test_source_frames_that_cannot_be_read_are_named_with_their_times(
 
     def run(settings: Settings) -> None:
         if target == "out":
-            convert_to_folder(settings, Images(source, None, has_alpha=False))
+            convert_to_folder(settings, Images(source, None))
         else:
             convert(settings, source=source)
 
@@ -83,20 +82,6 @@ def test_a_source_that_changes_midway_is_refused_with_a_way_that_helps(tmp_path:
 
 def test_what_the_decoder_leaves_out_is_said(tmp_path: Path) -> None:
     webm = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8")
-    ffmpeg(tmp_path, *BUNNY_INPUT, *video(*webm, scale="scale=161:91,format=yuva420p", frames=3), "in.webm")
+    ffmpeg(tmp_path, *BUNNY_INPUT, *video(*webm, scale="scale=161:91,format=yuv420p", frames=3), "in.webm")
     notes = "; ".join(convert(Settings(tmp_path / "in.webm", tmp_path / "out.mkv")).notes)
     assert "161x91 is cut to 160x90" in notes
-    assert "transparency of the video is left out" in notes
-
-
-def test_transparent_parts_become_black_and_opaque_pixels_stay(tmp_path: Path) -> None:
-    hidden = f"{SMALL},format=yuva420p,geq=lum='lum(X,Y)':cb='cb(X,Y)':cr='cr(X,Y)':a='255*gte(X,80)'"
-    ffmpeg(tmp_path, *BUNNY_INPUT, *TONE, *video("-c:v", "ffv1", scale=hidden, frames=3), "in.mkv")
-    notes = convert(Settings(tmp_path / "in.mkv", tmp_path / "out.mkv", codec="ffv1")).notes
-    assert "transparent parts become black: a folder of images keeps them" in notes
-    made, opaque = (vs.core.bs.VideoSource(str(tmp_path / name), cachemode=0) for name in ("out.mkv", "in.mkv"))
-    for n in range(3):
-        for plane, black, edge in ((0, 16, 80), (1, 128, 40), (2, 128, 40)):
-            here, there = (np.asarray(clip.get_frame(number)[plane]) for clip, number in ((made, 2 * n), (opaque, n)))
-            assert (here[:, : edge - 1] == black).all()
-            assert np.array_equal(here[:, edge + 1 :], there[:, edge + 1 :])

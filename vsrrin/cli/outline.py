@@ -52,7 +52,7 @@ def _input(conversion: "VideoConversion | FolderConversion") -> Iterator[tuple[s
 
     source = conversion.source
     yield "input", str(conversion.settings.source)
-    pixels = Pixels.of_clip(source.clip.format)
+    pixels = Pixels.of_frame(source.clip.get_frame(0))
     yield "", f"{source.clip.width}x{source.clip.height}, {pixels}, {_rate(source.rate)}"
     yield "", f"{source.clip.num_frames} frames used, {moments.written(source.duration)}"
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from fractions import Fraction
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from math import ceil
 from pathlib import Path
@@ -133,7 +134,7 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
     """
     settings = with_choices_of_first_run(settings)
     _check_target(settings)
-    source = transparency.used(open_any(settings, clip_source))
+    source = open_any(settings, clip_source)
     speed.check(settings.rates, source)
     settings = with_tiles(settings, source)
     pace = speed.pace(settings.rates, source)
@@ -142,20 +143,9 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
     )
     frames = speed.timing(settings.rates, source).length
     times, moved = settled(speed.output_times(settings.rates, source, frames), container_for(settings.target))
+    pixels = Pixels.of_frame(source.clip.get_frame(0))
+    source, encoder = _encoded(settings, source, times.rate)
     first = source.clip.get_frame(0)
-    pixels = Pixels.of_frame(first)
-    encoder = choose_encoder(
-        _container(settings.target),
-        pixels,
-        size=(first.width, first.height),
-        rate=times.rate,
-        codec=settings.codec,
-        crf=settings.crf,
-        preset=settings.preset,
-        pix_fmt=settings.pix_fmt,
-    )
-    if pixels.alpha:
-        source = transparency.kept(source, encoder, settings.target, codec=settings.codec, pix_fmt=settings.pix_fmt)
     made = interpolated(settings, source)
     tags = ColourTags.of(in_format(source.clip[:1], encoder, first).get_frame(0), source.info.sample_aspect)
     if (hdr := Hdr.of(first.props)) is not None:
@@ -177,6 +167,26 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
         },
         notes=(*source.notes, *_format_notes(pixels, encoder, first), *moved),
     )
+
+
+def _encoded(settings: Settings, source: Source, rate: Fraction) -> tuple[Source, EncoderSettings]:
+    """Return a source with what its encoder holds of its transparency, and that encoder."""
+    choose = partial(
+        choose_encoder,
+        _container(settings.target),
+        size=(source.clip.width, source.clip.height),
+        rate=rate,
+        codec=settings.codec,
+        crf=settings.crf,
+        preset=settings.preset,
+        pix_fmt=settings.pix_fmt,
+    )
+    pixels = Pixels.of_frame(source.clip.get_frame(0))
+    encoder = choose(pixels)
+    if not pixels.alpha:
+        return source, encoder
+    source = transparency.kept(source, encoder, settings.target, codec=settings.codec, pix_fmt=settings.pix_fmt)
+    return source, choose(Pixels.of_frame(source.clip.get_frame(0)))
 
 
 def open_any(settings: Settings, clip_source: ClipSource | None = None, *, turn: bool = False) -> Source:

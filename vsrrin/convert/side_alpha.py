@@ -38,17 +38,21 @@ def attach(
         if not times:
             return clip, ()
         pictures = open_video(Path(name), 0)
-        if (pictures.width, pictures.height) != (clip.width, clip.height):
-            raise ConvertError(f"it has {pictures.width}x{pictures.height} pixels")
-        if pictures.num_frames != len(times):
-            raise ConvertError(f"{pictures.num_frames} of its {len(times)} frames can be decoded")
-    except (ConvertError, av.error.FFmpegError) as error:
-        return clip, (f"transparent parts become opaque, as the alpha of the video cannot be read: {error}",)
+    except (ConvertError, av.error.FFmpegError):
+        return clip, (_lost("it cannot be decoded"),)
+    if (pictures.width, pictures.height) != (clip.width, clip.height):
+        return clip, (_lost(f"it has {pictures.width}x{pictures.height} pixels"),)
+    if pictures.num_frames != len(times):
+        return clip, (_lost(f"of its {len(times)} frames, {pictures.num_frames} can be decoded"),)
     numbers = {time: number for number, time in enumerate(times)}
     places = [numbers.get(start) for start in starts]
     without = places.count(None)
     notes = (f"frames without alpha, which are opaque: {without}",) if without else ()
     return clip.std.ClipToProp(_alpha(clip, pictures, places, file), PROP), notes
+
+
+def _lost(why: str) -> str:
+    return f"transparent parts become opaque, as the alpha beside the video cannot be used: {why}"
 
 
 class _File:

@@ -16,16 +16,37 @@ _LARGE = {"ffv1": "FFV1, without loss", "prores_ks": "ProRes 4444"}
 """Encoders for transparency in place of usual ones that make small files."""
 
 
-def used(source: Source) -> Source:
-    """Return a source without alpha if all frames are opaque, as those of many files with an alpha channel are."""
-    if alpha.PROP not in source.clip.get_frame(0).props or not _is_opaque(source.clip):
+def kept(source: Source, encoder: EncoderSettings, target: Path, *, codec: str | None, pix_fmt: str | None) -> Source:
+    """Return a source whose frames carry ``_Alpha`` as it is to be encoded: with it, without or over black; and say so.
+
+    Args:
+        source: The source.
+        encoder: The encoder that holds alpha, if one can be used.
+        target: The file to write.
+        codec: The encoder asked for.
+        pix_fmt: The pixel format asked for.
+    """
+    pixels = Pixels.of_name(encoder.pixel_format)
+    holds = pixels is not None and pixels.alpha
+    if holds and pix_fmt:
         return source
-    return replace(
-        source,
-        clip=source.clip.std.RemoveFrameProps(alpha.PROP),
-        signature={**source.signature, "transparency": "none"},
-        notes=(*source.notes, "the alpha of the source is left out, as all of its frames are opaque"),
+    if _is_opaque(source.clip):  # as in many files whose format just has alpha
+        note = "the alpha of the source is left out, as all of its frames are opaque"
+        return _without(source, source.clip.std.RemoveFrameProps(alpha.PROP), note)
+    if not holds:
+        why = _reason(encoder, target, source.clip, codec=codec, pix_fmt=pix_fmt)
+        return _without(source, alpha.over_black(source.clip), f"transparent parts become black, as {why}")
+    if codec or encoder.codec not in _LARGE:
+        return source
+    note = (
+        f"transparent parts are kept: the video becomes {_LARGE[encoder.codec]}, which makes a large file; "
+        'codec="libx264" lays them over black'
     )
+    return replace(source, notes=(*source.notes, note))
+
+
+def _without(source: Source, clip: vs.VideoNode, note: str) -> Source:
+    return replace(source, clip=clip, signature={**source.signature, "alpha": "left out"}, notes=(*source.notes, note))
 
 
 def _is_opaque(clip: vs.VideoNode) -> bool:
@@ -35,34 +56,6 @@ def _is_opaque(clip: vs.VideoNode) -> bool:
         return all(frame.props["PlaneStatsMin"] >= most for frame in grey.std.PlaneStats().frames(close=True))
     except vs.Error:  # a damaged frame: it is said when it is converted
         return False
-
-
-def kept(source: Source, encoder: EncoderSettings, target: Path, *, codec: str | None, pix_fmt: str | None) -> Source:
-    """Return a source with transparency as an encoder takes it: as it is, or over black; and say so.
-
-    Args:
-        source: A source whose frames carry ``_Alpha``.
-        encoder: The encoder.
-        target: The file to write.
-        codec: The encoder asked for.
-        pix_fmt: The pixel format asked for.
-    """
-    pixels = Pixels.of_name(encoder.pixel_format)
-    if pixels is not None and pixels.alpha:
-        if encoder.codec not in _LARGE or codec or pix_fmt:
-            return source
-        note = (
-            f"transparent parts are kept: the video becomes {_LARGE[encoder.codec]}, which makes a large file; "
-            'codec="libx264" lays them over black'
-        )
-        return replace(source, notes=(*source.notes, note))
-    note = f"transparent parts become black, as {_reason(encoder, target, source.clip, codec=codec, pix_fmt=pix_fmt)}"
-    return replace(
-        source,
-        clip=alpha.over_black(source.clip),
-        signature={**source.signature, "transparency": "over black"},
-        notes=(*source.notes, note),
-    )
 
 
 def _reason(

@@ -25,6 +25,7 @@ SAMPLES = {
     "yuvj422p": "yuv422p", "yuvj444p": "yuv444p", "yuvj411p": "yuv411p", "yuvj440p": "yuv440p",
     "pal8": "gbrp", "rgb24": "gbrp", "bgr24": "gbrp", "rgb0": "gbrp", "bgr0": "gbrp", "0rgb": "gbrp", "0bgr": "gbrp",
     "rgb48le": "gbrp16le", "rgb48be": "gbrp16le", "rgba": "gbrap", "bgra": "gbrap", "argb": "gbrap", "abgr": "gbrap",
+    "rgba64le": "gbrap16le", "rgba64be": "gbrap16le",
 }  # fmt: skip
 
 Inventory = dict[str, Any]

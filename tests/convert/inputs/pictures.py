@@ -12,6 +12,9 @@ HDR10 = {
     '"white_point_x": "3127/10000", "white_point_y": "329/1000"}',
 }
 
+OPAQUE = ("the alpha of the source is left out, as all of its frames are opaque",)
+MODE = {"v0 tag alpha_mode": None}  # true of what is beside a video, which old versions of FFmpeg say of all alpha
+
 ROWS = (
     row("one frame only", "{pic} -frames:v 1 {x264} in.mp4"),
     row("two frames", "{pic} -frames:v 2 -c:v ffv1 in.mkv"),
@@ -55,19 +58,40 @@ ROWS = (
         "palette",
         "{pic} -vf split[a][b];[a]palettegen[p];[b][p]paletteuse -c:v png in.mov",
         samples="rgb24",
-        says=("transparent parts become black",),
+        says=OPAQUE,
     ),
     row(
         "yuv with alpha",
         "{pic} -pix_fmt yuva420p -c:v ffv1 in.mkv",
         changed={"v0 samples": "yuv420p", "v0 tag alpha_mode": None},
-        says=("transparent parts become black",),
+        says=OPAQUE,
     ),
     row(
         "rgb with alpha",
         "{pic} -pix_fmt rgba -c:v png in.mov",
         changed={"v0 samples": "gbrp"},
-        says=("transparent parts become black",),
+        says=OPAQUE,
+    ),
+    row("transparent yuv", "{glass} -pix_fmt yuva420p -c:v ffv1 in.mkv", changed=MODE),
+    row("transparent yuv 10 bit 4:2:2", "{glass} -pix_fmt yuva422p10le -c:v ffv1 in.mkv"),
+    row("transparent rgb", "{glass} -pix_fmt rgba -c:v png in.mov"),
+    row("transparent rgb 16 bit", "{glass} -pix_fmt rgba64be -c:v png in.mov"),
+    row("transparent rgb 12 bit", "{glass} -pix_fmt gbrap12le -c:v ffv1 in.mkv"),
+    row("transparent grey", "{glass} -pix_fmt ya8 -c:v ffv1 in.mkv"),
+    row("transparent 63x47", "{glass} -vf scale=63:47 -pix_fmt yuva444p -c:v ffv1 in.mkv"),
+    row("quicktime animation", "{glass} -pix_fmt argb -c:v qtrle in.mov"),
+    row(
+        "quicktime animation to itself",
+        "{glass} -pix_fmt argb -c:v qtrle in.mov",
+        to="out.mov",
+        settings={"codec": "animation"},
+    ),
+    row("ut video with alpha", "{glass} -pix_fmt gbrap -c:v utvideo in.avi", samples="rgb24"),
+    row(
+        "transparent vp9",
+        "{glass} -pix_fmt yuva420p -c:v libvpx-vp9 -deadline realtime in.webm",
+        changed={"v0 samples": "yuva420p", **MODE},
+        samples="yuv420p",  # what FFmpeg decodes unless it is told to
     ),
     row("h264 rgb", "{pic} -c:v libx264rgb -preset ultrafast -pix_fmt rgb24 in.mkv"),
     row("h264 4:4:4", "{pic} {x264} -pix_fmt yuv444p in.mkv"),
@@ -142,12 +166,12 @@ ROWS = (
         "alpha of vp9",
         "{pic} -pix_fmt yuva420p -c:v libvpx-vp9 -deadline realtime in.webm",
         changed={"v0 tag alpha_mode": None},
-        says=("transparency of the video is left out",),
+        says=OPAQUE,
     ),
     row(
         "prores 4444 with alpha",
         "{pic} -pix_fmt yuva444p10le -c:v prores_ks in.mov",
         changed={"v0 samples": "yuv444p12le"},
-        says=("transparent parts become black",),
+        says=OPAQUE,
     ),
 )

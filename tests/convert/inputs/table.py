@@ -13,6 +13,8 @@ Step = str | Callable[[Path], Path | None]
 NAMED = {
     "pic": "-f lavfi -i testsrc2=s=64x48:r=25:d=0.4,scroll=h=0.03:v=0.02",
     "pic2": "-f lavfi -i mandelbrot=s=48x64:r=25:end_pts=10,trim=end_frame=10",
+    "glass": "-f lavfi -i \"testsrc2=s=64x48:r=25:d=0.4,format=yuva444p,geq=lum='lum(X,Y)':cb='cb(X,Y)':cr='cr(X,Y)':"
+    "a='clip(60*(hypot(X-10-3*N,Y-24)-9),0,255)'\"",  # with a hole that moves
     "big": "-f lavfi -i testsrc2=s=256x144:r=25:d=0.32,scroll=h=0.03",
     "tone": "-f lavfi -i anoisesrc=c=pink:seed=1:a=0.5:r=48000:d=0.4",
     "tone2": "-f lavfi -i anoisesrc=c=pink:seed=2:a=0.5:r=44100:d=0.4",

@@ -243,6 +243,8 @@ class _Job:
             times.tags.describe(context)
         if self._container.format in ("mp4", "mov") and context.codec.canonical_name == "hevc":
             context.codec_tag = "hvc1"  # Apple's players take no other
+        if self._container.format == "mov" and context.codec.canonical_name == "prores":
+            context.codec_tag = "ap4h" if "444" in (encoded.codec_context.pix_fmt or "") else "apch"
         if times.step is not None:
             context.framerate = times.steady_rate
         stream.set_display_matrix(self._info.display_matrix)

@@ -20,6 +20,11 @@ _ALPHA = (1).to_bytes(8)
 """Number of the additions that hold alpha; a packet has it before their data."""
 
 
+def is_marked(stream: av.VideoStream) -> bool:
+    """Return whether a file says that a video of VP8 or VP9 has alpha."""
+    return any(key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items())
+
+
 def alpha_of(packet: "av.packet.Packet[Any]") -> bytes:
     """Return the encoded alpha of a packet of VP8 or VP9; empty if it has none."""
     data = bytes(packet.get_sidedata(_ADDITION)) if packet.has_sidedata(_ADDITION) else b""
@@ -42,7 +47,7 @@ def write_alpha(path: Path, track: int, target: Path) -> list[Fraction]:
         stream = source.streams[track]
         assert isinstance(stream, av.VideoStream)
         codec, base = stream.codec_context.codec.canonical_name, as_fraction(stream.time_base)
-        said = stream.metadata.get("alpha_mode") == "1"
+        said = is_marked(stream)
         out = made.add_stream_from_template(stream)
         out.time_base = base
         for packet in source.demux(stream):

@@ -17,7 +17,6 @@ from . import side_alpha
 from .containers import Container, container_for
 from .encode import VideoTimes
 from .probe import as_fraction
-from .side_alpha import alpha_of
 from .streams import StreamAction, StreamPlan, describe
 
 # Encoders and what FFmpeg calls the result.
@@ -65,7 +64,7 @@ def _read(target: Path, container: av.container.InputContainer) -> _Found:
     if not videos:
         raise ConvertError(f"{target} is not what was to be written: it has no video")
     packets: Counter[int] = Counter()
-    alpha = _has_alpha(videos[0])
+    beside, alpha = _codec(videos[0]) in side_alpha.CODECS, _has_alpha(videos[0])
     times: list[Fraction] = []
     lasts = Fraction(0)
     for packet in container.demux():
@@ -76,7 +75,7 @@ def _read(target: Path, container: av.container.InputContainer) -> _Found:
             base = as_fraction(packet.time_base)
             times.append(packet.pts * base)
             lasts = (packet.duration or 0) * base
-            alpha &= videos[0].codec_context.codec.canonical_name not in side_alpha.CODECS or bool(alpha_of(packet))
+            alpha = alpha and (not beside or bool(side_alpha.alpha_of(packet)))
     # MP4 knows how long until the next is decoded: that the last one is shown so long is true only if none comes after.
     end = max(times, default=Fraction(0)) + (lasts if times and times[-1] == max(times) else 0)
     length = Fraction(container.duration, av.time_base) if container.duration is not None else None
@@ -93,8 +92,8 @@ def _read(target: Path, container: av.container.InputContainer) -> _Found:
 
 
 def _has_alpha(stream: av.VideoStream) -> bool:
-    if stream.codec_context.codec.canonical_name in side_alpha.CODECS:
-        return any(key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items())
+    if _codec(stream) in side_alpha.CODECS:
+        return side_alpha.is_marked(stream)
     samples = stream.codec_context.format
     return samples is not None and any(part.is_alpha for part in samples.components)
 
