@@ -97,6 +97,8 @@ def test_mov_has_prores_4444(tmp_path: Path, size: str) -> None:
     assert any("transparent parts are kept: the video becomes ProRes 4444" in note for note in result.notes)
     (video,) = streams(tmp_path / "out.mov")
     assert (video["codec_name"], video["codec_tag_string"]) == ("prores", "ap4h")
+    with av.open(str(tmp_path / "out.mov")) as container:
+        assert container.streams.video[0].codec_context.bits_per_coded_sample == 32  # by which editors know of alpha
     for a, b in zip(decoded(source), decoded(tmp_path / "out.mov")[::2], strict=True):
         assert np.abs(a[..., 3].astype(int) - b[..., 3]).max() <= 1
         seen = a[..., 3] > 128

@@ -128,7 +128,7 @@ _REFUSED = {
 _REPEATABLE = {"asm": "AVX2"}
 _AVX512 = 13  # OpenCV's number of the instruction set AVX-512F
 # Of what NUT does not know, as the alpha of VP9, which is beside the packets: encoder, and pixel format if it depends.
-_SEGMENTS = {("prores_ks", ""): "matroska", ("libvpx-vp9", "yuva420p"): "matroska", ("qtrle", ""): "mov"}
+_SEGMENTS = {("prores_ks", ""): "mov", ("libvpx-vp9", "yuva420p"): "matroska", ("qtrle", ""): "mov"}
 _PRESET_OPTION = {"libvpx-vp9": "cpu-used"}
 
 

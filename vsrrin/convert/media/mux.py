@@ -244,7 +244,7 @@ class _Job:
         if self._container.format in ("mp4", "mov") and context.codec.canonical_name == "hevc":
             context.codec_tag = "hvc1"  # Apple's players take no other
         if self._container.format == "mov" and context.codec.canonical_name == "prores":
-            context.codec_tag = "ap4h" if "444" in (encoded.codec_context.pix_fmt or "") else "apch"
+            context.codec_tag = encoded.codec_context.codec_tag  # which tells 4444 from 422
         if times.step is not None:
             context.framerate = times.steady_rate
         stream.set_display_matrix(self._info.display_matrix)
