@@ -183,6 +183,8 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(folder / "in.mkv", folder / "film.mkv")
     ffmpeg(folder, "-i", "in.mkv", "-vf", "fps=12.5,fps=25", "-c:v", "ffv1", "-c:a", "copy", "anime.mkv")
     tags = "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc:range=tv"
+    keyed = ("-vf", "colorkey=white:0.4:0.2,format=argb", "-c:v", "qtrle")
+    ffmpeg(folder, "-i", "in.mkv", "-an", "-frames:v", "6", *keyed, "title.mov")
     ffmpeg(folder, "-i", "in.mkv", "-an", "-vf", f"format=yuv420p10le,{tags}", "-c:v", "ffv1", "hdr.mkv")
     marks = ("-metadata:s:a", "language=jpn", "-metadata:s:a", "MOOD=calm", "-disposition:a", "default+original")
     ffmpeg(folder, "-i", "in.mkv", "-c", "copy", *marks, "tagged.mkv")
