@@ -46,7 +46,7 @@ ROWS = (
     row("raw mpeg2", "{pic} -c:v mpeg2video in.m2v", moved=True),
     row("mjpeg", "{pic} -c:v mjpeg in.mjpeg"),
     row("mjpeg pcm avi", "{pic} {tone} -c:v mjpeg -pix_fmt yuvj422p -c:a pcm_s16le in.avi"),
-    row("gif", "{pic} in.gif", changed={"v0 samples": "gbrp"}, says=("transparent parts become black",)),
+    row("gif", "{pic} in.gif", changed={"v0 samples": "gbrp"}, says=("all of its frames are opaque",)),
     row("apng", "{pic} -pix_fmt rgb24 in.apng"),
     row("y4m", "{pic} -pix_fmt yuv444p in.y4m"),
     row("nut rawvideo", "{pic} {tone} -c:v rawvideo -c:a pcm_s16le in.nut"),
