@@ -1,5 +1,6 @@
 """Transparency in videos: kept, interpolated, or laid over black with a message."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -245,7 +246,10 @@ def test_a_killed_run_is_continued_to_the_same_frames(tmp_path: Path) -> None:
         "def die(progress): progress.frames_done < 8 or os.kill(os.getpid(), signal.SIGKILL)\n"
         f"convert_file({str(source)!r}, {str(target)!r}, progress=die, **{settings})"
     )
-    assert subprocess.run([sys.executable, "-c", killed], check=False, timeout=120).returncode == -signal.SIGKILL
+    run = subprocess.run(
+        [sys.executable, "-c", killed], check=False, timeout=120, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+    assert run.returncode == -signal.SIGKILL
     continued = convert(source, target, resume=True, segment_frames=6)
     assert continued.resumed_frames == 6
     convert(source, tmp_path / "whole.webm", segment_frames=6)
