@@ -43,6 +43,7 @@ def add_options(group: "argparse._ActionsContainer") -> None:
     add("--device", "D", "cpu, cuda, xpu, mps, or cuda:0,cuda:1 (default: the best one)", type=_devices)
     add("--precision", "P", "fp32, fp16, bf16, int8 or auto (default)")
     add("--backend", "B", "torch, openvino, compile, graphs or auto (default)")
+    add("--overlays", None, "keep logos, subtitles and still parts, or not (default: guard)", choices=("guard", "off"))
     cuts = ("auto", "props", "detect", "off")
     add("--scene", None, "how cuts are found (default: auto)", choices=cuts)
     add("--scene-threshold", "X", "0.4 is sensitive, 0.6 strict (default 0.5)", type=float)

@@ -241,6 +241,13 @@ def luma(frame: vs.VideoFrame, colour: Colour) -> Plane:
     return _shrunk(plane, (min(plane.shape[1], 256), min(plane.shape[0], 144)), colour, *colour.luma)
 
 
+def brightness(frame: vs.VideoFrame, colour: Colour, width: int, height: int) -> Plane:
+    """Return the brightness of a frame in another size, as `luma` does; for RGB it is the mean of the planes."""
+    count = 3 if colour.family == vs.RGB else 1
+    parts = [_shrunk(np.asarray(frame[index]), (width, height), colour, *colour.luma) for index in range(count)]
+    return parts[0] if count == 1 else np.mean(parts, axis=0, dtype=np.float32)
+
+
 def small_planes(frame: vs.VideoFrame, colour: Colour, width: int, height: int) -> Plane:
     """Return all planes of a frame, shrunk to one size and one below the other, (planes * height, width) float32.
 

@@ -13,7 +13,9 @@ from functools import partial
 from threading import Lock
 
 import vapoursynth as vs
+from torch import Tensor
 
+from vsrrin.engine.cache import BoundedCache
 from vsrrin.engine.interpolator import CACHE_BYTES, FINEST_BISECTION, Interpolator
 from vsrrin.engine.options import Options
 from vsrrin.engine.pairs import SourceFrame
@@ -24,12 +26,15 @@ from vsrrin.nets.spec import NetSpec
 from . import frames, props
 from .clip_checks import check_clip, say
 from .frames import Colour
+from .overlays import Overlays, overlays_of
 from .repeats import repeat_clip, run_clip, run_of, stilled
 from .scene_cuts import cut_clip, is_cut
+from .stills import keep_still
 from .timing import ConstantTiming, FrameTime, Timing, several_per_pair
 
 _NAME = "vsrrin.interpolate"
 """Name of the filter in errors in the middle of a clip."""
+_OVERLAY_BYTES = 2**26
 
 
 def build(
@@ -170,6 +175,10 @@ class Painter:
     engines: Sequence[Interpolator]
     """One for each device; they take turns. None for a proxy."""
     options: Options
+    _overlays: BoundedCache[Overlays] = field(
+        default_factory=lambda: BoundedCache(_OVERLAY_BYTES, lambda overlays: overlays.bytes)
+    )
+    """Those of the pairs that are at work."""
     _warned: set[str] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
 
@@ -199,13 +208,26 @@ class Painter:
             return frames.blend(left, right, round(float(time.t)), vs.core.core)
         engine = self._engine_of(time.left)
 
-        def ready(number: int, frame: vs.VideoFrame) -> SourceFrame:
-            size = frame.height, frame.width
-            return engine.source_frame(number, size, lambda out: frames.to_tensor(frame, Colour.of_frame(frame), out))
+        key, colour = (time.left, time.right), Colour.of_frame(left)
+        guards = self.options.overlays == "guard"
+        overlays = self._overlays.get(key, lambda: overlays_of(left, right)) if guards else Overlays()
 
-        pair = engine.pair((time.left, time.right), lambda: (ready(time.left, left), ready(time.right, right)))
+        def ready(side: int, frame: vs.VideoFrame) -> SourceFrame:
+            def fill(out: Tensor) -> None:
+                frames.to_tensor(frame, Colour.of_frame(frame), out)
+                overlays.take_out(out, side)
+
+            # What is taken out depends on the pair.
+            name = (*key, side) if overlays.regions else key[side]
+            return engine.source_frame(name, (frame.height, frame.width), fill)
+
+        pair = engine.pair(key, lambda: (ready(0, left), ready(1, right)))
         (image,) = engine.synthesize(pair, [time.t])
-        return frames.from_tensor(image, left, Colour.of_frame(left), vs.core.core)
+        overlays.put_back(image, time.t)
+        new = frames.from_tensor(image, left, colour, vs.core.core)
+        if guards:
+            keep_still(new, left, right, colour)
+        return new
 
     def _engine_of(self, left: int) -> Interpolator:
         """Return the engine of a pair, chosen by its number alone: it has its device whatever was asked for before.

@@ -16,6 +16,7 @@ from .backends.torch_backend import Precision
 SceneMode = Literal["auto", "props", "detect", "off"]
 AtCut = Literal["hold", "nearest", "blend"]
 Duplicates = Literal["keep", "spread"]
+Overlays = Literal["guard", "off"]
 
 MAX_RUN = 64
 """Largest ``longest_run``: each output frame looks at twice as many source frames."""
@@ -58,6 +59,8 @@ class Options:
             "spread" the motion from the distinct frame before to the distinct one after over them, at true times.
         longest_run: Frames, a distinct one with its repeats, that motion is spread over at most; longer ones are holds,
             which stay still until their last step.
+        overlays: "guard" keeps logos, subtitles and the like, and all that is still, as they are in the source frames;
+            "off" interpolates them as all else.
 
     Raises:
         ArgumentError: A value is of the wrong type or out of range.
@@ -77,6 +80,7 @@ class Options:
     at_cut: AtCut = "hold"
     duplicates: Duplicates = "keep"
     longest_run: int = 4
+    overlays: Overlays = "guard"
 
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():
@@ -177,4 +181,5 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "at_cut": _one_of(*get_args(AtCut)),
     "duplicates": _one_of(*get_args(Duplicates)),
     "longest_run": _longest_run,
+    "overlays": _one_of(*get_args(Overlays)),
 }
