@@ -65,7 +65,9 @@ class _Blurring(Options, _Shutter):
 
 @dataclass(frozen=True)
 class _Damage:
-    frames: Damaged
+    frames: Damaged | None = None
+    _: KW_ONLY
+    apply: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def proxy(clip: vs.VideoNode, request: _Request) -> vs.VideoNode:
     """
     check_clip(clip)
     timing = make_timing(clip, request.factor, request.fps, request.timecodes)
-    return graph.build(clip, timing, request, proxy=True)
+    return graph.build(clip, timing, request, proxy=True, name="proxy")
 
 
 @_filter(partial(Options, duplicates="spread"))
@@ -195,7 +197,7 @@ def dedup(clip: vs.VideoNode, request: Options) -> vs.VideoNode:
         vapoursynth.Error: See :func:`vsrrin.interpolate`; the message begins with "vsrrin.dedup:".
     """
     check_clip(clip)
-    return alpha.build(clip, make_timing(clip, 1), request)
+    return alpha.build(clip, make_timing(clip, 1), request, name="dedup")
 
 
 @_filter(_Retiming)
@@ -233,7 +235,7 @@ def retime(clip: vs.VideoNode, request: _Retiming) -> vs.VideoNode:
         ease=request.ease,
         timecodes=request.timecodes,
     )
-    return alpha.build(clip, timing, request)
+    return alpha.build(clip, timing, request, name="retime")
 
 
 @_filter(_Blurring)
@@ -281,14 +283,22 @@ def blur(clip: vs.VideoNode, request: _Blurring) -> vs.VideoNode:
 def repair(clip: vs.VideoNode, request: _Repair) -> vs.VideoNode:
     """Replace damaged or missing frames by new ones, made of the healthy frames around them.
 
-    All others stay as they are, bit for bit. Damaged frames are never asked for, so that those which cannot be decoded
-    can be replaced, too. Where a cut lies between the healthy frames on both sides, ``at_cut`` decides; at the
-    beginning and at the end of the clip the nearest healthy frame is held.
+    All others stay as they are, bit for bit. Damaged frames that are given by number are never asked for, so that those
+    which cannot be decoded can be replaced, too. Where a cut lies between the healthy frames on both sides, ``at_cut``
+    decides; at the beginning and at the end of the clip the nearest healthy frame is held.
+
+    Without numbers a detector looks for frames that are black, bright as by a flash, green or grey as decoders leave
+    what is missing, torn between two pictures, or frozen where motion went on. It looks 12 frames ahead and back, and
+    finds runs of at most 4 frames. Each frame says what it is in ``_VSRRIN_Damage``, "none" if it is healthy, and each
+    run is logged once.
 
     Args:
         clip: As for :func:`interpolate`; its frame rate may vary.
         frames: Numbers of damaged frames, and ranges of them as tuples, first and last: ``[7, (20, 25)]``. Or the path
-            of a file with a number or a range (``20-25``) in each line, and comments after ``#``.
+            of a file with a number or a range (``20-25``) in each line, and comments after ``#``. ``None`` looks for
+            damaged frames.
+        apply: Replace the frames that the detector finds, too; else they are only reported. Frames that are given are
+            always replaced.
         request: Frames, and options, each given as an argument of its own.
 
     Returns:
@@ -300,6 +310,10 @@ def repair(clip: vs.VideoNode, request: _Repair) -> vs.VideoNode:
     """
     if not isinstance(clip, vs.VideoNode):
         check_clip(clip)
+    if not isinstance(request.apply, bool):
+        raise ArgumentError(f"apply must be True or False, not {request.apply!r}")
+    if request.frames is None:
+        return mending.detected(clip, request, apply=request.apply)
     return mending.build(clip, mending.numbers(request.frames, clip.num_frames), request)
 
 

@@ -56,18 +56,38 @@ def of_depth(clip: vs.VideoNode, bits: int) -> vs.VideoNode:
     return clip.std.ClipToProp(grey.resize.Point(format=wanted.id, range_s="full"), PROP)
 
 
-def build(clip: vs.VideoNode, timing: Timing, options: Options) -> vs.VideoNode:
+def build(
+    clip: vs.VideoNode,
+    timing: Timing,
+    options: Options,
+    runs: vs.VideoNode | None = None,
+    *,
+    mends: Sequence[int] = (),
+    name: str = "interpolate",
+) -> vs.VideoNode:
     """Return a clip with new frames, as :func:`vsrrin.clip.graph.build` makes them, and their alpha if there is any.
+
+    Args:
+        clip: The source.
+        timing: See `graph.build`.
+        options: See `graph.build`.
+        runs: See `graph.build`.
+        mends: See `graph.build`.
+        name: See `graph.build`.
 
     Raises:
         VsrrinError: Alpha has another size or format than the clip; or see :func:`vsrrin.clip.graph.build`.
     """
     first = check_clip(clip)
     if PROP not in first.props:
-        return graph.build(clip, timing, options)
+        return graph.build(clip, timing, options, runs, mends=mends, name=name)
     _check_alpha(first)
     marked = options if options.scene == "off" else replace(options, scene="props")
-    return interpolate_with_alpha(clip, lambda part, runs=None: graph.build(part, timing, marked, runs), options)
+    return interpolate_with_alpha(
+        clip,
+        lambda part, runs=runs: graph.build(part, timing, marked, runs, mends=mends, name=name),
+        options,
+    )
 
 
 def _check_alpha(frame: vs.VideoFrame) -> None:

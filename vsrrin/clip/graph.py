@@ -27,18 +27,23 @@ from . import frames, props
 from .clip_checks import check_clip, say
 from .frames import Colour
 from .overlays import Overlays, overlays_of
-from .repeats import repeat_clip, run_clip, run_of, stilled
+from .repeats import Run, repeat_clip, run_clip, run_of, stilled
 from .scene_cuts import cut_clip, is_cut
 from .stills import keep_still
 from .timing import ConstantTiming, FrameTime, Timing, several_per_pair
 
-_NAME = "vsrrin.interpolate"
-"""Name of the filter in errors in the middle of a clip."""
 _OVERLAY_BYTES = 2**26
 
 
 def build(
-    clip: vs.VideoNode, timing: Timing, options: Options, runs: vs.VideoNode | None = None, *, proxy: bool = False
+    clip: vs.VideoNode,
+    timing: Timing,
+    options: Options,
+    runs: vs.VideoNode | None = None,
+    *,
+    mends: Sequence[int] = (),
+    proxy: bool = False,
+    name: str = "interpolate",
 ) -> vs.VideoNode:
     """Return a clip with new frames, one for each moment of a timing.
 
@@ -47,23 +52,26 @@ def build(
         timing: The map from output frames to moments of the source.
         options: Options of interpolation.
         runs: The clip of runs to spread motion over, see `run_clip`; ``None`` to find them in the source.
+        mends: Lengths of ``runs`` that replace damaged frames, whatever ``options.duplicates`` says.
         proxy: Show the nearest source frame in place of each new one; no network is loaded.
+        name: Name of the filter, for errors in the middle of a clip.
 
     Raises:
         VsrrinError: The clip's format, the checkpoint, the device or an option is not as it must be.
     """
     first = check_clip(clip)
     spreads = options.duplicates == "spread"
-    if isinstance(timing, ConstantTiming) and timing.factor == 1 and not spreads:
+    if isinstance(timing, ConstantTiming) and timing.factor == 1 and not spreads and not mends:
         return clip
     # Caching pays only then, and finding residues once a pair.
-    several = spreads or several_per_pair(timing)
+    several = spreads or max(mends, default=1) > 2 or several_per_pair(timing)
     engines = [] if proxy else engines_of(options, several, clip.height, clip.width)
     if engines:
-        _check_times(timing, engines[0].spec, clip.num_frames, options.longest_run if spreads else 1)
+        lengths = mends or range(1, options.longest_run + 1 if spreads else 2)
+        _check_times(timing, engines[0].spec, clip.num_frames, lengths)
     if guessed := Colour.of_frame(first).guessed:
         say(f"{guessed} assumed, as the clip does not say")
-    renderer = _Renderer(timing=timing, engines=engines, options=options)
+    renderer = _Renderer(timing=timing, engines=engines, options=options, name=f"vsrrin.{name}")
     if not spreads or runs is not None:
         return _graph(clip, timing, renderer, cut_clip(clip, options.scene, options.scene_threshold), runs)
     repeats = repeat_clip(clip, options.longest_run)
@@ -137,8 +145,10 @@ def _graph(
     def select(n: int, f: vs.VideoFrame | None = None) -> vs.VideoNode:
         place = timing.at(n)
         run = run_of(f) if f is not None else None
-        time = timing.between(place, *run) if run and run.following > run.first else place
+        time = _within(run, place, timing)
         span = _pairs_around(timing, n, clip.num_frames)
+        if time is not place:
+            span = range(min(span.start, time.left), max(span.stop, time.right))
         shown = [clip[time.left], clip[time.right]] if time.is_pair else [clip[time.left]]
         # Source filters take a frame's duration from the start of the next, so the last one may not have any.
         before = [clip[place.left - 1]] if place.left == clip.num_frames - 1 and place.left else []
@@ -149,7 +159,7 @@ def _graph(
             place=place,
             time=time,
             span=span,
-            repeat=None if run is None else run.first < place.left,
+            repeat=run.first < place.left if run and renderer.options.duplicates == "spread" else None,
         )
         return single.std.ModifyFrame([*shown, *(cuts[k] for k in span), single, *lasting], render)
 
@@ -158,6 +168,15 @@ def _graph(
     tiny = vs.core.std.BlankClip(runs, length=timing.length, keep=True)
     at_output = tiny.std.FrameEval(lambda n: runs[timing.at(n).left], clip_src=[runs])
     return whole.std.FrameEval(select, prop_src=[at_output], clip_src=[clip, cuts])
+
+
+def _within(run: Run | None, place: FrameTime, timing: Timing) -> FrameTime:
+    """Return the moment of an output frame, by the run of its left source frame."""
+    if run is None or run == (place.left, place.left):
+        return place
+    if run.first == run.following:  # of damaged frames at an end of the clip: there is nothing to move from, or to
+        return FrameTime(run.first, run.first, Fraction(1, 2))
+    return timing.between(place, *run)
 
 
 def _pairs_around(timing: Timing, n: int, source_length: int) -> range:
@@ -195,7 +214,7 @@ class Painter:
             return left.copy(), "source"
         if not time.is_pair:
             return left.copy(), "held"
-        if self.acts_at_cuts and cuts.get(time.left):
+        if self.acts_at_cuts and any(cuts.get(k) for k in range(time.left, time.right)):
             if self.options.at_cut == "blend":
                 return frames.blend(left, right, float(time.t), vs.core.core), "blend"
             return (right if self._shows_right(time) else left).copy(), "held"
@@ -259,6 +278,8 @@ class _Renderer(Painter):
     """Maker of output frames from source frames."""
 
     timing: Timing
+    name: str
+    """Name of the filter in errors."""
 
     def render(
         self,
@@ -285,7 +306,7 @@ class _Renderer(Painter):
             frame, kind = self.picture(left, right, time, cuts)
         except VsrrinError as error:
             raise vs.Error(
-                f"{_NAME}: output frame {number} (between source frames {time.left} and {time.right}): {error}"
+                f"{self.name}: output frame {number} (between source frames {time.left} and {time.right}): {error}"
             ) from error
         self._check_source(time.left, left)
         begins, ends = self._scene_ends(number, place, cuts)
@@ -340,23 +361,23 @@ def _closing(reference: "weakref.ref[Interpolator]") -> Callable[[], None]:
     return close
 
 
-def _check_times(timing: Timing, spec: NetSpec, frames: int, longest_run: int) -> None:
+def _check_times(timing: Timing, spec: NetSpec, frames: int, runs: Sequence[int]) -> None:
     if spec.arbitrary_t:
         return
-    wrong = next((t for t in _times(timing, frames, longest_run) if FINEST_BISECTION % t.denominator), None)
+    wrong = next((t for t in _times(timing, frames, runs) if FINEST_BISECTION % t.denominator), None)
     if wrong is not None:
         raise ArgumentError(
             f"{spec.name} knows only the middle of a pair; middles of middles reach multiples of t = "
             f"1/{FINEST_BISECTION}, not t = {wrong}: use factor 2, 4 or 8"
-            + (', or 1, 2 or 4 with duplicates="spread" and a longest run of 2' if longest_run > 1 else "")
+            + (', or 1, 2 or 4 with duplicates="spread" and a longest run of 2' if max(runs) > 1 else "")
         )
 
 
-def _times(timing: Timing, frames: int, longest_run: int) -> Iterator[Fraction]:
-    """Yield the times of output frames between two source frames, with every run that may be there."""
+def _times(timing: Timing, frames: int, runs: Sequence[int]) -> Iterator[Fraction]:
+    """Yield the times of output frames between two source frames, with runs of all lengths that may be there."""
     # A constant rate repeats itself soon, or meets a wrong time soon.
     count = min(timing.length, 1000) if isinstance(timing, ConstantTiming) else timing.length
     for place in map(timing.at, range(count)):
-        for run in range(1, longest_run + 1):
+        for run in runs:
             for first in range(max(place.left - run + 1, 0), min(place.left, frames - 1 - run) + 1):
                 yield timing.between(place, first, first + run).t

@@ -1,4 +1,8 @@
-"""Damaged frames, and what takes their place: new frames from the healthy ones around them."""
+"""Damaged frames, and what takes their place: new frames from the healthy ones around them.
+
+They are told by a clip of runs, see :mod:`vsrrin.clip.repeats`: of a damaged frame it has the healthy frame before
+and the one after, or one of them twice where there is no other. To all else a damaged frame looks like the one before.
+"""
 
 import re
 from bisect import bisect_left
@@ -14,53 +18,17 @@ from vsrrin.engine.options import Options
 from vsrrin.errors import ArgumentError
 
 from . import alpha
-from .clip_checks import frame_rate
-from .timing import FrameTime
+from .clip_checks import check_clip, frame_rate
+from .damage import damage_clip
+from .damage_score import LONGEST
+from .repeats import Run, run_frame, run_of
+from .scene_cuts import empty_clip, shifted
+from .timing import ConstantTiming
 
 type Damaged = Sequence[int | range | tuple[int, int]] | str | PathLike[str]
 """Frame numbers and ranges (first, last), or a file with one of them a line."""
 
 _ENTRY = re.compile(r"(\d{1,10})(?:\s*-\s*(\d{1,10}))?")
-
-
-class HealthyTiming:
-    """Output frames at their own places among the healthy frames of a clip.
-
-    Args:
-        length: Number of frames of the whole clip.
-        damaged: Numbers of those that are not healthy, rising.
-        fps: Rate of the clip, ``None`` if it varies.
-    """
-
-    steady_fps: Fraction | None = None
-
-    def __init__(self, length: int, damaged: Sequence[int], fps: Fraction | None) -> None:
-        self.length = length
-        self.fps = fps
-        self._damaged = damaged
-        self.healthy = sorted(set(range(length)) - set(damaged))
-
-    def at(self, n: int) -> FrameTime:
-        """Return the place of a frame between the healthy ones, counted without the others."""
-        right = n - bisect_left(self._damaged, n)
-        last = len(self.healthy) - 1
-        if right <= last and self.healthy[right] == n:
-            return FrameTime(right, min(right + 1, last), Fraction(0))
-        if right == 0:  # nothing before: the first healthy frame is shown
-            return FrameTime(0, 0, Fraction(1, 2))
-        if right > last:
-            return FrameTime(last, last, Fraction(1, 2))
-        before, after = self.healthy[right - 1], self.healthy[right]
-        return FrameTime(right - 1, right, Fraction(n - before, after - before))
-
-    def between(self, time: FrameTime, first: int, following: int) -> FrameTime:
-        """Return a place as a fraction of the way between two healthy frames around it."""
-        at, begin, left, right = (self.healthy[number] for number in (following, first, time.left, time.right))
-        return FrameTime(first, following, (left + time.t * (right - left) - begin) / (at - begin))
-
-    def duration(self, n: int, left: Fraction | None) -> Fraction | None:
-        """Return the duration of the healthy frame before, as no other is known."""
-        return left or (1 / self.fps if self.fps else None)
 
 
 def build(clip: vs.VideoNode, damaged: Sequence[int], options: Options) -> vs.VideoNode:
@@ -76,18 +44,63 @@ def build(clip: vs.VideoNode, damaged: Sequence[int], options: Options) -> vs.Vi
     """
     if not damaged:
         return clip
-    timing = HealthyTiming(clip.num_frames, damaged, frame_rate(clip))
-    if not timing.healthy:
+    known = set(damaged)
+    healthy = [number for number in range(clip.num_frames) if number not in known]
+    if not healthy:
         raise ArgumentError(f"frames names all {clip.num_frames} frames of the clip: none is left to make others of")
-    mended = alpha.build(clip.std.DeleteFrames(damaged), timing, options)
 
-    def renumber(n: int, f: vs.VideoFrame) -> vs.VideoFrame:
-        frame = f.copy()
-        for key in ("_VSRRIN_Left", "_VSRRIN_Right"):
-            frame.props[key] = timing.healthy[int(frame.props[key])]
-        return frame
+    def run(n: int) -> Run:
+        if n not in known:
+            return Run(n, n)
+        at = bisect_left(healthy, n)
+        beside = healthy[max(at - 1, 0) : at + 1]
+        return Run(beside[0], beside[-1])
 
-    return mended.std.ModifyFrame(mended, renumber)
+    tiny = empty_clip(clip, 1, 1, vs.GRAY8)
+    runs = tiny.std.ModifyFrame(tiny, lambda n, f: run_frame(f, run(n)))
+    return _mended(clip, runs, sorted({following - first for first, following in map(run, damaged)} - {0}), options)
+
+
+def detected(clip: vs.VideoNode, options: Options, *, apply: bool) -> vs.VideoNode:
+    """Return a clip whose frames say whether they are damaged, in ``_VSRRIN_Damage``.
+
+    Args:
+        clip: The source, as :func:`vsrrin.repair` takes it.
+        options: Options of interpolation.
+        apply: Put new frames in place of the damaged ones.
+
+    Raises:
+        VsrrinError: See :func:`vsrrin.clip.alpha.build`.
+    """
+    first = check_clip(clip)
+    damage = damage_clip(alpha.premultiplied(clip) if "_Alpha" in first.props else clip)
+    mended = _mended(clip, damage, range(1, LONGEST + 2), options) if apply else clip
+    return mended.std.CopyFrameProps(damage, props=["_VSRRIN_Damage"])
+
+
+def _mended(clip: vs.VideoNode, runs: vs.VideoNode, lengths: Sequence[int], options: Options) -> vs.VideoNode:
+    """Return a clip with new frames wherever a clip of runs has others than the frame itself."""
+    if options.duplicates != "keep":
+        raise ArgumentError(
+            f'duplicates must be "keep" where frames are repaired, not {options.duplicates!r}: vsrrin.dedup spreads '
+            "motion over repeats afterwards"
+        )
+    nearest = options.at_cut == "nearest"
+
+    def shown(n: int, f: vs.VideoFrame) -> int:
+        first, following = run_of(f)
+        return following if nearest and 2 * n >= first + following else first
+
+    def choose(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoNode:
+        before, here, after = (shown(n + by, frame) for by, frame in zip((-1, 0, 1), f, strict=True))
+        # Marks of a cut hold for one of the frames that show a picture: the first of them, or the last.
+        wrong = [mark for mark, other in (("_SceneChangePrev", before), ("_SceneChangeNext", after)) if other == here]
+        return clip[here].std.RemoveFrameProps(wrong) if wrong else clip[here]
+
+    around = [shifted(runs, by) for by in (-1, 0, 1)]
+    filled = clip.std.BlankClip(keep=True).std.FrameEval(choose, prop_src=around, clip_src=[clip])
+    timing = ConstantTiming(clip.num_frames, Fraction(1), frame_rate(clip))
+    return alpha.build(filled, timing, options, runs, mends=[1, *lengths], name="repair")
 
 
 def numbers(damaged: Damaged, length: int) -> list[int]:

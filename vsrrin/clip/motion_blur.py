@@ -65,7 +65,7 @@ def build(
         return max(frame / fps + (sample - radius) * step, Fraction(0))
 
     timing = RetimedTiming(source, length * samples, lambda n: source.find(moment(n)), fps=fps * samples)
-    new = graph.build(clip, timing, options)
+    new = graph.build(clip, timing, options, name="blur")
     # The first and the last stand for half of the time between two: the shutter is open for the angle, exactly.
     weights = [1, *[2] * (samples - 2), 1]
     mixed = _light(new) if linear else new

@@ -25,7 +25,7 @@ from .timing import FrameTime
 Kind = Literal["source", "new", "held", "blend"]
 
 # True of one decoded picture only: a new frame has no coded picture type and was not in the file at any time.
-OF_ONE_FRAME = ("_PictType", "_AbsoluteTime")
+OF_ONE_FRAME = ("_PictType", "_AbsoluteTime", "_VSRRIN_Damage")
 
 _INT64 = 2**63 - 1
 

@@ -34,6 +34,13 @@ def run_of(frame: vs.VideoFrame) -> Run:
     return Run(*frame.props[_RUN])
 
 
+def run_frame(frame: vs.VideoFrame, run: Run) -> vs.VideoFrame:
+    """Return a copy of a frame that says this to `run_of`."""
+    answer = frame.copy()
+    answer.props[_RUN] = run
+    return answer
+
+
 def run_clip(repeats: vs.VideoNode, cuts: vs.VideoNode, options: Options) -> vs.VideoNode:
     """Return the clip of runs, to be read with `run_of`.
 
@@ -50,11 +57,9 @@ def run_clip(repeats: vs.VideoNode, cuts: vs.VideoNode, options: Options) -> vs.
     before = [] if options.scene == "off" else [shifted(cuts, by - 1) for by in window]
 
     def find(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
-        answer = f[0].copy()
         pairs = {n + by: frame for by, frame in zip(window, f[1:], strict=False) if 0 <= n + by <= last}
         begins = {n + by for by, frame in zip(window, f[1 + len(window) :], strict=False) if n + by and is_cut(frame)}
-        answer.props[_RUN] = _run(n, pairs, begins, longest)
-        return answer
+        return run_frame(f[0], _run(n, pairs, begins, longest))
 
     tiny = empty_clip(repeats, 1, 1, vs.GRAY8)
     return cached(tiny.std.ModifyFrame([tiny, *(shifted(repeats, by) for by in window), *before], find))
