@@ -3,7 +3,10 @@
 import argparse
 import re
 from dataclasses import fields
+from fractions import Fraction
 from typing import Any
+
+from vsrrin.convert import moments
 
 _ARGUMENT = re.compile(r"""(?<![\w/.\\-])([a-z][a-z_]*)=(True|False|"[^"]*"|[A-Z]\w*)""")
 _SUBJECT = re.compile(r"^(?!factor )([a-z]+(?:_[a-z]+)*)(?= must be )")  # a factor is said by --fps and --sf
@@ -48,6 +51,21 @@ def add_options(group: "argparse._ActionsContainer") -> None:
     add("--scene", None, "how cuts are found (default: auto)", choices=cuts)
     add("--scene-threshold", "X", "0.4 is sensitive, 0.6 strict (default 0.5)", type=float)
     add("--at-cut", None, "what is shown at a cut (default: hold)", choices=("hold", "nearest", "blend"))
+
+
+def add_part(group: "argparse._ActionsContainer") -> None:
+    """Add the arguments for a part of a source."""
+    group.add_argument("--start", metavar="T", help="83.5 (seconds), 1:23.5, 0:01:23.5, or 2004f (frame number)")
+    group.add_argument("--end", metavar="T", help="the first moment that is left out, in the same way")
+
+
+def part(options: argparse.Namespace) -> tuple[Fraction | int | None, Fraction | int | None]:
+    """Return the first moment used and the first left out, ``None`` where they are not given."""
+    start, end = (
+        None if text is None else moments.parse_position(text, flag)
+        for text, flag in ((options.start, "--start"), (options.end, "--end"))
+    )
+    return start, end
 
 
 def add_interlacing(group: "argparse._ActionsContainer") -> None:

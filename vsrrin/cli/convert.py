@@ -103,8 +103,7 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
     frames.add_argument(
         "--ease", choices=("none", "linear", "smooth"), default="none", help="how the speed changes between keyframes"
     )
-    frames.add_argument("--start", metavar="T", help="83.5 (seconds), 1:23.5, 0:01:23.5, or 2004f (frame number)")
-    frames.add_argument("--end", metavar="T", help="the first moment that is left out, in the same way")
+    arguments.add_part(frames)
     frames.add_argument("--input-fps", metavar="RATE", help="rate of a folder of images (default: 24)")
     arguments.add_interlacing(frames)
     arguments.add_options(frames)
@@ -120,6 +119,9 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=argparse.SUPPRESS,
         help="frames that motion is spread over at most (default: 4)",
+    )
+    frames.add_argument(
+        "--repair", metavar="LIST|auto", help="replace damaged frames: a file as vsrrin damage prints it, or auto"
     )
     frames.add_argument("--chop_forward", action="store_true", help="tiles if memory demands it, which is the default")
 
@@ -170,7 +172,7 @@ class _Stop:
 def _run(options: argparse.Namespace) -> int:
     jobs = _jobs(options.paths, options.out_dir)
     speed = rates.settings(options.fps, options.sf, rates.pacing(options.speed))
-    start, end = (_moment(getattr(options, name), f"--{name}") for name in ("start", "end"))
+    start, end = arguments.part(options)
     input_fps = parse_ratio(options.input_fps or "24", "--input-fps")
     for source, _ in jobs:
         if options.input_fps and source.exists() and not source.is_dir():
@@ -304,10 +306,6 @@ def _done(result: "Result", *, folder: bool) -> str:
     if folder:
         return f"{result.target} has {result.frames} images, {cuts}"
     return f"{result.target} has {result.frames} frames, {moments.written(result.duration)}, {cuts}"
-
-
-def _moment(text: str | None, argument: str) -> Fraction | int | None:
-    return None if text is None else moments.parse_position(text, argument)
 
 
 def _check_log(log: Path | None, jobs: Sequence[tuple[Path, str]]) -> None:

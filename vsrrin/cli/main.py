@@ -15,11 +15,11 @@ from io import TextIOBase, TextIOWrapper, UnsupportedOperation
 import vsrrin
 from vsrrin.errors import ArgumentError, VsrrinError
 
-from . import convert, doctor, models, preview, tune
+from . import convert, damage, doctor, models, preview, tune
 from .arguments import in_flags
 
 # Each adds its parser and sets `run`, a function from the parsed arguments to the exit status.
-_COMMANDS = (convert.add, models.add, doctor.add, preview.add, tune.add)
+_COMMANDS = (convert.add, damage.add, models.add, doctor.add, preview.add, tune.add)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -128,13 +128,13 @@ class Reporter:
             if self._log is not None:
                 self._log.write(message)
 
-    def progress(self, done: int, total: int, *, cuts: int, resumed: int = 0) -> None:
+    def progress(self, done: int, total: int, *, cuts: int | None = None, resumed: int = 0) -> None:
         """Show the progress of the work.
 
         Args:
             done: Number of finished frames, those of earlier runs included.
             total: Number of output frames.
-            cuts: Number of scene cuts found.
+            cuts: Number of scene cuts found; ``None`` where nobody looks for any.
             resumed: Number of frames of earlier runs.
         """
         with self._lock:
@@ -180,9 +180,9 @@ class _Speed:
         return (end - start) / (last - first) if last - first >= _SHORTEST and end > start else None
 
 
-def _status(done: int, total: int, fps: float | None, cuts: int) -> str:
+def _status(done: int, total: int, fps: float | None, cuts: int | None) -> str:
     speed = "" if fps is None else f", {fps:.1f} fps, {_clock_time((total - done) / fps)} left"
-    return f"{100 * done // total:3} %  {done} of {total} frames{speed}, cuts: {cuts}"
+    return f"{100 * done // total:3} %  {done} of {total} frames{speed}{'' if cuts is None else f', cuts: {cuts}'}"
 
 
 def _clock_time(seconds: float) -> str:

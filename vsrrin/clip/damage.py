@@ -3,16 +3,13 @@
 As frames, VapourSynth computes each answer once, on demand and in any order, and caches it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from threading import Lock
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import numpy as np
 import vapoursynth as vs
 
 from . import damage_score, frames
-from .clip_checks import say
 from .damage_score import Found, Kind, Sight
 from .frames import Colour
 from .repeats import Run, run_frame
@@ -29,19 +26,20 @@ def kind_of(frame: vs.VideoFrame) -> Kind | None:
     return None if kind == _NONE else cast(Kind, kind)
 
 
-def damage_clip(clip: vs.VideoNode) -> vs.VideoNode:
+def damage_clip(clip: vs.VideoNode, report: Callable[[Found], None] | None = None) -> vs.VideoNode:
     """Return the clip of damage of a source, with its kind in ``_VSRRIN_Damage`` and the run to read with `run_of`.
 
     The run is from the healthy frame before to the one after; that frame twice where there is but one.
 
     Args:
         clip: The source, of constant format and size.
+        report: Called from any thread for each damaged frame, with the run that it is part of.
 
     Returns:
         A clip of 1x1 frames, as long as the source.
     """
     last = clip.num_frames - 1
-    found, reporter = _found(clip), _Reporter()
+    found = _found(clip)
     around = range(-damage_score.LONGEST, damage_score.LONGEST + 1)
 
     def decide(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
@@ -58,26 +56,11 @@ def damage_clip(clip: vs.VideoNode) -> vs.VideoNode:
             answer = run_frame(f[len(f) // 2], Run(n, n))
             answer.props[_KIND] = _NONE
             return answer
-        reporter.say(known[n], first + 1, following - 1)
+        if report is not None:
+            report(Found(cast(Kind, kind_of(known[n])), first + 1, following - 1))
         return run_frame(known[n], Run(beside[0], beside[-1]))
 
     return cached(found.std.ModifyFrame([shifted(found, by) for by in around], decide))
-
-
-@dataclass
-class _Reporter:
-    """Writer of one message for each run of damaged frames, whoever asks for them."""
-
-    _said: set[int] = field(default_factory=set)
-    _lock: Lock = field(default_factory=Lock)
-
-    def say(self, frame: vs.VideoFrame, first: int, last: int) -> None:
-        with self._lock:
-            if first in self._said:
-                return
-            self._said.add(first)
-        which = f"frame {first} is" if first == last else f"frames {first} to {last} are"
-        say(f"{which} damaged: {kind_of(frame)}")
 
 
 def _found(clip: vs.VideoNode) -> vs.VideoNode:

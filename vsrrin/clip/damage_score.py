@@ -39,7 +39,8 @@ _WHITE = 0.85  # what is as bright as this cannot become brighter
 _LOST_GREEN, _LOST_GREY = 0.005, 0.015  # part of the picture that has the colour of missing data
 _OTHER = 0.06  # difference from the frames around in such parts
 _STILL, _CALM, _MOVES = 0.08, 0.35, 0.03  # change of a repeat, at most; the same as a part of motion; change by motion
-_JUMP = 0.72, 1.35  # length of the step after a repeat, over the steps that it must make up for
+_JUMP = 0.6, 1.6  # length of the step after a repeat, over the steps that it must make up for
+_LARGER = 1.2  # change by that step, over the change by those around
 _FLOW_SIDE, _SLOWEST = 160, 0.3  # longest side of pictures for optical flow; pixels that count as motion
 _SIDE, _REACH = 12, 6  # blocks that are looked for in the frames around, and how far away
 _FOREIGN, _FOREIGN_AREA = 0.06, 0.06  # unlikeness of what is not found there, and part of the picture
@@ -234,18 +235,27 @@ def _makes_up(window: Window, first: int, last: int, part: tuple[float, float] =
     ``part`` is the part of the height that is looked at, from and to.
     """
     pairs = (first - 2, first - 1), (last, last + 1), (last + 1, last + 2)
-    before, over, after = (_flow(window, *pair) for pair in pairs)
-    begin, end = (int(edge * len(over)) for edge in part)
-    rows = slice(begin, max(end, begin + 1))
-    usual = (before[rows] + after[rows]) / 2
+    before, over, after = (_in_part(_flow(window, *pair), part) for pair in pairs)
+    usual = (before + after) / 2
     size = np.hypot(usual[..., 0], usual[..., 1])
     moving = size > max(_SLOWEST, float(np.percentile(size, 95)) / 2)
     if moving.mean() < 0.01:
         return False
     square = float((usual[moving] ** 2).sum())
-    steps = float((usual[moving] * over[rows][moving]).sum()) / square / (last - first + 2)
-    even = float((before[rows][moving] * after[rows][moving]).sum()) / square
-    return _JUMP[0] < steps < _JUMP[1] and even > 0.5 and not window.is_cut(first - 1, last + 1)
+    steps = float((usual[moving] * over[moving]).sum()) / square / (last - first + 2)
+    even = float((before[moving] * after[moving]).sum()) / square
+    a, b, c = (_in_part(cv2.absdiff(*(window.pictures[n][0] for n in pair)), part).mean() for pair in pairs)
+    return (
+        _JUMP[0] < steps < _JUMP[1]
+        and even > 0.3
+        and b > _LARGER * (a + c) / 2
+        and not window.is_cut(first - 1, last + 1)
+    )
+
+
+def _in_part[A: np.generic](rows: npt.NDArray[A], part: tuple[float, float]) -> npt.NDArray[A]:
+    begin, end = (int(edge * len(rows)) for edge in part)
+    return rows[begin : max(end, begin + 1)]
 
 
 def _flow(window: Window, first: int, second: int) -> Picture:
@@ -292,7 +302,7 @@ def _is_foreign(window: Window, first: int, last: int) -> bool:
     if not window.has(first - 2, last + 2) or not all(_differs(window, n, first - 1, last + 1) for n in run):
         return False
     before, left, right, after = (window.luma(n, 2) for n in (first - 2, first - 1, last + 1, last + 2))
-    motion = np.max([_unlike(left, right), _unlike(left, before), _unlike(right, after)], axis=0)
+    motion: Picture = np.max([_unlike(left, right), _unlike(left, before), _unlike(right, after)], axis=0)
     known = cv2.dilate(motion, np.ones((3, 3)))
     for n in run:
         here = window.luma(n, 2)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
+from threading import Lock
 from typing import cast
 
 import vapoursynth as vs
@@ -18,9 +19,9 @@ from vsrrin.engine.options import Options
 from vsrrin.errors import ArgumentError
 
 from . import alpha
-from .clip_checks import check_clip, frame_rate
+from .clip_checks import check_clip, frame_rate, say
 from .damage import damage_clip
-from .damage_score import LONGEST
+from .damage_score import LONGEST, Found
 from .repeats import Run, run_frame, run_of
 from .scene_cuts import empty_clip, shifted
 from .timing import ConstantTiming
@@ -61,21 +62,40 @@ def build(clip: vs.VideoNode, damaged: Sequence[int], options: Options) -> vs.Vi
     return _mended(clip, runs, sorted({following - first for first, following in map(run, damaged)} - {0}), options)
 
 
-def detected(clip: vs.VideoNode, options: Options, *, apply: bool) -> vs.VideoNode:
+def detected(clip: vs.VideoNode, options: Options, *, apply: bool, number: int = 0) -> vs.VideoNode:
     """Return a clip whose frames say whether they are damaged, in ``_VSRRIN_Damage``.
 
     Args:
         clip: The source, as :func:`vsrrin.repair` takes it.
         options: Options of interpolation.
         apply: Put new frames in place of the damaged ones.
+        number: Number of the first frame in messages.
 
     Raises:
         VsrrinError: See :func:`vsrrin.clip.alpha.build`.
     """
     first = check_clip(clip)
-    damage = damage_clip(alpha.premultiplied(clip) if "_Alpha" in first.props else clip)
+    damage = damage_clip(alpha.premultiplied(clip) if "_Alpha" in first.props else clip, _Report(number))
     mended = _mended(clip, damage, range(1, LONGEST + 2), options) if apply else clip
     return mended.std.CopyFrameProps(damage, props=["_VSRRIN_Damage"])
+
+
+class _Report:
+    """Logs each run of damaged frames once, whichever of its frames is asked for first."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._said: set[int] = set()
+        self._lock = Lock()
+
+    def __call__(self, found: Found) -> None:
+        with self._lock:
+            if found.first in self._said:
+                return
+            self._said.add(found.first)
+        first, last = found.first + self._number, found.last + self._number
+        which = f"frame {first} is" if first == last else f"frames {first} to {last} are"
+        say(f"{which} damaged: {found.kind}", warning=True)
 
 
 def _mended(clip: vs.VideoNode, runs: vs.VideoNode, lengths: Sequence[int], options: Options) -> vs.VideoNode:
@@ -103,22 +123,26 @@ def _mended(clip: vs.VideoNode, runs: vs.VideoNode, lengths: Sequence[int], opti
     return alpha.build(filled, timing, options, runs, mends=[1, *lengths], name="repair")
 
 
-def numbers(damaged: Damaged, length: int) -> list[int]:
+def numbers(damaged: Damaged, length: int, argument: str = "frames") -> list[int]:
     """Return the numbers of damaged frames, rising, each once.
 
     Args:
         damaged: Numbers and ranges, or a file of them.
         length: Number of frames of the clip.
+        argument: Name of the argument in messages.
 
     Raises:
         ArgumentError: The file cannot be read, or an entry is no frame of the clip.
     """
     if isinstance(damaged, str | PathLike):
-        spans = list(_read(damaged))
+        spans = list(_read(damaged, argument))
     elif isinstance(damaged, Iterable):
-        spans = [(f"frames[{number}]", *_span(entry, f"frames[{number}]")) for number, entry in enumerate(damaged)]
+        named = ((f"{argument}[{number}]", entry) for number, entry in enumerate(damaged))
+        spans = [(name, *_span(entry, name)) for name, entry in named]
     else:
-        raise ArgumentError(f"frames must be a list of frame numbers and ranges, or a file of them, not {damaged!r}")
+        raise ArgumentError(
+            f"{argument} must be a list of frame numbers and ranges, or a file of them, not {damaged!r}"
+        )
     found: set[int] = set()
     for name, first, last in spans:
         if not 0 <= first <= last < length:
@@ -139,17 +163,17 @@ def _span(entry: object, name: str) -> tuple[int, int]:
     return cast(int, first), cast(int, last)
 
 
-def _read(path: str | PathLike[str]) -> Iterator[tuple[str, int, int]]:
+def _read(path: str | PathLike[str], argument: str) -> Iterator[tuple[str, int, int]]:
     """Yield the name of each entry of a file, and its first and last frame."""
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a path that cannot be
-        raise ArgumentError(f"frames {str(path)!r} cannot be read: {error}") from None
+        raise ArgumentError(f"{argument} {str(path)!r} cannot be read: {error}") from None
     for number, line in enumerate(lines, 1):
         entry = line.partition("#")[0].strip()
         if not entry:
             continue
-        name = f"line {number} of frames {str(path)!r}"
+        name = f"line {number} of {argument} {str(path)!r}"
         match = _ENTRY.fullmatch(entry)
         if match is None:
             raise ArgumentError(

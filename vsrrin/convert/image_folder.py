@@ -97,6 +97,7 @@ class FolderConversion:
         self.source = prepare.open_any(settings, images.clip if images else None, turn=True)
         speed.check(settings.rates, self.source)
         self.settings = settings = prepare.with_tiles(settings, self.source)
+        self.source = prepare.repaired(settings, self.source)
         first = self.source.clip.get_frame(0)
         self.alpha = alpha.PROP in first.props
         self._profile = images.profile if images else None

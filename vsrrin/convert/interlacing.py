@@ -70,7 +70,14 @@ def _deinterlaced(source: Source, *, by_field: bool) -> Source:
         made = alpha.of_depth(made.std.ClipToProp(grey, alpha.PROP), clip.format.bits_per_sample)
     if not by_field:
         return replace(source, clip=made)
-    return replace(source, clip=made, times=_halved(source.times), rate=source.rate and 2 * source.rate)
+    return replace(
+        source,
+        clip=made,
+        times=_halved(source.times),
+        rate=source.rate and 2 * source.rate,
+        numbers=range(2 * source.numbers.start, 2 * source.numbers.stop),
+        whole=2 * source.whole,
+    )
 
 
 def _progressive(clip: vs.VideoNode, name: str, *, by_field: bool) -> vs.VideoNode:

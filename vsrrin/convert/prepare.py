@@ -7,15 +7,16 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import vapoursynth as vs
 
 from vsrrin import __version__
 from vsrrin.checkpoint.loader import locate
-from vsrrin.clip import alpha, graph
+from vsrrin.clip import alpha, graph, mending
 from vsrrin.clip.clip_checks import check_clip
 from vsrrin.clip.frames import Colour
+from vsrrin.clip.mending import Damaged
 from vsrrin.clip.retiming import Ease, Pace
 from vsrrin.clip.retiming import Speed as Pacing
 from vsrrin.convert.media.containers import container_for
@@ -57,6 +58,8 @@ class Settings(Options):
         end: First moment left out, in the same way.
         deinterlace: Make a frame of each "frame" or each "field" of an interlaced source; the latter doubles its rate.
         progressive: Take the frames as they are, though the source says that they are interlaced.
+        repair: Damaged frames that new ones replace, as :func:`vsrrin.repair` takes them, counted from the beginning of
+            the file; "auto" for those that its detector finds.
         codec: An encoder; ``None`` for the container's usual one.
         crf: The encoder's constant rate factor.
         preset: The encoder's preset of speed.
@@ -80,6 +83,7 @@ class Settings(Options):
     end: Moment | None = None
     deinterlace: Deinterlace | None = None
     progressive: bool = False
+    repair: Damaged | Literal["auto"] | None = None
     codec: str | None = None
     crf: float | None = None
     preset: str | None = None
@@ -137,6 +141,7 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
     source = open_any(settings, clip_source)
     speed.check(settings.rates, source)
     settings = with_tiles(settings, source)
+    source = repaired(settings, source)
     pace = speed.pace(settings.rates, source)
     plan = plan_streams(
         source.info, settings.target, audio=settings.audio, pace=pace, subtitles=settings.subtitles, cut=source.cut
@@ -206,6 +211,27 @@ def open_any(settings: Settings, clip_source: ClipSource | None = None, *, turn:
     except ArgumentError as error:  # of the filter's; here it is a file, not an argument
         raise ConvertError(f"{settings.source}: {error}") from error
     return source
+
+
+def repaired(settings: Settings, source: Source) -> Source:
+    """Return a source with new frames in place of damaged ones, by settings from `with_tiles`.
+
+    Raises:
+        ArgumentError: ``settings.repair`` is not as it must be.
+    """
+    if settings.repair is None:
+        return source
+    plain, numbers = replace(settings, duplicates="keep"), source.numbers
+    if settings.repair == "auto":
+        mended = mending.detected(source.clip, plain, apply=True, number=numbers.start)
+        return replace(source, clip=mended, signature={**source.signature, "repair": "auto"})
+    damaged = [n - numbers.start for n in mending.numbers(settings.repair, source.whole, "repair") if n in numbers]
+    return replace(
+        source,
+        clip=mending.build(source.clip, damaged, plain),
+        signature={**source.signature, "repair": damaged},
+        notes=(*source.notes, f"{len(damaged)} of {len(numbers)} frames are damaged, and replaced"),
+    )
 
 
 def interpolated(settings: Settings, source: Source) -> vs.VideoNode:

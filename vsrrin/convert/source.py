@@ -10,7 +10,7 @@ from pathlib import Path
 
 import vapoursynth as vs
 
-from vsrrin.clip import scene_score
+from vsrrin.clip import damage_score, scene_score
 from vsrrin.clip.clip_checks import ROUNDING, frame_rate
 from vsrrin.clip.timing import ntsc_near
 from vsrrin.convert.media import side_alpha
@@ -27,8 +27,8 @@ Moment = Fraction | int
 """Seconds since the beginning of the file as a Fraction, or the number of a frame as an int."""
 
 
-_LOOKED_AT = scene_score.RADIUS + 2
-"""Frames before and after a pair that an output frame may need, as cuts are judged by their neighbours."""
+_LOOKED_AT = scene_score.RADIUS + 2 + damage_score.RADIUS + damage_score.LONGEST
+"""Frames before and after a pair that an output frame may need, as cuts and damage are judged by their neighbours."""
 _LONGEST_DAMAGE = 1000
 """Frames in a row that are tried once one of them cannot be read."""
 
@@ -71,6 +71,8 @@ class Source:
         times: Times of the clip's frames, in seconds since the beginning of the file.
         rate: Frames per second, ``None`` if it varies.
         cut: Part of the file that the clip is.
+        numbers: Numbers of the clip's frames in the file.
+        whole: Number of all frames of the file.
         signature: Values that identify the source, as JSON can hold them.
         notes: Messages for the user.
     """
@@ -80,6 +82,8 @@ class Source:
     times: FrameTimes
     rate: Fraction | None
     cut: Cut
+    numbers: range
+    whole: int
     signature: Mapping[str, object]
     notes: tuple[str, ...] = ()
 
@@ -189,7 +193,17 @@ def _source(
         part = replace(part, last_duration=times.starts[last] - times.starts[last - 1])
     begin = _second(times, start, Fraction(0))
     finish = None if end is None or last == clip.num_frames else _second(times, end, times.end)
-    return Source(clip=used, info=info, times=part, rate=rate, cut=Cut(begin, finish), signature=signature, notes=notes)
+    return Source(
+        clip=used,
+        info=info,
+        times=part,
+        rate=rate,
+        cut=Cut(begin, finish),
+        numbers=range(first, last),
+        whole=clip.num_frames,
+        signature=signature,
+        notes=notes,
+    )
 
 
 def _check_first_frame(clip: vs.VideoNode) -> None:
