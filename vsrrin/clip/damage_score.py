@@ -38,6 +38,7 @@ _BRIGHTER, _NEARLY_ALL = 0.05, 95  # percentage of the blocks that a flash makes
 _WHITE = 0.85  # what is as bright as this cannot become brighter
 _LOST_GREEN, _LOST_GREY = 0.005, 0.015  # part of the picture that has the colour of missing data
 _OTHER = 0.06  # difference from the frames around in such parts
+_FADES = 0.04  # change of light from which whatever is grey may be fading
 _STILL, _CALM, _MOVES = 0.08, 0.35, 0.03  # change of a repeat, at most; the same as a part of motion; change by motion
 _JUMP = 0.6, 1.6  # length of the step after a repeat, over the steps that it must make up for
 _LARGER = 1.2  # change by that step, over the change by those around
@@ -156,10 +157,14 @@ def _is_green(window: Window, first: int, last: int) -> bool:
     if not around or not all(window.sights[n].has_lost for n in range(first, last + 1)):
         return False
     known = [np.any(masks, axis=0) for masks in zip(*map(_lost, around), strict=True)]
+    fades = abs(float(around[0][0].mean() - around[-1][0].mean())) > _FADES
     for n in range(first, last + 1):
-        other = np.min([np.abs(window.pictures[n] - each).max(axis=0) for each in around], axis=0) > _OTHER
-        green, grey = (float((m & other & ~k).mean()) for m, k in zip(_lost(window.pictures[n]), known, strict=True))
-        if green < _LOST_GREEN and grey < _LOST_GREY:
+        here = window.pictures[n]
+        other = np.min([np.abs(here - each).max(axis=0) for each in around], axis=0) > _OTHER
+        # What fades passes through grey: it lies between the frames around.
+        other &= (here[0] - around[0][0]) * (here[0] - around[-1][0]) > -((_OTHER / 2) ** 2)
+        green, grey = (float((m & other & ~k).mean()) for m, k in zip(_lost(here), known, strict=True))
+        if green < _LOST_GREEN and (fades or grey < _LOST_GREY):
             return False
     return True
 
@@ -245,12 +250,8 @@ def _makes_up(window: Window, first: int, last: int, part: tuple[float, float] =
     steps = float((usual[moving] * over[moving]).sum()) / square / (last - first + 2)
     even = float((before[moving] * after[moving]).sum()) / square
     a, b, c = (_in_part(cv2.absdiff(*(window.pictures[n][0] for n in pair)), part).mean() for pair in pairs)
-    return (
-        _JUMP[0] < steps < _JUMP[1]
-        and even > 0.3
-        and b > _LARGER * (a + c) / 2
-        and not window.is_cut(first - 1, last + 1)
-    )
+    is_longer = _JUMP[0] < steps < _JUMP[1] and even > 0.3 and bool(b > _LARGER * (a + c) / 2)
+    return is_longer and not window.is_cut(first - 1, last + 1)
 
 
 def _in_part[A: np.generic](rows: npt.NDArray[A], part: tuple[float, float]) -> npt.NDArray[A]:
@@ -301,9 +302,11 @@ def _is_foreign(window: Window, first: int, last: int) -> bool:
     run = range(first, last + 1)
     if not window.has(first - 2, last + 2) or not all(_differs(window, n, first - 1, last + 1) for n in run):
         return False
+    if any(_is_lit(window, n, first - 1, last + 1) for n in run):
+        return False
     before, left, right, after = (window.luma(n, 2) for n in (first - 2, first - 1, last + 1, last + 2))
-    motion: Picture = np.max([_unlike(left, right), _unlike(left, before), _unlike(right, after)], axis=0)
-    known = cv2.dilate(motion, np.ones((3, 3)))
+    motion = np.max([_unlike(left, right), _unlike(left, before), _unlike(right, after)], axis=0)
+    known = cv2.dilate(np.asarray(motion, np.float32), np.ones((3, 3)))
     for n in run:
         here = window.luma(n, 2)
         foreign = np.minimum(_unlike(here, left), _unlike(here, right)) - known > _FOREIGN
@@ -313,6 +316,14 @@ def _is_foreign(window: Window, first: int, last: int) -> bool:
         if foreign.mean() < _FOREIGN_AREA or brighter.sum() > 0.75 * foreign.sum():
             return False
     return not window.is_cut(first - 1, last + 1)
+
+
+def _is_lit(window: Window, n: int, left: int, right: int) -> bool:
+    """Return whether all of a frame is darker or brighter than both others, so that light explains the difference."""
+    here, a, b = (window.luma(k, _CELL) for k in (n, left, right))
+    visible = np.maximum(here, np.maximum(a, b)) > 2 * _DARK
+    darker, brighter = (here < np.minimum(a, b) - 0.01)[visible], (here > np.maximum(a, b) + 0.01)[visible]
+    return bool(max(darker.mean(), brighter.mean()) > 0.85) if visible.any() else True
 
 
 def _differs(window: Window, n: int, left: int, right: int) -> bool:
