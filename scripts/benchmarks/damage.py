@@ -223,7 +223,7 @@ def clean(folders: Sequence[Path]) -> None:
 
 def scenes(paths: Sequence[Path]) -> Iterator[tuple[Pictures, Pictures]]:
     """Yield each video that is long enough, with another of the same size."""
-    videos = [pictures for path in paths if len(pictures := small(path)) >= 18]
+    videos = [pictures for path in paths if len(pictures := small(path)) >= 16]
     for number, pictures in enumerate(videos):
         size = pictures[0].shape[1::-1]
         other = videos[(number + 1) % len(videos)]
