@@ -156,7 +156,9 @@ def _is_green(window: Window, first: int, last: int) -> bool:
     around = [window.pictures[n] for n in (first - 1, last + 1) if n in window.pictures]
     if not around or not all(window.sights[n].has_lost for n in range(first, last + 1)):
         return False
-    known = [np.any(masks, axis=0) for masks in zip(*map(_lost, around), strict=True)]
+    # Beside a flash or a black frame all that is healthy differs from it: a little farther away it does not.
+    near = [window.pictures[n] for n in range(first - 3, last + 4) if n in window.pictures and not first <= n <= last]
+    known = [np.any(masks, axis=0) for masks in zip(*map(_lost, near), strict=True)]
     fades = abs(float(around[0][0].mean() - around[-1][0].mean())) > _FADES
     for n in range(first, last + 1):
         here = window.pictures[n]
