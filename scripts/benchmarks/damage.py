@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -47,8 +48,7 @@ def small(path: Path) -> Pictures:
 
 
 def _resized(picture: Picture, size: tuple[int, int]) -> Picture:
-    made: Picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return made
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def lit(picture: Picture, gain: float, *, local: bool = False) -> Picture:
@@ -57,7 +57,7 @@ def lit(picture: Picture, gain: float, *, local: bool = False) -> Picture:
     ys, xs = np.mgrid[0:height, 0:width]
     reach = np.exp(-(((ys / height - 0.3) / 0.3) ** 2) - ((xs / width - 0.3) / 0.3) ** 2) if local else np.ones_like(ys)
     light = (picture.astype(np.float32) + 40) * (1 + (gain - 1) * reach[..., None]) - 40
-    return np.clip(light, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(light, 0, 255), np.uint8)
 
 
 def _level(like: Picture, *colour: int) -> Picture:
@@ -173,11 +173,11 @@ def decoded(pictures: Sequence[Picture], codec: str, *, breaks: bool) -> Picture
             container.mux(_overwritten(packet) if breaks and number in (8, 16) else packet)
     found: dict[int, Picture] = {}
     file.seek(0)
-    with av.open(file) as container:
-        for packet in container.demux(video=0):
+    with av.open(file) as source:
+        for packet in source.demux(video=0):
             with suppress(av.error.InvalidDataError):
                 for frame in packet.decode():
-                    found[round(frame.time * 25)] = frame.to_ndarray(format="rgb24")
+                    found[round(frame.time * 25)] = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     shown, last = [], pictures[0]
     for number in range(len(pictures)):
         last = found.get(number, last)
@@ -185,7 +185,7 @@ def decoded(pictures: Sequence[Picture], codec: str, *, breaks: bool) -> Picture
     return shown
 
 
-def _overwritten(packet: "av.Packet[av.VideoStream]") -> "av.Packet[av.VideoStream]":
+def _overwritten(packet: "av.Packet[Any]") -> "av.Packet[Any]":
     data = bytearray(bytes(packet))
     begin = len(data) // 3
     data[begin : begin + 40] = random.Random(len(data)).randbytes(40)
@@ -258,10 +258,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for codec in ("libx264", "mpeg2video"):
         spoilt = hits = others = 0
         for whole, _ in videos:
-            made = decoded(whole, codec, breaks=True)
-            pairs = zip(decoded(whole, codec, breaks=False), made, strict=True)
+            seen = decoded(whole, codec, breaks=True)
+            pairs = zip(decoded(whole, codec, breaks=False), seen, strict=True)
             bad = {n for n, pair in enumerate(pairs) if _apart(*pair) > SPOILT}
-            reports = encoded(made).keys()
+            reports = encoded(seen).keys()
             spoilt, hits, others = spoilt + len(bad), hits + len(reports & bad), others + len(reports - bad)
         _row(codec, spoilt, hits, others)
 

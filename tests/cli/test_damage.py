@@ -40,7 +40,7 @@ def test_a_list_is_printed_that_convert_takes(spoilt: Path) -> None:
     status, _, err = run(*common, "found.mkv", "--repair", "auto")
     assert status == 0
     assert "vsrrin: frames 8 to 9 are damaged: black" in err
-    assert probe("found.mkv")["streams"] == probe("tape.mp4")["streams"][:1] + ["video ffv1"]
+    assert probe("found.mkv")["streams"] == [*probe("tape.mp4")["streams"][:1], "video ffv1"]
     before, listed, found = (pictures(name) for name in ("tape.mp4", "listed.mkv", "found.mkv"))
     assert listed == found
     assert [n for n, pair in enumerate(zip(before, found, strict=True)) if pair[0] != pair[1]] == [8, 9, 15]

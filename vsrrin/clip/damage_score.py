@@ -38,7 +38,7 @@ _BRIGHTER, _NEARLY_ALL = 0.05, 95  # percentage of the blocks that a flash makes
 _WHITE = 0.85  # what is as bright as this cannot become brighter
 _LOST_GREEN, _LOST_GREY = 0.005, 0.015  # part of the picture that has the colour of missing data
 _OTHER = 0.06  # difference from the frames around in such parts
-_FADES = 0.04  # change of light from which whatever is grey may be fading
+_FADES, _MOSTLY = 0.04, 0.3  # change of light in which less than this part of the picture may be fading
 _STILL, _CALM, _MOVES = 0.08, 0.35, 0.03  # change of a repeat, at most; the same as a part of motion; change by motion
 _JUMP = 0.6, 1.6  # length of the step after a repeat, over the steps that it must make up for
 _LARGER = 1.2  # change by that step, over the change by those around
@@ -159,14 +159,16 @@ def _is_green(window: Window, first: int, last: int) -> bool:
     # Beside a flash or a black frame all that is healthy differs from it: a little farther away it does not.
     near = [window.pictures[n] for n in range(first - 3, last + 4) if n in window.pictures and not first <= n <= last]
     known = [np.any(masks, axis=0) for masks in zip(*map(_lost, near), strict=True)]
-    fades = abs(float(around[0][0].mean() - around[-1][0].mean())) > _FADES
+    beside = ((first - 2, first - 1), (first - 1, last + 1), (last + 1, last + 2))
+    steps = [window.sights[a].mean - window.sights[b].mean for a, b in beside if window.has(a, b)]
+    fades = max(map(abs, steps), default=0.0) > _FADES
     for n in range(first, last + 1):
         here = window.pictures[n]
         other = np.min([np.abs(here - each).max(axis=0) for each in around], axis=0) > _OTHER
         # What fades passes through grey: it lies between the frames around.
         other &= (here[0] - around[0][0]) * (here[0] - around[-1][0]) > -((_OTHER / 2) ** 2)
         green, grey = (float((m & other & ~k).mean()) for m, k in zip(_lost(here), known, strict=True))
-        if green < _LOST_GREEN and (fades or grey < _LOST_GREY):
+        if green < (_MOSTLY if fades else _LOST_GREEN) and (fades or grey < _LOST_GREY):
             return False
     return True
 

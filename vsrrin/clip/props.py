@@ -11,6 +11,8 @@ left source frame, without those that only hold for that one frame. Every output
 ``_VSRRIN_Right``  number of the right source frame
 ``_VSRRIN_TNum``,  time step t as a fraction; 0/1 for source frames
 ``_VSRRIN_TDen``
+``_VSRRIN_Damage`` of :func:`vsrrin.repair` without a list only: "black", "flash", "green", "torn", "frozen", or
+                   "none"
 ``_VSRRIN_Repeat`` with ``duplicates="spread"`` only: 1 where the source frame of this moment repeats the one
                    before it and motion is spread over it, else 0
 =================  ==================================================================================
