@@ -11,7 +11,7 @@ import vapoursynth as vs
 import vsrrin
 from tests.conftest import planes, psnr, same_picture
 
-LISTED = [(6, 7), 12, 18, 24]
+LISTED: list[int | tuple[int, int]] = [(6, 7), 12, 18, 24]
 DAMAGED = {6: "black", 7: "black", 12: "green", 18: "torn", 24: "flash"}
 
 

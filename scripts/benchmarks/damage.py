@@ -173,7 +173,7 @@ def decoded(pictures: Sequence[Picture], codec: str, *, breaks: bool) -> Picture
             container.mux(_overwritten(packet) if breaks and number in (8, 16) else packet)
     found: dict[int, Picture] = {}
     file.seek(0)
-    with av.open(file) as source:
+    with av.open(file, "r") as source:
         for packet in source.demux(video=0):
             with suppress(av.error.InvalidDataError):
                 for frame in packet.decode():

@@ -48,7 +48,7 @@ def patched(first: Picture, second: Picture, rows: slice, columns: slice = slice
 
 
 def lit(yuv: Picture, gain: float) -> Picture:
-    return np.clip(yuv * np.float32(gain), -1, 1)
+    return np.asarray(np.clip(yuv * np.float32(gain), -1, 1), np.float32)
 
 
 def test_whole_frames_are_healthy(pan: list[Picture]) -> None:
