@@ -1,9 +1,9 @@
 """Video frame interpolation for VapourSynth with the RRIN family of networks.
 
-``vsrrin.interpolate``, ``dedup``, ``retime``, ``blur`` and ``repair`` are the filters for scripts, ``vsrrin.play`` is
-that for players, ``vsrrin.convert_file`` converts files, and ``vsrrin.Interpolator`` makes new frames of tensors, with
-networks from ``vsrrin.load``. Each is imported on first use, so that networks work without VapourSynth and the package
-itself is quick to import.
+``vsrrin.interpolate``, ``dedup``, ``retime``, ``blur`` and ``repair`` are the filters for scripts, ``vsrrin.motion``
+shows what their frames are made of, ``vsrrin.play`` is the filter for players, ``vsrrin.convert_file`` converts files,
+and ``vsrrin.Interpolator`` makes new frames of tensors, with networks from ``vsrrin.load``. Each is imported on first
+use, so that networks work without VapourSynth and the package itself is quick to import.
 """
 
 from importlib import import_module
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .convert.convert_file import convert_file
     from .engine.interpolator import Interpolator
     from .engine.options import Options
-    from .filter import blur, dedup, interpolate, play, proxy, repair, retime
+    from .filter import blur, dedup, interpolate, motion, play, proxy, repair, retime
 
 __version__ = "0.1.0"
 
@@ -45,6 +45,7 @@ __all__ = [
     "dedup",
     "interpolate",
     "load",
+    "motion",
     "play",
     "proxy",
     "repair",
@@ -60,6 +61,7 @@ _HOMES = {
     "dedup": "filter",
     "interpolate": "filter",
     "load": "checkpoint.loader",
+    "motion": "filter",
     "play": "filter",
     "proxy": "filter",
     "repair": "filter",

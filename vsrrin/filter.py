@@ -11,9 +11,10 @@ from typing import Any, Concatenate
 
 import vapoursynth as vs
 
-from vsrrin.clip import alpha, graph, mending, motion_blur, playing
+from vsrrin.clip import alpha, graph, mending, motion_blur, motion_clips, playing
 from vsrrin.clip.clip_checks import check_clip, make_retiming, make_timing, source_times
 from vsrrin.clip.mending import Damaged
+from vsrrin.clip.motion_clips import MotionKind
 from vsrrin.clip.retiming import Ease, Moments, Seconds, Speed
 from vsrrin.clip.timing import parse_ratio
 from vsrrin.engine.options import Options
@@ -26,6 +27,20 @@ class _Rate:
     _: KW_ONLY
     fps: int | Fraction | str | None = None
     timecodes: str | os.PathLike[str] | None = None
+
+
+@dataclass(frozen=True)
+class _Maps:
+    kind: MotionKind
+    factor: int | Fraction | str = 2
+    _: KW_ONLY
+    fps: int | Fraction | str | None = None
+    timecodes: str | os.PathLike[str] | None = None
+
+
+@dataclass(frozen=True)
+class _Motion(Options, _Maps):
+    model: str | os.PathLike[str] = "rrin_lite"
 
 
 @dataclass(frozen=True)
@@ -177,6 +192,38 @@ def proxy(clip: vs.VideoNode, request: _Request) -> vs.VideoNode:
     check_clip(clip)
     timing = make_timing(clip, request.factor, request.fps, request.timecodes)
     return graph.build(clip, timing, request, proxy=True, name="proxy")
+
+
+@_filter(_Motion)
+def motion(clip: vs.VideoNode, request: _Motion) -> vs.VideoNode:
+    """Show what the new frames of :func:`interpolate` are made of, in place of the frames.
+
+    Length, rate, times, cuts and properties are those of :func:`interpolate` with the same arguments, so that a frame
+    here belongs to the frame of the same number there.
+
+    Args:
+        clip: As for :func:`interpolate`. One with alpha is laid over black.
+        kind: What is shown. "flow": motion from the left to the right source frame, RGBS: red is dx and green dy in
+            pixels, of what is at this place in the new frame; 0 in frames that are not new. "confidence": how far
+            the new frame can be trusted, before any fallback, see :mod:`vsrrin.flow.confidence`; 1 in frames that are
+            not new. "mask": the share of the right source frame in the network's blend, of rrin_lite, balanced and
+            other networks that have one; 0 in frames that are not new. Both are GRAY of the clip's depth and of full
+            range, for ``std.MaskedMerge``. "sources": both source frames moved to the time of the new frame by the
+            flow, side by side, in the clip's format; twice the same frame where it is not new.
+        factor: As for :func:`interpolate`.
+        fps: As for :func:`interpolate`.
+        timecodes: As for :func:`interpolate`.
+        request: Those of :func:`interpolate`; a ``fallback`` changes nothing.
+
+    Returns:
+        A clip of the same length, of the format of its kind.
+
+    Raises:
+        vapoursynth.Error: See :func:`interpolate`; the message begins with "vsrrin.motion:".
+    """
+    check_clip(clip)
+    timing = make_timing(clip, request.factor, request.fps, request.timecodes)
+    return motion_clips.build(clip, timing, request, request.kind)
 
 
 @_filter(partial(Options, duplicates="spread"))

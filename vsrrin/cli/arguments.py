@@ -51,6 +51,9 @@ def add_options(group: "argparse._ActionsContainer") -> None:
     add("--scene", None, "how cuts are found (default: auto)", choices=cuts)
     add("--scene-threshold", "X", "0.4 is sensitive, 0.6 strict (default 0.5)", type=float)
     add("--at-cut", None, "what is shown at a cut (default: hold)", choices=("hold", "nearest", "blend"))
+    places = ("none", "blend", "hold")
+    add("--fallback", None, "what replaces new frames that cannot be trusted (default: none)", choices=places)
+    add("--fallback-below", "X", "confidence below which it does, 0 to 1 (default 0.2)", type=float)
 
 
 def add_part(group: "argparse._ActionsContainer") -> None:

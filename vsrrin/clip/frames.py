@@ -225,7 +225,7 @@ def to_tensor(frame: vs.VideoFrame, colour: Colour, out: Tensor | None = None) -
 
 def _rows(plane: NDArray[Any], rows: slice, frame: vs.VideoFrame) -> NDArray[Any]:
     """Return rows of a frame from one of its planes, with subsampled samples repeated over their blocks."""
-    y, x = frame.height // plane.shape[0], frame.width // plane.shape[1]
+    y, x = _block(frame, plane)
     part = plane[rows.start // y : rows.stop // y]
     if x > 1:
         part = np.asarray(cv2.merge([part] * x)).reshape(len(part), -1)  # several times as fast as repeat
@@ -281,15 +281,24 @@ def equal(first: vs.VideoFrame, second: vs.VideoFrame) -> bool:
     return True
 
 
-def blend(first: vs.VideoFrame, second: vs.VideoFrame, t: float, core: vs.Core) -> vs.VideoFrame:
-    """Return (1 - t) * first + t * second, sample by sample, with a copy of the first one's properties."""
+def blend(first: vs.VideoFrame, second: vs.VideoFrame, t: float | Plane, core: vs.Core) -> vs.VideoFrame:
+    """Return (1 - t) * first + t * second, sample by sample, with a copy of the first one's properties.
+
+    ``t`` may be a map of the frame's size; where it is 0 or 1, samples are those of one frame, bit for bit.
+    """
     frame = core.create_video_frame(first.format, first.width, first.height)
     for plane in range(first.format.num_planes):
         a, b, target = (np.asarray(f[plane]) for f in (first, second, frame))
-        mixed = a.astype(np.float32) * np.float32(1 - t) + b.astype(np.float32) * np.float32(t)
+        share = _average(t, *_block(frame, target)) if isinstance(t, np.ndarray) else t
+        mixed = a.astype(np.float32) * np.float32(1 - share) + b.astype(np.float32) * np.float32(share)
         np.copyto(target, np.rint(mixed) if target.dtype.kind == "u" else mixed, casting="unsafe")
     frame.props.update(first.props)
     return frame
+
+
+def _block(frame: vs.VideoFrame, plane: NDArray[Any]) -> tuple[int, int]:
+    """Return the height and width in pixels of what a sample of a plane stands for."""
+    return frame.height // plane.shape[0], frame.width // plane.shape[1]
 
 
 def from_tensor(image: Tensor, like: vs.VideoFrame, colour: Colour, core: vs.Core) -> vs.VideoFrame:
@@ -306,7 +315,7 @@ def from_tensor(image: Tensor, like: vs.VideoFrame, colour: Colour, core: vs.Cor
     for top in range(0, like.height, _BAND):
         rgb = interleaved(image[0, :, top : top + _BAND])
         for plane, weights in zip(planes, _from_rgb(colour), strict=True):
-            y, x = like.height // plane.shape[0], like.width // plane.shape[1]
+            y, x = _block(like, plane)
             # Not all planes in one go: to take them apart would cost more.
             values = _average(np.asarray(cv2.transform(rgb, weights[None]), np.float32), y, x)
             _store(values, plane[top // y : (top + _BAND) // y], colour)

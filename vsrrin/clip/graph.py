@@ -20,10 +20,11 @@ from vsrrin.engine.interpolator import CACHE_BYTES, FINEST_BISECTION, Interpolat
 from vsrrin.engine.options import Options
 from vsrrin.engine.pairs import SourceFrame
 from vsrrin.engine.pool import shared_by
+from vsrrin.engine.trust import confidence_of
 from vsrrin.errors import ArgumentError, VsrrinError
 from vsrrin.nets.spec import NetSpec
 
-from . import frames, props
+from . import fallback, frames, props
 from .clip_checks import check_clip, say
 from .frames import Colour
 from .overlays import Overlays, overlays_of
@@ -31,6 +32,7 @@ from .repeats import Run, repeat_clip, run_clip, run_of, stilled
 from .scene_cuts import cut_clip, is_cut
 from .stills import keep_still
 from .timing import ConstantTiming, FrameTime, Timing, several_per_pair
+from .view import View
 
 _OVERLAY_BYTES = 2**26
 
@@ -44,6 +46,7 @@ def build(
     mends: Sequence[int] = (),
     proxy: bool = False,
     name: str = "interpolate",
+    view: View | None = None,
 ) -> vs.VideoNode:
     """Return a clip with new frames, one for each moment of a timing.
 
@@ -55,23 +58,25 @@ def build(
         mends: Lengths of ``runs`` that replace damaged frames, whatever ``options.duplicates`` says.
         proxy: Show the nearest source frame in place of each new one; no network is loaded.
         name: Name of the filter, for errors in the middle of a clip.
+        view: What is shown in place of pictures.
 
     Raises:
         VsrrinError: The clip's format, the checkpoint, the device or an option is not as it must be.
     """
     first = check_clip(clip)
     spreads = options.duplicates == "spread"
-    if isinstance(timing, ConstantTiming) and timing.factor == 1 and not spreads and not mends:
+    if isinstance(timing, ConstantTiming) and timing.factor == 1 and not spreads and not mends and view is None:
         return clip
     # Caching pays only then, and finding residues once a pair.
     several = spreads or max(mends, default=1) > 2 or several_per_pair(timing)
-    engines = [] if proxy else engines_of(options, several, clip.height, clip.width)
+    made = [] if proxy else (view and view.engines(options)) or _engines(options, several)
+    engines = _ready(made, clip.height, clip.width)
     if engines:
         lengths = mends or range(1, options.longest_run + 1 if spreads else 2)
         _check_times(timing, engines[0].spec, clip.num_frames, lengths)
     if guessed := Colour.of_frame(first).guessed:
         say(f"{guessed} assumed, as the clip does not say")
-    renderer = _Renderer(timing=timing, engines=engines, options=options, name=f"vsrrin.{name}")
+    renderer = _Renderer(timing=timing, engines=engines, options=options, name=f"vsrrin.{name}", view=view)
     if not spreads or runs is not None:
         return _graph(clip, timing, renderer, cut_clip(clip, options.scene, options.scene_threshold), runs)
     repeats = repeat_clip(clip, options.longest_run)
@@ -114,7 +119,10 @@ def engines_of(
     Raises:
         VsrrinError: See `build`.
     """
-    engines = _engines(options, several, cache_bytes)
+    return _ready(_engines(options, several, cache_bytes), height, width)
+
+
+def _ready(engines: list[Interpolator], height: int, width: int) -> list[Interpolator]:
     for engine in engines:
         engine.plan(height, width)  # mistakes in tiles show now, not at the first frame
         vs.register_on_destroy(_closing(weakref.ref(engine)))
@@ -139,7 +147,8 @@ def _graph(
     clip: vs.VideoNode, timing: Timing, renderer: "_Renderer", cuts: vs.VideoNode, runs: vs.VideoNode | None
 ) -> vs.VideoNode:
     rate = timing.fps or Fraction(0)
-    whole = vs.core.std.BlankClip(clip, length=timing.length, fpsnum=rate.numerator, fpsden=rate.denominator, keep=True)
+    like = renderer.view.blank(clip) if renderer.view else clip
+    whole = vs.core.std.BlankClip(like, length=timing.length, fpsnum=rate.numerator, fpsden=rate.denominator, keep=True)
     single = whole[0]
 
     def select(n: int, f: vs.VideoFrame | None = None) -> vs.VideoNode:
@@ -194,6 +203,7 @@ class Painter:
     engines: Sequence[Interpolator]
     """One for each device; they take turns. None for a proxy."""
     options: Options
+    view: View | None = None
     _overlays: BoundedCache[Overlays] = field(
         default_factory=lambda: BoundedCache(_OVERLAY_BYTES, lambda overlays: overlays.bytes)
     )
@@ -206,25 +216,38 @@ class Painter:
         """True where a cut decides what is shown."""
         return self.options.scene != "off"
 
+    @property
+    def judges(self) -> bool:
+        """True where frames carry confidence; those of a proxy do not."""
+        return self.view.judges if self.view else self.options.fallback != "none" and bool(self.engines)
+
     def picture(
         self, left: vs.VideoFrame, right: vs.VideoFrame, time: FrameTime, cuts: Mapping[int, bool | None]
-    ) -> tuple[vs.VideoFrame, props.Kind]:
-        """Return the picture of a moment, with the properties of its left frame, and where it comes from."""
-        if time.is_source:
-            return left.copy(), "source"
-        if not time.is_pair:
-            return left.copy(), "held"
-        if self.acts_at_cuts and any(cuts.get(k) for k in range(time.left, time.right)):
-            if self.options.at_cut == "blend":
-                return frames.blend(left, right, float(time.t), vs.core.core), "blend"
-            return (right if self._shows_right(time) else left).copy(), "held"
-        if frames.equal(left, right):
-            return left.copy(), "held"
-        return self._interpolate(left, right, time), "new"
+    ) -> tuple[vs.VideoFrame, props.Kind, float | None]:
+        """Return the picture of a moment, with the properties of its left frame, where it comes from, and confidence.
 
-    def _interpolate(self, left: vs.VideoFrame, right: vs.VideoFrame, time: FrameTime) -> vs.VideoFrame:
+        Confidence is ``None`` where nobody asked for it.
+        """
+        kind: props.Kind = "held"
+        shown = left
+        if time.is_source:
+            kind = "source"
+        elif not time.is_pair:
+            pass
+        elif self.acts_at_cuts and any(cuts.get(k) for k in range(time.left, time.right)):
+            if self.options.at_cut == "blend":
+                shown, kind = frames.blend(left, right, float(time.t), vs.core.core), "blend"
+            elif self._shows_right(time):
+                shown = right
+        elif not frames.equal(left, right):
+            return self._interpolate(left, right, time)
+        return self.view.other(shown) if self.view else shown.copy(), kind, 1.0 if self.judges else None
+
+    def _interpolate(
+        self, left: vs.VideoFrame, right: vs.VideoFrame, time: FrameTime
+    ) -> tuple[vs.VideoFrame, props.Kind, float | None]:
         if not self.engines:
-            return frames.blend(left, right, round(float(time.t)), vs.core.core)
+            return frames.blend(left, right, round(float(time.t)), vs.core.core), "new", None
         engine = self._engine_of(time.left)
 
         key, colour = (time.left, time.right), Colour.of_frame(left)
@@ -241,12 +264,18 @@ class Painter:
             return engine.source_frame(name, (frame.height, frame.width), fill)
 
         pair = engine.pair(key, lambda: (ready(0, left), ready(1, right)))
+        if self.view:
+            picture, confidence = self.view.new(engine, pair, left, time.t)
+            return picture, "new", confidence
         (image,) = engine.synthesize(pair, [time.t])
+        trust = confidence_of(pair, engine.spec, image, float(time.t)) if self.judges else None
         overlays.put_back(image, time.t)
         new = frames.from_tensor(image, left, colour, vs.core.core)
         if guards:
             keep_still(new, left, right, colour)
-        return new
+        if trust is None:
+            return new, "new", None
+        return *fallback.applied(new, trust, (left, right), time.t, self.options), float(trust.mean())
 
     def _engine_of(self, left: int) -> Interpolator:
         """Return the engine of a pair, chosen by its number alone: it has its device whatever was asked for before.
@@ -303,7 +332,7 @@ class _Renderer(Painter):
         if place.left == time.left:
             lasting = [left, *lasting]
         try:
-            frame, kind = self.picture(left, right, time, cuts)
+            frame, kind, confidence = self.picture(left, right, time, cuts)
         except VsrrinError as error:
             raise vs.Error(
                 f"{self.name}: output frame {number} (between source frames {time.left} and {time.right}): {error}"
@@ -318,6 +347,7 @@ class _Renderer(Painter):
             begins_scene=begins,
             ends_scene=ends,
             repeat=repeat,
+            confidence=confidence,
         )
         return frame
 

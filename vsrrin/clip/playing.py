@@ -205,18 +205,21 @@ class _Player:
             duration = self.reel.duration(left) / self.wanted.factor
         left_frame = self.reel.frame(time.left)
         self.painter.check_progressive(time.left, left_frame)
-        frame, kind = self._picture(left_frame, time)
-        props.write(frame.props, time, kind, duration=duration, begins_scene=None, ends_scene=None)
+        frame, kind, confidence = self._picture(left_frame, time)
+        props.write(
+            frame.props, time, kind, duration=duration, begins_scene=None, ends_scene=None, confidence=confidence
+        )
         return frame
 
-    def _picture(self, left: vs.VideoFrame, time: FrameTime) -> tuple[vs.VideoFrame, props.Kind]:
+    def _picture(self, left: vs.VideoFrame, time: FrameTime) -> tuple[vs.VideoFrame, props.Kind, float | None]:
+        certain = 1.0 if self.painter.judges else None
         if time.is_source:
-            return left.copy(), "source"
+            return left.copy(), "source", certain
         if self.pace and self.pace.behind:
             _say_once("play: this machine does not keep up; single frames are held instead of made")
-            return left.copy(), "held"
+            return left.copy(), "held", certain
         if not self.reel.has(time.right):
-            return left.copy(), "held"
+            return left.copy(), "held", certain
         right = self.reel.frame(time.right)
         return self.painter.picture(left, right, time, {time.left: self._is_cut(left, right, time.left)})
 

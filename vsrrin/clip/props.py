@@ -3,19 +3,23 @@
 New frames inherit the properties that describe the picture (matrix, range, chroma location, HDR data, ...) from their
 left source frame, without those that only hold for that one frame. Every output frame says where it comes from:
 
-=================  ==================================================================================
-``_VSRRIN_Kind``   "source" (that very source frame), "new" (interpolated), "held" (a source frame shown
-                   again: at a cut, between two equal frames, or after the last one), "blend" (two frames
-                   mixed at a cut) or "blur" (the mean of many)
-``_VSRRIN_Left``   number of the left source frame
-``_VSRRIN_Right``  number of the right source frame
-``_VSRRIN_TNum``,  time step t as a fraction; 0/1 for source frames
+======================  =============================================================================
+``_VSRRIN_Kind``        "source" (that very source frame), "new" (interpolated), "held" (a source frame shown
+                        again: at a cut, between two equal frames, after the last one, or as the fallback of
+                        a new one), "blend" (two frames mixed, at a cut or as the fallback) or "blur" (the
+                        mean of many); a frame that is only partly replaced by the fallback is "new"
+``_VSRRIN_Left``        number of the left source frame
+``_VSRRIN_Right``       number of the right source frame
+``_VSRRIN_TNum``,       time step t as a fraction; 0/1 for source frames
 ``_VSRRIN_TDen``
-``_VSRRIN_Damage`` of :func:`vsrrin.repair` without a list only: "black", "flash", "green", "torn", "frozen", or
-                   "none"
-``_VSRRIN_Repeat`` with ``duplicates="spread"`` only: 1 where the source frame of this moment repeats the one
-                   before it and motion is spread over it, else 0
-=================  ==================================================================================
+``_VSRRIN_Damage``      of :func:`vsrrin.repair` without a list only: "black", "flash", "green", "torn",
+                        "frozen", or "none"
+``_VSRRIN_Repeat``      with ``duplicates="spread"`` only: 1 where the source frame of this moment repeats
+                        the one before it and motion is spread over it, else 0
+``_VSRRIN_Confidence``  with a ``fallback``, and in :func:`vsrrin.motion` of "confidence": the expected share
+                        of the new frame, before the fallback, that is right, as explained in
+                        :mod:`vsrrin.flow.confidence`; 1 for frames that are not new
+======================  =============================================================================
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -59,6 +63,7 @@ def write(
     begins_scene: bool | None,
     ends_scene: bool | None,
     repeat: bool | None = None,
+    confidence: float | None = None,
 ) -> None:
     """Turn the properties of a source frame, in place, into those of an output frame made of it.
 
@@ -70,6 +75,7 @@ def write(
         begins_scene: Whether it is the first output frame of a scene; ``None`` if cuts are not known.
         ends_scene: Whether it is the last output frame of a scene; ``None`` if cuts are not known.
         repeat: Whether motion is spread over the source frame of its moment; ``None`` if nobody looked.
+        confidence: How far the new frame can be trusted; ``None`` if nobody looked.
     """
     if kind != "source":
         for key in OF_ONE_FRAME:
@@ -88,9 +94,10 @@ def write(
     props["_VSRRIN_Kind"] = kind
     props["_VSRRIN_Left"], props["_VSRRIN_Right"] = time.left, time.right
     props["_VSRRIN_TNum"], props["_VSRRIN_TDen"] = t.numerator, t.denominator
-    props.pop("_VSRRIN_Repeat", None)
-    if repeat is not None:
-        props["_VSRRIN_Repeat"] = int(repeat)
+    for key, found in (("_VSRRIN_Repeat", repeat), ("_VSRRIN_Confidence", confidence)):
+        props.pop(key, None)
+        if found is not None:
+            props[key] = int(found) if key == "_VSRRIN_Repeat" else found
 
 
 def _representable(value: Fraction) -> Fraction:

@@ -17,6 +17,7 @@ SceneMode = Literal["auto", "props", "detect", "off"]
 AtCut = Literal["hold", "nearest", "blend"]
 Duplicates = Literal["keep", "spread"]
 Overlays = Literal["guard", "off"]
+Fallback = Literal["none", "blend", "hold"]
 
 MAX_RUN = 64
 """Largest ``longest_run``: each output frame looks at twice as many source frames."""
@@ -61,6 +62,10 @@ class Options:
             which stay still until their last step.
         overlays: "guard" keeps logos, subtitles and the like, and all that is still, as they are in the source frames;
             "off" interpolates them as all else.
+        fallback: What takes the place of new frames where they cannot be trusted: "none", a "blend" of both source
+            frames, place by place, or "hold", the nearest of them, for the whole frame.
+        fallback_below: Confidence below which it does, in (0, 1], see :mod:`vsrrin.flow.confidence`: more and more, and
+            wholly from half of it down.
 
     Raises:
         ArgumentError: A value is of the wrong type or out of range.
@@ -81,6 +86,8 @@ class Options:
     duplicates: Duplicates = "keep"
     longest_run: int = 4
     overlays: Overlays = "guard"
+    fallback: Fallback = "none"
+    fallback_below: float = 0.2
 
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():
@@ -161,6 +168,12 @@ def _longest_run(name: str, value: Any) -> object:
     return value
 
 
+def _fallback_below(name: str, value: Any) -> object:
+    if not _is_number(value) or not 0 < value <= 1:
+        raise ArgumentError(f"{name} must be a confidence above 0 and up to 1, not {value!r}")
+    return float(value)
+
+
 def _threshold(name: str, value: Any) -> object:
     if value is not None and (not _is_number(value) or not 0 < value <= 1):
         raise ArgumentError(f"{name} must be a number above 0 and up to 1, not {value!r}")
@@ -182,4 +195,6 @@ _CHECKS: dict[str, Callable[[str, Any], object]] = {
     "duplicates": _one_of(*get_args(Duplicates)),
     "longest_run": _longest_run,
     "overlays": _one_of(*get_args(Overlays)),
+    "fallback": _one_of(*get_args(Fallback)),
+    "fallback_below": _fallback_below,
 }

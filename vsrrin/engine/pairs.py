@@ -5,6 +5,7 @@ from itertools import count
 
 from torch import Tensor
 
+from vsrrin.flow.confidence import ReducedPair
 from vsrrin.flow.dis import Brightness
 
 from .plan import Plan
@@ -53,6 +54,7 @@ class Pair:
         low: Least value of a new frame, before the gain.
         high: Greatest value of a new frame.
         serial: Number of the pair, unique in the process.
+        reduced: Frames and motion, reduced, once confidence has been asked for.
     """
 
     img0: Tensor
@@ -64,6 +66,7 @@ class Pair:
     low: float = 0.0
     high: float = 1.0
     serial: int = field(default_factory=count().__next__)
+    reduced: ReducedPair | None = None
 
     @property
     def bytes(self) -> int:

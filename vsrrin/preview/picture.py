@@ -188,7 +188,9 @@ def _pictures(source: Source, wanted: Wanted, pair: _Pair) -> Iterator[Cell]:
 
 def _why_not_new(wanted: Wanted, pair: _Pair, kind: str, t: Fraction) -> str:
     if wanted.scene == "off" or not _is_cut(wanted, pair):
-        return "left frame held, as both are equal"
+        if np.array_equal(pair.shown[0], pair.shown[-1]):
+            return "left frame held, as both are equal"
+        return f"fallback: {kind}, as the new frame cannot be trusted"
     if kind == "blend":
         return "both frames blended, as a cut lies between"
     if wanted.at_cut == "nearest" and 2 * t >= 1:

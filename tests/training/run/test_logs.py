@@ -108,7 +108,8 @@ def test_a_contact_sheet_shows_what_a_network_has() -> None:
     made[0] = target[0]
     flow = np.zeros((8, 8, 2), np.float32)
     flow[..., 0] = 3.0
-    full = Maps(flow, flow, None, np.full((8, 8), 0.5, np.float32), 1)
+    sure = np.ones((8, 8), np.float32)
+    full = Maps(flow, flow, None, sure / 2, sure, 1)
     sheet = contact_sheet(img0, img1, target, made, [full, full])
     assert sheet.shape == (16, 7 * 8, 3)
     cells = sheet.reshape(2, 8, 7, 8, 3)
@@ -116,5 +117,5 @@ def test_a_contact_sheet_shows_what_a_network_has() -> None:
     assert cells[0, :, 4].max() == 0 and cells[1, :, 4].max() > 0  # no error where the picture is right
     assert (cells[0, 0, 5, 0] == (255, 0, 0)).all()  # to the right is red
     assert (cells[0, :, 6] == 128).all()
-    none = Maps(None, None, None, None, 1)
+    none = Maps(None, None, None, None, sure, 1)
     assert contact_sheet(img0, img1, target, made, [none, none]).shape == (16, 5 * 8, 3)
