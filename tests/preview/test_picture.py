@@ -28,7 +28,9 @@ from vsrrin.engine.options import Options
 from vsrrin.nets import NetSpec, cain, rrin, rrin_lite, rrin_lite_quick
 from vsrrin.preview import display, picture
 from vsrrin.preview import sheet as strip
+from vsrrin.preview.findings import facts
 from vsrrin.preview.motion_maps import maps_of
+from vsrrin.preview.pair import Pair, Wanted, pairs
 
 ROOT = Path(__file__).resolve().parents[2]
 Picture = NDArray[np.uint8]
@@ -55,6 +57,11 @@ def fail(folder: Path, *arguments: str | Path, status: int = 1) -> str:
     assert (code, out) == (status, ""), err
     assert sorted(folder.iterdir()) == before
     return err
+
+
+def pair_of(wanted: Wanted) -> Pair:
+    (made,) = pairs([wanted])
+    return made
 
 
 def encode(target: Path, *options: str) -> Path:
@@ -178,10 +185,11 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
 
 def test_images_with_alpha_are_shown_as_a_conversion_interpolates_them(tmp_path: Path) -> None:
     folder = image_files.write_sequence(tmp_path / "in", 3, channels=4)
-    made = picture.preview(picture.Wanted(folder, 1, model="draft"))
-    assert ("note", "transparent parts are shown in black") in made.facts
+    made = pair_of(Wanted(folder, 1, model="draft"))
+    assert ("note", "transparent parts are shown in black") in facts([made])
+    sheet = picture.picture(made)
     blank = vs.core.std.BlankClip(None, image_files.WIDTH, image_files.HEIGHT)
-    shown = [cell(made.picture, 0, column, blank, 5).astype(int) for column in range(3)]
+    shown = [cell(sheet, 0, column, blank, 5).astype(int) for column in range(3)]
     for n, column in ((1, 0), (2, 2)):
         image = image_files.picture(n, channels=4).astype(float)
         assert np.abs(shown[column] - (image[..., :3] * image[..., 3:] / 255)[..., ::-1]).max() <= 1
@@ -199,15 +207,15 @@ def test_images_with_alpha_are_shown_as_a_conversion_interpolates_them(tmp_path:
     [("0", 0), ("0f", 0), ("0.04", 1), ("0.0799", 1), ("0:0.08", 2), ("0:00:00.359", 8), ("0.36", 8), ("9f", 8)],
 )
 def test_every_place_has_a_pair(lossless: Path, at: str, left: int) -> None:
-    made = picture.preview(picture.Wanted(lossless, parse_position(at, "--at")))
-    assert dict(made.facts)["frames"].startswith(f"{left} and {left + 1} of 10, at {left * 0.04:.3f} s")
+    made = pair_of(Wanted(lossless, parse_position(at, "--at"), model="draft"))
+    assert dict(facts([made]))["frames"].startswith(f"{left} and {left + 1} of 10, at {left * 0.04:.3f} s")
 
 
 def test_time_of_a_variable_rate_is_not_frame_number_times_average(tmp_path: Path) -> None:
     select = "scale=160:90,setpts='if(lt(N,2),N*10,N+18)/25/TB'"
     film = encode(tmp_path / "uneven.mkv", "-frames:v", "6", "-vf", select, "-fps_mode", "passthrough", "-c:v", "ffv1")
-    facts = dict(picture.preview(picture.Wanted(film, Fraction(1, 2))).facts)
-    assert facts["frames"] == "1 and 2 of 6, at 0.400 s"
+    said = dict(facts([pair_of(Wanted(film, Fraction(1, 2)))]))
+    assert said["frames"] == "1 and 2 of 6, at 0.400 s"
 
 
 def test_a_cut_is_said_and_no_frame_is_new_there(tmp_path: Path) -> None:
@@ -232,9 +240,8 @@ def test_frames_at_a_cut_are_called_what_they_are(tmp_path: Path) -> None:
     film = encode(tmp_path / "cut.mkv", "-filter_complex", bars, "-frames:v", "20", "-c:v", "ffv1")
 
     def labels(at_cut: Any) -> list[str]:
-        wanted = picture.Wanted(film, 9, factor=3, at_cut=at_cut, model="draft")
-        clip = picture._open(wanted)
-        return [cell.label for cell in picture._pictures(clip, wanted, picture._pair(clip, wanted))][1:-1]
+        made = pair_of(Wanted(film, 9, factor=3, at_cut=at_cut, model="draft"))
+        return [cell.label for cell in picture._frames(made)][1:-1]
 
     left, right = "left frame held, as a cut follows", "right frame held, as a cut precedes"
     assert labels("hold") == [f"t = 1/3: {left}", f"t = 2/3: {left}"]
@@ -312,8 +319,8 @@ def test_a_network_without_flow_says_so(tmp_path: Path, lossless: Path) -> None:
     net = cain.CAIN(groups=1, blocks=1, features=16)
     path = tmp_path / "x.safetensors"
     loader.save(net, cain.SPEC, path, arithmetic="published", sidecar=SIDECAR)
-    made = picture.preview(picture.Wanted(lossless, 2, model=path))
-    assert dict(made.facts)["motion"] == "this network makes new frames without estimating motion"
+    made = pair_of(Wanted(lossless, 2, model=path))
+    assert dict(facts([made]))["motion"] == "this network makes new frames without estimating motion"
 
 
 # The sheet
@@ -321,9 +328,9 @@ def test_a_network_without_flow_says_so(tmp_path: Path, lossless: Path) -> None:
 
 @pytest.mark.parametrize(("pictures", "columns", "rows"), [(3, 4, 2), (4, 5, 2), (5, 5, 2), (6, 5, 3), (9, 5, 3)])
 def test_the_text_has_a_place_for_every_factor(lossless: Path, pictures: int, columns: int, rows: int) -> None:
-    made = picture.preview(picture.Wanted(lossless, 3, factor=pictures - 1))
+    sheet = picture.picture(pair_of(Wanted(lossless, 3, factor=pictures - 1)))
     y, x = strip.place(rows, columns, 180, 320)
-    assert made.picture.shape == (y - strip.label_height(320), x, 3)
+    assert sheet.shape == (y - strip.label_height(320), x, 3)
 
 
 def test_a_long_text_in_a_small_panel_fits() -> None:

@@ -31,16 +31,25 @@ def in_flags(message: str) -> str:
     return _ARGUMENT.sub(flag, named)
 
 
-def add_options(group: "argparse._ActionsContainer") -> None:
+def add_options(group: "argparse._ActionsContainer", *, models: bool = False) -> None:
     """Add an argument for each option of interpolation.
 
     The namespace has only the arguments that are given, under the names of :class:`vsrrin.Options`.
+
+    Args:
+        group: Where to add them.
+        models: Take several models; ``model`` is a list then.
     """
 
     def add(flag: str, metavar: str | None, text: str, **more: Any) -> None:
         group.add_argument(flag, metavar=metavar, help=text, default=argparse.SUPPRESS, **more)
 
-    add("--model", "NAME", "a checkpoint, or rrin_lite (default), balanced, draft")
+    add(
+        "--model",
+        "NAME",
+        "a checkpoint, or rrin_lite (default), balanced, draft",
+        action="append" if models else "store",
+    )
     add("--tile", "N|WxH", "size of tiles, 0 for none (default: if needed)", type=tile)
     add("--scale", "S", "size of the picture for motion, 0.25 to 1", type=float)
     add("--device", "D", "cpu, cuda, xpu, mps, or cuda:0,cuda:1 (default: the best one)", type=_devices)
@@ -54,6 +63,9 @@ def add_options(group: "argparse._ActionsContainer") -> None:
     places = ("none", "blend", "hold")
     add("--fallback", None, "what replaces new frames that cannot be trusted (default: none)", choices=places)
     add("--fallback-below", "X", "confidence below which it does, 0 to 1 (default 0.2)", type=float)
+    repeated = "keep frames that repeat the one before, or spread the motion around them over them (default: keep)"
+    add("--duplicates", None, repeated, choices=("keep", "spread"))
+    add("--longest-run", "N", "frames that motion is spread over at most (default: 4)", type=int)
 
 
 def add_part(group: "argparse._ActionsContainer") -> None:

@@ -108,19 +108,6 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
     arguments.add_interlacing(frames)
     arguments.add_options(frames)
     frames.add_argument(
-        "--duplicates",
-        choices=("keep", "spread"),
-        default=argparse.SUPPRESS,
-        help="keep frames that repeat the one before, or spread the motion around them over them (default: keep)",
-    )
-    frames.add_argument(
-        "--longest-run",
-        metavar="N",
-        type=int,
-        default=argparse.SUPPRESS,
-        help="frames that motion is spread over at most (default: 4)",
-    )
-    frames.add_argument(
         "--repair", metavar="LIST|auto", help="replace damaged frames: a file as vsrrin damage prints it, or auto"
     )
     frames.add_argument("--chop_forward", action="store_true", help="tiles if memory demands it, which is the default")

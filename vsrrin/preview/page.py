@@ -1,0 +1,197 @@
+"""A page for browsers that shows source and new frames of one place over one another, with maps and figures.
+
+It is one file that asks for nothing else: pictures are in it, without loss, and its rules forbid anything from outside.
+What a file's name holds is text on it, never markup.
+"""
+
+import base64
+import hashlib
+import html
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from itertools import count
+
+from PIL import Image
+
+import vsrrin
+
+from . import sheet
+from .findings import Finding, facts_of_place, facts_of_settings, findings, name, source_name
+from .pair import Pair, Shown
+from .sheet import Picture
+
+_LARGEST_WEBP = 16_383
+"""Largest side of a WebP file in pixels."""
+_WHEEL = 96
+
+
+def page(pairs: Sequence[Pair]) -> str:
+    """Return the page of what several settings make at one place, as HTML.
+
+    Args:
+        pairs: What each of the settings makes, see :func:`vsrrin.preview.pair.pairs`.
+    """
+    pictures = _Pictures()
+    names = list(_names(pairs))
+    data = _data(pairs, names, pictures)
+    script, style = (resources.files(__package__).joinpath(f"page.{end}").read_text("utf-8") for end in ("js", "css"))
+    first = pairs[0]
+    values = {
+        "version": _text(vsrrin.__version__),
+        "title": _text(first.wanted.source.name),
+        "place": _text(f"frames {dict(facts_of_place(first))['frames']}"),
+        "style": style,
+        "style_hash": _hash(style),
+        "script": script,
+        "script_hash": _hash(script),
+        "wheel": _address(sheet.wheel(_WHEEL)),
+        "rows": "\n".join(_rows(pairs, names)),
+        "facts": "\n".join(_facts(pairs, names)),
+        "pictures": "\n".join(pictures.figures()),
+        "data": json.dumps(data).replace("<", "\\u003c"),
+    }
+    template = resources.files(__package__).joinpath("page.html").read_text("utf-8")
+    return re.sub(r"{{(\w+)}}", lambda found: values[found[1]], template)  # at once: values may hold braces
+
+
+@dataclass
+class _Pictures:
+    """Pictures of the page; equal ones are there once."""
+
+    found: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    """Identifiers and captions by address."""
+
+    def add(self, picture: Picture, caption: str) -> str:
+        """Return the identifier of a picture."""
+        identifier, captions = self.found.setdefault(_address(picture), (f"picture{len(self.found)}", []))
+        if caption not in captions:
+            captions.append(caption)
+        return identifier
+
+    def figures(self) -> Iterator[str]:
+        """Yield all pictures with their captions."""
+        for address, (identifier, captions) in self.found.items():
+            caption = _text("; ".join(captions))
+            yield (
+                f'<figure><figcaption>{caption}</figcaption><img id="{identifier}" src="{address}" alt="{caption}">'
+                "</figure>"
+            )
+
+
+def _data(pairs: Sequence[Pair], names: Sequence[str], pictures: _Pictures) -> dict[str, object]:
+    """Return what the script knows; see its head for what a take is."""
+    first, source = pairs[0], pairs[0].source
+    factor, starts = first.wanted.factor, source.times.starts
+    sources = {n: shown for pair in pairs for n, shown in zip(pair.between, pair.sources, strict=True)}
+    ids = {n: pictures.add(sources[n], source_name(first, n)) for n in sorted(sources)}
+
+    def of_source(number: int) -> dict[str, object]:
+        text = source_name(first, number)
+        frames = [[[ids[number], 1]]] * (factor + 1)
+        return {"key": f"source{number}", "name": text, "texts": [text] * (factor + 1), "frames": frames}
+
+    def of_setting(key: int, pair: Pair, title: str) -> dict[str, object]:
+        texts = [_name(pair, k, shown) for k, shown in enumerate(pair.shown)]
+        frames = [
+            [[pictures.add(shown.picture, text if shown.kind == "source" else f"{title}: {text}"), 1]]
+            for shown, text in zip(pair.shown, texts, strict=True)
+        ]
+        maps = {each.name: _map(each, title, pictures) for each in findings(pair)}
+        return {"key": str(key), "name": title, "texts": texts, "frames": frames, "maps": maps}
+
+    left, right = (ids[n] for n in first.between)
+    places = [_place(first, k) for k in range(factor + 1)]
+    blend = {
+        "key": "blend",
+        "name": "both source frames blended",
+        "texts": [f"blended at t = {place:.4g}" for place in places],
+        "frames": [[[left, 1], [right, place]] for place in places],
+        "blend": True,
+    }
+    settings = [of_setting(n, pair, title) for n, pair, title in zip(count(), pairs, names, strict=False)]
+    maps = [list(setting["maps"]) for setting in settings]  # type: ignore[call-overload]
+    return {
+        "width": source.clip.width,
+        "height": source.clip.height,
+        "factor": factor,
+        "seconds": float(starts[first.left + 1] - starts[first.left]),
+        "takes": [
+            *(of_source(n) for n in ids if n <= first.left),
+            *settings,
+            *(of_source(n) for n in ids if n > first.left),
+            blend,
+        ],
+        "maps": list(dict.fromkeys(each for several in maps for each in several)),
+    }
+
+
+def _place(pair: Pair, k: int) -> float:
+    """Return how far a moment lies from one of the source frames of motion to the other, 0 to 1."""
+    first, following = pair.between
+    return (pair.left + k / pair.wanted.factor - first) / (following - first)
+
+
+def _map(found: Finding, title: str, pictures: _Pictures) -> dict[str, object]:
+    caption = f"{title}: {found.name}, {found.meaning}"
+    return {"picture": pictures.add(found.picture, caption), "meaning": found.meaning, "flow": found.of_flow}
+
+
+def _names(pairs: Sequence[Pair]) -> Iterator[str]:
+    """Yield a name of its own for each of the settings."""
+    used: set[str] = set()
+    for pair in pairs:
+        wanted = pair.wanted.settings
+        own = next(each for n in count(1) if (each := f"{wanted} ({n})" if n > 1 else wanted) not in used)
+        used.add(own)
+        yield own
+
+
+def _name(pair: Pair, k: int, shown: Shown) -> str:
+    return source_name(pair, pair.left + bool(k)) if shown.kind == "source" else name(pair, shown)
+
+
+def _rows(pairs: Sequence[Pair], names: Sequence[str]) -> Iterator[str]:
+    for pair, title in zip(pairs, names, strict=True):
+        for k, shown in enumerate(pair.shown):
+            number = pair.wanted.factor * pair.left + k
+            taken = f"{1000 * shown.seconds:.0f} ms" if shown.kind == "new" else ""
+            cells = (title, str(number), _name(pair, k, shown))
+            yield (
+                "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in cells) + f'<td class="number">{taken}</td></tr>'
+            )
+
+
+def _facts(pairs: Sequence[Pair], names: Sequence[str]) -> Iterator[str]:
+    of_place = [*facts_of_place(pairs[0]), *(("note", note) for note in pairs[0].notes)]
+    groups = zip(names, map(facts_of_settings, pairs), strict=True)
+    for title, group in (("", of_place), *groups):
+        if title:
+            yield f"<h3><bdi>{_text(title)}</bdi></h3>"
+        rows = (f"<dt>{_text(subject)}</dt><dd><bdi>{_text(text)}</bdi></dd>" for subject, text in group)
+        yield f"<dl>{'\n'.join(rows)}</dl>"
+
+
+def _text(text: str) -> str:
+    """Return a text as HTML; what cannot be seen, or turns what follows, is written as in Python."""
+    visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return html.escape(visible)
+
+
+def _hash(text: str) -> str:
+    """Return what lets a browser run a script or use a style, and no other."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _address(picture: Picture) -> str:
+    """Return a picture as an address that holds it, without loss."""
+    if max(picture.shape) > _LARGEST_WEBP:
+        kind, data = "png", sheet.png(picture)
+    else:
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "WEBP", lossless=True, method=0, quality=0)
+        kind, data = "webp", file.getvalue()
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
