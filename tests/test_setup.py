@@ -271,7 +271,7 @@ def system(checkout: Checkout, user: int, *lacking: str) -> None:
         checkout.bin / "apt-get",
         f'echo "apt-get $*" >>notes; [ -e offline ] && exit 100; cat "$0" >"{checkout.bin}/g++"',
     )
-    for name in {"ffmpeg", "ffprobe", "g++"} - {*lacking}:
+    for name in {"ffmpeg", "ffprobe", "g++", "chromium"} - {*lacking}:
         program(checkout.bin / name, "")
 
 
@@ -280,6 +280,12 @@ def test_missing_programs_and_libraries_are_named_with_their_packages(ready: Che
     status, printed = ready.set_up("dev")
     assert (status, ready.notes()) == (1, [])
     assert "not installed here: ffprobe libEGL.so.1 (Debian, Ubuntu: apt-get install ffmpeg libegl1)" in printed
+    (ready.bin / "chromium").unlink()
+    assert "libEGL.so.1 chromium-headless-shell (Debian, Ubuntu: " in ready.set_up("dev")[1]
+    for browser in ("google-chrome", "chromium-headless-shell"):
+        program(ready.bin / browser, "")
+        assert "chromium" not in ready.set_up("dev")[1]
+        (ready.bin / browser).unlink()
 
 
 def test_root_on_debian_gets_them_installed(ready: Checkout) -> None:
