@@ -52,6 +52,10 @@ class Browser:
                 return result
             self._note(answer)
 
+    def close(self) -> None:
+        """Close the pipe of a browser that has ended."""
+        self._answers.close()
+
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
             more = self._answers.read1(1 << 20)
@@ -70,11 +74,10 @@ class Browser:
         elif method in ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown"):
             self.complaints.append(json.dumps(parameters))
 
-    def open(self, page: Path, shown: str = "", *, width: int = 1200, height: int = 900, ratio: float = 1) -> None:
+    def open(self, page: Path, shown: str = "", *, width: int = 1200, height: int = 900) -> None:
         """Open a page that the address says more of, and wait until its script is done."""
-        self.send(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=ratio, mobile=False
-        )
+        # A scale of 0 is the browser's own: one that is only emulated does not lay pictures out on whole pixels.
+        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=0, mobile=False)
         for address in ("about:blank", page.resolve().as_uri() + shown):
             self._loaded = False
             self.send("Page.navigate", url=address)
@@ -121,13 +124,14 @@ class Browser:
 
 
 @contextmanager
-def browser(profile: Path) -> Iterator[Browser]:
-    """A browser with a new profile, ended with the block."""
+def browser(profile: Path, ratio: float = 1) -> Iterator[Browser]:
+    """A browser with a new profile and so many pixels of the screen for one of CSS, ended with the block."""
     program = next(filter(None, map(shutil.which, _NAMES)), None)
     assert program, "the tests need Chromium: see CONTRIBUTING.md"
     (read_commands, commands), (answers, write_answers) = os.pipe(), os.pipe()
     options = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-color-profile=srgb")
     options += ("--disable-dev-shm-usage", "--remote-debugging-pipe", "--no-first-run", f"--user-data-dir={profile}")
+    options += (f"--force-device-scale-factor={ratio}",)
     # The pipe is expected as 3 and 4, numbers that Popen cannot give; a shell can.
     shell = f'exec "$0" "$@" 3<&{read_commands} 4>&{write_answers}'
     process = subprocess.Popen(
@@ -155,3 +159,5 @@ def browser(profile: Path) -> Iterator[Browser]:
         process.kill()
         process.wait()
         os.close(commands)
+        if opened:
+            opened.close()

@@ -85,9 +85,13 @@ function draw([canvas, , sides]) {
 
 const resized = new ResizeObserver((entries) => {
   for (const { target, devicePixelContentBoxSize, contentRect } of entries) {
-    const exact = devicePixelContentBoxSize && devicePixelContentBoxSize[0];
-    target.width = exact ? exact.inlineSize : Math.round(contentRect.width * devicePixelRatio);
-    target.height = exact ? exact.blockSize : Math.round(contentRect.height * devicePixelRatio);
+    const [exact] = devicePixelContentBoxSize || [{}];
+    const pixels = (known, length) => {
+      const about = length * devicePixelRatio;
+      return Math.abs(known - about) < 1 ? known : Math.round(about); // emulated screens are not known
+    };
+    target.width = pixels(exact.inlineSize, contentRect.width);
+    target.height = pixels(exact.blockSize, contentRect.height);
   }
   render();
 });
