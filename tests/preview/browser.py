@@ -5,10 +5,12 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -161,3 +163,10 @@ def browser(profile: Path, ratio: float = 1) -> Iterator[Browser]:
         os.close(commands)
         if opened:
             opened.close()
+
+
+if __name__ == "__main__":  # PAGE HASH WIDTHxHEIGHT PNG: the picture of the page in docs/
+    with TemporaryDirectory() as folder, browser(Path(folder)) as shown:
+        width, height = map(int, sys.argv[3].split("x"))
+        shown.open(Path(sys.argv[1]), sys.argv[2], width=width, height=height)
+        shown.screenshot(Path(sys.argv[4]))

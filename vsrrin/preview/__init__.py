@@ -1,1 +1,1 @@
-"""Pictures to judge new frames by."""
+"""Pictures and a page to judge new frames by."""

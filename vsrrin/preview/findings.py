@@ -44,7 +44,7 @@ def findings(pair: Pair) -> Iterator[Finding]:
         doubt = sheet.grey(maps.doubt, _DOUBT_WHITE)
         yield Finding("doubt", f"flow there and back misses (white: {_DOUBT_WHITE:g} px)", doubt)
     if maps.share is not None:
-        yield Finding(f"mask at t = {pair.middle.t}", "share of the right frame", sheet.grey(maps.share, 1))
+        yield Finding("mask", f"share of the right frame at t = {pair.middle.t}", sheet.grey(maps.share, 1))
     apart = np.abs(pair.sources[0].astype(np.int16) - pair.sources[1])
     gain = int(np.clip(255 // max(float(np.percentile(apart, 99.5)), 1), 1, _STRONGEST_GAIN))
     strong = np.minimum(apart * gain, 255).astype(np.uint8)

@@ -130,7 +130,7 @@ function render() {
   const split = state.view === "split";
   at("t").value = state.k;
   at("t").setAttribute("aria-valuetext", settings[0].texts[state.k]);
-  at("zoom").value = state.zoom ? `${state.zoom}:1` : "fit";
+  at("zoom").value = `${Math.round(100 * scaleIn(panels[0][0]))} %`;
   at("divider").hidden = !split;
   for (const id of ["a", "b", "swap"]) at(id).disabled = !split;
   if (split) panels[0][2] = [takes.get(state.a), takes.get(state.b)];
@@ -143,13 +143,13 @@ function render() {
     canvas.classList.toggle("zoomed", state.zoom > 0);
     draw(panel);
   }
-  const owner = [takes.get(state.b), takes.get(state.a), ...settings].find((take) => take.maps);
-  const map = owner.maps[state.overlay];
+  const shown = panels.flatMap(([, , sides]) => sides).filter((take) => take.maps);
+  const owners = shown.length ? shown : settings.slice(0, 1);
+  const found = owners.map((take) => take.maps[state.overlay]);
+  const texts = owners.map((take, n) => `${take.name}: ${found[n] ? found[n].meaning : "has none"}`);
   at("meaning").hidden = !state.overlay;
-  at("meaning").lastElementChild.textContent = map
-    ? `${state.overlay} (${owner.name}): ${map.meaning}`
-    : `${owner.name} has no such map`;
-  at("wheel").hidden = !(map && map.flow);
+  at("meaning").lastElementChild.textContent = `${state.overlay}; ${texts.join("; ")}`;
+  at("wheel").hidden = !found.some((map) => map && map.flow);
   const told = panels.map(([canvas]) => canvas.getAttribute("aria-label")).join(" | ");
   if (!playing && at("status").textContent !== told) at("status").textContent = told; // read aloud
   remember();
