@@ -144,7 +144,7 @@ def _names(pairs: Sequence[Pair]) -> Iterator[str]:
     """Yield a name of its own for each of the settings."""
     used: set[str] = set()
     for pair in pairs:
-        wanted = pair.wanted.settings
+        wanted = _visible(pair.wanted.settings)
         own = next(each for n in count(1) if (each := f"{wanted} ({n})" if n > 1 else wanted) not in used)
         used.add(own)
         yield own
@@ -176,9 +176,13 @@ def _facts(pairs: Sequence[Pair], names: Sequence[str]) -> Iterator[str]:
 
 
 def _text(text: str) -> str:
-    """Return a text as HTML; what cannot be seen, or turns what follows, is written as in Python."""
-    visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return html.escape(visible)
+    """Return a text as HTML."""
+    return html.escape(_visible(text))
+
+
+def _visible(text: str) -> str:
+    """Return a text in which what cannot be seen, or turns what follows, is written as in Python."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _hash(text: str) -> str:
