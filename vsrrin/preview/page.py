@@ -11,7 +11,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from itertools import count
 
@@ -82,62 +82,78 @@ class _Pictures:
             )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Take:
+    """What one side of the slider can show.
+
+    Attributes:
+        key: Its name in addresses.
+        name: What people call it.
+        texts: What it shows, for each output frame.
+        frames: Layers of each output frame: identifier of the picture, opacity.
+        maps: Maps by name; ``None`` for what no network has made.
+        blend: Whether it is a blend, which is not shown side by side with the others.
+    """
+
+    key: str
+    name: str
+    texts: list[str]
+    frames: Sequence[Sequence[tuple[str, float]]]
+    maps: dict[str, dict[str, object]] | None = None
+    blend: bool = False
+
+
 def _data(pairs: Sequence[Pair], names: Sequence[str], pictures: _Pictures) -> dict[str, object]:
-    """Return what the script knows; see its head for what a take is."""
+    """Return what the script knows."""
     first, source = pairs[0], pairs[0].source
     factor, starts = first.wanted.factor, source.times.starts
-    sources = {n: shown for pair in pairs for n, shown in zip(pair.between, pair.sources, strict=True)}
-    ids = {n: pictures.add(sources[n], source_name(first, n)) for n in sorted(sources)}
-
-    def of_source(number: int) -> dict[str, object]:
-        text = source_name(first, number)
-        frames = [[[ids[number], 1]]] * (factor + 1)
-        return {"key": f"source{number}", "name": text, "texts": [text] * (factor + 1), "frames": frames}
-
-    def of_setting(key: int, pair: Pair, title: str) -> dict[str, object]:
-        texts = [_name(pair, k, shown) for k, shown in enumerate(pair.shown)]
-        frames = [
-            [[pictures.add(shown.picture, text if shown.kind == "source" else f"{title}: {text}"), 1]]
-            for shown, text in zip(pair.shown, texts, strict=True)
-        ]
-        maps = {each.name: _map(each, title, pictures) for each in findings(pair)}
-        return {"key": str(key), "name": title, "texts": texts, "frames": frames, "maps": maps}
-
-    left, right = (ids[n] for n in first.between)
-    places = [_place(first, k) for k in range(factor + 1)]
-    blend = {
-        "key": "blend",
-        "name": "both source frames blended",
-        "texts": [f"blended at t = {place:.4g}" for place in places],
-        "frames": [[[left, 1], [right, place]] for place in places],
-        "blend": True,
-    }
-    settings = [of_setting(n, pair, title) for n, pair, title in zip(count(), pairs, names, strict=False)]
-    maps = [list(setting["maps"]) for setting in settings]  # type: ignore[call-overload]
+    shown = {n: picture for pair in pairs for n, picture in zip(pair.between, pair.sources, strict=True)}
+    sources = {n: pictures.add(shown[n], source_name(first, n)) for n in sorted(shown)}
+    before = [_of_source(first, n, sources[n]) for n in sources if n <= first.left]
+    after = [_of_source(first, n, sources[n]) for n in sources if n > first.left]
+    settings = [_of_setting(n, pair, title, pictures) for n, (pair, title) in enumerate(zip(pairs, names, strict=True))]
+    takes = [*before, *settings, *after, _blended(first, *(sources[n] for n in first.between))]
     return {
         "width": source.clip.width,
         "height": source.clip.height,
         "factor": factor,
         "seconds": float(starts[first.left + 1] - starts[first.left]),
-        "takes": [
-            *(of_source(n) for n in ids if n <= first.left),
-            *settings,
-            *(of_source(n) for n in ids if n > first.left),
-            blend,
-        ],
-        "maps": list(dict.fromkeys(each for several in maps for each in several)),
+        "takes": [asdict(take) for take in takes],
+        "maps": list(dict.fromkeys(each for take in settings for each in take.maps or {})),
     }
 
 
-def _place(pair: Pair, k: int) -> float:
-    """Return how far a moment lies from one of the source frames of motion to the other, 0 to 1."""
-    first, following = pair.between
-    return (pair.left + k / pair.wanted.factor - first) / (following - first)
+def _of_source(pair: Pair, number: int, picture: str) -> _Take:
+    text, frames = source_name(pair, number), pair.wanted.factor + 1
+    return _Take(key=f"source{number}", name=text, texts=[text] * frames, frames=[[(picture, 1)]] * frames)
+
+
+def _of_setting(number: int, pair: Pair, title: str, pictures: _Pictures) -> _Take:
+    texts = [_name(pair, k, shown) for k, shown in enumerate(pair.shown)]
+    captions = [
+        text if shown.kind == "source" else f"{title}: {text}" for shown, text in zip(pair.shown, texts, strict=True)
+    ]
+    frames = [[(pictures.add(shown.picture, caption), 1)] for shown, caption in zip(pair.shown, captions, strict=True)]
+    maps = {found.name: _map(found, title, pictures) for found in findings(pair)}
+    return _Take(key=str(number), name=title, texts=texts, frames=frames, maps=maps)
 
 
 def _map(found: Finding, title: str, pictures: _Pictures) -> dict[str, object]:
     caption = f"{title}: {found.name}, {found.meaning}"
     return {"picture": pictures.add(found.picture, caption), "meaning": found.meaning, "flow": found.of_flow}
+
+
+def _blended(pair: Pair, left: str, right: str) -> _Take:
+    """Return both source frames of motion, mixed by the time between them."""
+    first, following = pair.between
+    times = [(pair.left + k / pair.wanted.factor - first) / (following - first) for k in range(pair.wanted.factor + 1)]
+    return _Take(
+        key="blend",
+        name="both source frames blended",
+        texts=[f"blended at t = {t:.4g}" for t in times],
+        frames=[[(left, 1), (right, t)] for t in times],
+        blend=True,
+    )
 
 
 def _names(pairs: Sequence[Pair]) -> Iterator[str]:
