@@ -348,7 +348,7 @@ at("t").max = data.factor;
 for (const id of ["a", "b"]) at(id).append(...data.takes.map((take) => new Option(take.name, take.key)));
 at("overlay").append(...data.maps.map((name) => new Option(name, name)));
 document.documentElement.style.setProperty("--ratio", data.width / data.height);
-Promise.all([...document.querySelectorAll("#pictures img")].map((picture) => picture.decode())).then(() => {
+addEventListener("load", () => {
   at("viewer").hidden = false;
   Object.assign(state, asked());
   arrange();
