@@ -128,6 +128,7 @@ function arrange() {
 function render() {
   for (const id of ["a", "b", "split", "overlay", "opacity", "view", "speed"]) at(id).value = state[id];
   const split = state.view === "split";
+  at("split").setAttribute("aria-valuetext", `${Math.round(100 * state.split)} %`);
   at("t").value = state.k;
   at("t").setAttribute("aria-valuetext", settings[0].texts[state.k]);
   at("zoom").value = `${Math.round(100 * scaleIn(panels[0][0]))} %`;
