@@ -149,6 +149,7 @@ def test_the_numbers_are_there(page: Path, chromium: Browser) -> None:
     text = chromium.value("document.body.innerText")
     assert re.search(r"none between these frames, by vsrrin's detector \(score 0\.\d\d, below 0\.5\)", text)
     assert "no cut is acted on, as scene is 'off'" in text
+    assert len(re.findall(r"confidence 0\.\d\d on average at t = 1/2", text)) == 3
     assert text.count("no run of 2 to 4 equal frames here") == 3
 
 
@@ -223,6 +224,7 @@ def test_a_map_lies_over_both_sides_with_its_opacity(page: Path, chromium: Brows
         name,
         "flow back to the left frame",
         "doubt",
+        "confidence",
         "difference of the source frames",
         "mask",
     ]

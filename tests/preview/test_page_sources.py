@@ -4,6 +4,7 @@ import base64
 import io
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -117,6 +118,24 @@ def test_a_large_page_comes_with_a_warning(film: Path, tmp_path: Path, monkeypat
     status, out, err = vsrrin_command(command, tmp_path)
     assert status == 0 and out.startswith("a.html: ")
     assert err.startswith("vsrrin: a page as large as this is slow")
+
+
+def test_the_fallback_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    noise = np.random.default_rng(0)
+    for number in range(3):
+        squares = 255 * noise.integers(0, 2, (8, 12, 1), np.uint8)
+        cv2.imwrite(str(tmp_path / "in" / f"{number}.png"), squares.repeat(8, 0).repeat(8, 1).repeat(3, 2))
+    options: dict[str, Any] = {"model": "draft", "scene": "off", "fallback_below": 1}
+    settings = [Wanted(tmp_path / "in", 0, fallback=each, **options) for each in ("none", "hold")]
+    target = tmp_path / "page.html"
+    target.write_text(pages.page(pairs(settings)))
+    known = takes(target)
+    assert [known[key]["texts"][1] for key in "01"] == [
+        "NEW, t = 1/2",
+        "t = 1/2: fallback: held, as the new frame cannot be trusted",
+    ]
+    assert "confidence 0.0" in target.read_text()
 
 
 def test_a_picture_too_large_for_webp_is_whole(tmp_path: Path) -> None:

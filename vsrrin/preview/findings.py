@@ -43,6 +43,7 @@ def findings(pair: Pair) -> Iterator[Finding]:
             yield Finding(f"flow {way}", longest, sheet.flow_colours(flow, full), of_flow=True)
         doubt = sheet.grey(maps.doubt, _DOUBT_WHITE)
         yield Finding("doubt", f"flow there and back misses (white: {_DOUBT_WHITE:g} px)", doubt)
+    yield Finding("confidence", f"{_trust(pair)} (white: 1)", sheet.grey(maps.confidence, 1))
     if maps.share is not None:
         yield Finding("mask", f"share of the right frame at t = {pair.middle.t}", sheet.grey(maps.share, 1))
     apart = np.abs(pair.sources[0].astype(np.int16) - pair.sources[1])
@@ -63,7 +64,9 @@ def name(pair: Pair, shown: Shown) -> str:
 
 def _why_not_new(pair: Pair, shown: Shown) -> str:
     if pair.wanted.scene == "off" or not pair.is_cut:
-        return "left frame held, as both are equal"
+        if np.array_equal(*pair.sources):
+            return "left frame held, as both are equal"
+        return f"fallback: {shown.kind}, as the new frame cannot be trusted"
     if shown.kind == "blend":
         return "both frames blended, as a cut lies between"
     if pair.wanted.at_cut == "nearest" and 2 * shown.t >= 1:
@@ -97,6 +100,7 @@ def facts_of_settings(pair: Pair) -> Iterator[tuple[str, str]]:
     else:
         longest = max(_largest(maps.forward), _largest(maps.backward))
         yield "motion", f"{longest:.1f} px at most; full colour from {_full_colour(maps):.1f} px"
+    yield "trust", f"confidence {_trust(pair)}"
     yield "cut", _cut(pair)
     yield "repeats", _repeats(pair)
 
@@ -110,6 +114,10 @@ def _cut(pair: Pair) -> str:
         by = "unmarked" if pair.marked is None else "marked on the frames"
     ignored = "; no cut is acted on, as scene is 'off'" if scene == "off" else ""
     return f"{'YES' if pair.is_cut else 'none'} between these frames, {by} ({detected}){ignored}"
+
+
+def _trust(pair: Pair) -> str:
+    return f"{float(pair.maps.confidence.mean()):.2f} on average at t = {pair.middle.t}"
 
 
 def _repeats(pair: Pair) -> str:

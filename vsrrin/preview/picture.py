@@ -20,7 +20,8 @@ def picture(pair: Pair) -> Picture:
     analysis = [
         Cell(f"{each.name}: {each.meaning}", each.picture)
         for each in found
-        if each.name != "doubt" or pair.maps.share is None  # a mask shows where flow is doubted, and more
+        # A mask shows where flow is doubted, and more; four maps are a row.
+        if each.name != "confidence" and (each.name != "doubt" or pair.maps.share is None)
     ]
     lines = [f"{subject}: {text}" for subject, text in facts([pair])]
     return _arranged(_frames(pair), analysis, lines, with_wheel=any(each.of_flow for each in found))
