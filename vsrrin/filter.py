@@ -13,10 +13,11 @@ import vapoursynth as vs
 
 from vsrrin.clip import alpha, graph, mending, motion_blur, motion_clips, playing
 from vsrrin.clip.clip_checks import check_clip, make_retiming, make_timing, source_times
+from vsrrin.clip.looping import looped
 from vsrrin.clip.mending import Damaged
 from vsrrin.clip.motion_clips import MotionKind
 from vsrrin.clip.retiming import Ease, Moments, Seconds, Speed
-from vsrrin.clip.timing import parse_ratio
+from vsrrin.clip.timing import Timing, parse_ratio
 from vsrrin.engine.options import Options
 from vsrrin.errors import ArgumentError, VsrrinError
 
@@ -27,6 +28,7 @@ class _Rate:
     _: KW_ONLY
     fps: int | Fraction | str | None = None
     timecodes: str | os.PathLike[str] | None = None
+    loop: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class _Pace:
     fps: int | Fraction | str | None = None
     ease: Ease = "none"
     timecodes: str | os.PathLike[str] | None = None
+    loop: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,9 @@ def interpolate(clip: vs.VideoNode, request: _Request) -> vs.VideoNode:
             frame rate varies, frames are mapped by their durations, which are read from the whole clip at once unless
             ``timecodes`` gives them.
         timecodes: A timecode file (v2) of the clip, for ``fps`` if the frame rate varies.
+        loop: The first frame follows the last: what is shown after the last one's start lies between these two, so that
+            the clip can be played in a loop without a jump, unless there is a cut. Marks of scene detectors do not
+            count there.
         request: Factor or rate, and options, each given as an argument of its own.
 
     Returns:
@@ -165,8 +171,14 @@ def interpolate(clip: vs.VideoNode, request: _Request) -> vs.VideoNode:
         vapoursynth.Error: An argument, the clip's first frame, the checkpoint or the device cannot be used; raised
             while the graph is built, with a message that begins with "vsrrin.interpolate:".
     """
+    return alpha.build(*_source(clip, request), request)
+
+
+def _source(clip: vs.VideoNode, request: _Request) -> tuple[vs.VideoNode, Timing]:
+    """Return the clip and the timing that a request is about."""
     check_clip(clip)
-    return alpha.build(clip, make_timing(clip, request.factor, request.fps, request.timecodes), request)
+    timing = make_timing(clip, request.factor, request.fps, request.timecodes)
+    return looped(clip, timing, request, loop=request.loop)
 
 
 @_filter(_Request)
@@ -181,6 +193,7 @@ def proxy(clip: vs.VideoNode, request: _Request) -> vs.VideoNode:
         factor: As for :func:`interpolate`.
         fps: As for :func:`interpolate`.
         timecodes: As for :func:`interpolate`.
+        loop: As for :func:`interpolate`.
         request: Those of :func:`interpolate`; the ones that say how new frames are made change nothing.
 
     Returns:
@@ -189,9 +202,7 @@ def proxy(clip: vs.VideoNode, request: _Request) -> vs.VideoNode:
     Raises:
         vapoursynth.Error: See :func:`interpolate`; the message begins with "vsrrin.proxy:".
     """
-    check_clip(clip)
-    timing = make_timing(clip, request.factor, request.fps, request.timecodes)
-    return graph.build(clip, timing, request, proxy=True, name="proxy")
+    return graph.build(*_source(clip, request), request, proxy=True, name="proxy")
 
 
 @_filter(_Motion)
@@ -264,6 +275,7 @@ def retime(clip: vs.VideoNode, request: _Retiming) -> vs.VideoNode:
         ease: Course of the speed from one keyframe to the next: "none" (the first one's until the second), "linear", or
             "smooth", which begins and ends gently.
         timecodes: A timecode file (v2) of the clip if its frame rate varies; else its durations are read at once.
+        loop: As for :func:`interpolate`.
         request: Speed and rate, and options, each given as an argument of its own.
 
     Returns:
@@ -282,7 +294,7 @@ def retime(clip: vs.VideoNode, request: _Retiming) -> vs.VideoNode:
         ease=request.ease,
         timecodes=request.timecodes,
     )
-    return alpha.build(clip, timing, request, name="retime")
+    return alpha.build(*looped(clip, timing, request, loop=request.loop), request, name="retime")
 
 
 @_filter(_Blurring)

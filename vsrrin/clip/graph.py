@@ -334,10 +334,9 @@ class _Renderer(Painter):
         try:
             frame, kind, confidence = self.picture(left, right, time, cuts)
         except VsrrinError as error:
-            raise vs.Error(
-                f"{self.name}: output frame {number} (between source frames {time.left} and {time.right}): {error}"
-            ) from error
-        self._check_source(time.left, left)
+            between = "between source frames {} and {}".format(*time.numbers)
+            raise vs.Error(f"{self.name}: output frame {number} ({between}): {error}") from error
+        self._check_source(time.numbers[0], left)
         begins, ends = self._scene_ends(number, place, cuts)
         props.write(
             frame.props,

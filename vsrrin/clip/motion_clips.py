@@ -45,7 +45,7 @@ def build(clip: vs.VideoNode, timing: Timing, options: Options, kind: MotionKind
         raise ArgumentError(f"kind must be one of {', '.join(map(repr, _VIEWS))}, not {kind!r}")
     if "_Alpha" in check_clip(clip).props:
         clip = premultiplied(clip)
-    return graph.build(clip, timing, options, view=_VIEWS[kind]())
+    return graph.build(clip, timing, options, view=_VIEWS[kind](), name="motion")
 
 
 class _Flow:

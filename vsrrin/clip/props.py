@@ -92,7 +92,7 @@ def write(
             props[key] = int(flag)
     t = _representable(time.t)
     props["_VSRRIN_Kind"] = kind
-    props["_VSRRIN_Left"], props["_VSRRIN_Right"] = time.left, time.right
+    props["_VSRRIN_Left"], props["_VSRRIN_Right"] = time.numbers
     props["_VSRRIN_TNum"], props["_VSRRIN_TDen"] = t.numerator, t.denominator
     for key, found in (("_VSRRIN_Repeat", repeat), ("_VSRRIN_Confidence", confidence)):
         props.pop(key, None)

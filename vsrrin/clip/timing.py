@@ -62,6 +62,11 @@ class FrameTime:
         """True between two source frames."""
         return self.t != 0 and self.left != self.right
 
+    @property
+    def numbers(self) -> tuple[int, int]:
+        """Numbers of both frames for people, who do not know of repetitions."""
+        return self.left, self.right
+
 
 class Timing(Protocol):
     """Map from output frame numbers to moments of the source."""
@@ -247,10 +252,17 @@ class SourceTimes:
         return FrameTime(left, min(left + 1, last), min((tick - start) / (end - start), _NEARLY_ONE))
 
     def between(self, time: FrameTime, first: int, following: int) -> FrameTime:
-        """Return a moment as a fraction of the way between two source frames around it, by their durations."""
+        """Return a moment as a fraction of the way between two source frames around it, by their durations.
+
+        Numbers before the first frame and after the last are those of repetitions.
+        """
         start, end = self._ticks[time.left], self._ticks[time.left + 1]
-        tick = start + time.t * (end - start)
-        return FrameTime(first, following, (tick - self._ticks[first]) / (self._ticks[following] - self._ticks[first]))
+        tick, begin = start + time.t * (end - start), self._tick(first)
+        return FrameTime(first, following, (tick - begin) / (self._tick(following) - begin))
+
+    def _tick(self, number: int) -> int:
+        rounds, own = divmod(number, len(self._ticks) - 1)
+        return rounds * self._ticks[-1] + self._ticks[own]
 
 
 class VariableTiming:
