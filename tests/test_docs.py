@@ -190,6 +190,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ffmpeg(folder, "-i", "in.mkv", "-c", "copy", *marks, "tagged.mkv")
     (folder / "frames").mkdir()
     ffmpeg(folder, "-i", "in.mkv", "-frames:v", "4", "frames/%03d.png")
+    ffmpeg(folder, "-i", "in.mkv", "-frames:v", "4", "in.gif")
     return folder
 
 

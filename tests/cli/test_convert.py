@@ -321,7 +321,7 @@ def test_a_damaged_image(folder: Path, capsys: pytest.CaptureFixture[str], numbe
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["in.mp4", "out.avi"], "OUT must be a video (.mkv, .mp4, .m4v, .mov, .webm) or a folder, not out.avi"),
+        (["in.mp4", "out.avi"], "a moving image (.gif, .apng, .webp) or a folder, not out.avi"),
         (["in.mp4", "out.mkv", "--sf", "0"], "--sf must be at least 1 new frame between two, not 0"),
         (["in.mp4", "out.mkv", "--sf", "2", "--fps", "2x"], "both say how many frames are added"),
         (["in.mp4", "out.mkv", "--fps", "59.94"], "decimals are inexact, write 60000/1001"),

@@ -50,7 +50,11 @@ def test_images_become_images_and_a_video(tmp_path: Path) -> None:
         ("out.mkv", {"image_rate": 0}, "image_rate must be a positive int"),
         ("out.mkv", {"start": 1.5}, "start must be a frame number (int), seconds (Fraction) or a text"),
         ("out.mkv", {"end": "soon"}, "end must be seconds (83.5)"),
-        ("out.txt", {}, "target must be a video (.mkv, .mp4, .m4v, .mov, .webm) or a folder, not"),
+        (
+            "out.txt",
+            {},
+            "target must be a video (.mkv, .mp4, .m4v, .mov, .webm), a moving image (.gif, .apng, .webp) or a folder",
+        ),
     ],
 )
 def test_wrong_arguments_are_named(target: str, options: dict[str, object], words: str, tmp_path: Path) -> None:

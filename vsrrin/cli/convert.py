@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from vsrrin import __version__
 from vsrrin.clip.timing import parse_ratio
 from vsrrin.convert import moments, several
-from vsrrin.convert.targets import VIDEOS, is_folder
+from vsrrin.convert.targets import MOVING_IMAGES, VIDEOS, is_folder
 from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
 
 from . import arguments, outline, rates
@@ -42,13 +42,14 @@ _OF_COMMAND = (
 """A warning of the filter, and what the command says instead."""
 
 _DESCRIPTION = """\
-Add frames between the frames of a video or of a folder of images. Sound, subtitles, chapters, attachments, metadata
-and rotation are kept; what the output's format cannot hold is converted, left out or refused, with a message. It is
-verified at the end, and gets its name only then.
+Add frames between the frames of a video, of a moving image (GIF, APNG, WebP) or of a folder of images. Sound,
+subtitles, chapters, attachments, metadata and rotation are kept; what the output's format cannot hold is converted,
+left out or refused, with a message. It is verified at the end, and gets its name only then.
 
   vsrrin convert in.mkv out.mkv --fps 2x                 twice the frame rate
   vsrrin convert in.mp4 out.webm --fps 60 --model rrin.pth
   vsrrin convert frames/ out_frames/ --sf 3              three new images between two
+  vsrrin convert in.gif out.gif --loop                   a loop, from its last frame to the first, too
   vsrrin convert in.mp4 slow.mp4 --sf 3 --fps 24 --audio stretch   slow motion
   vsrrin convert *.mkv --out-dir smooth/                 several files, one after the other
 
@@ -78,8 +79,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "paths",
         metavar="IN",
         nargs="+",
-        help="a video, or a folder of PNG, JPEG, WebP or TIFF; then OUT: a video "
-        f"({', '.join(VIDEOS)}), or a folder of PNGs (a name without extension)",
+        help="a video, a GIF, APNG or animated WebP, or a folder of PNG, JPEG, WebP or TIFF; then OUT: a video "
+        f"({', '.join(VIDEOS)}), a moving image ({', '.join(MOVING_IMAGES)}), or a folder of PNGs (a name without "
+        "extension)",
     )
     parser.add_argument(
         "--out-dir",
@@ -103,6 +105,7 @@ def _add_frames(parser: argparse.ArgumentParser) -> None:
     frames.add_argument(
         "--ease", choices=("none", "linear", "smooth"), default="none", help="how the speed changes between keyframes"
     )
+    frames.add_argument("--loop", action="store_true", help="move from the last frame to the first, without a jump")
     arguments.add_part(frames)
     frames.add_argument("--input-fps", metavar="RATE", help="rate of a folder of images (default: 24)")
     arguments.add_interlacing(frames)

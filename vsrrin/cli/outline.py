@@ -37,14 +37,28 @@ def of_video(conversion: "VideoConversion") -> Iterator[tuple[str, str]]:
 
 
 def of_folder(conversion: "FolderConversion") -> Iterator[tuple[str, str]]:
-    """Yield labels and facts of a conversion to a folder of images."""
+    """Yield labels and facts of a conversion to a folder of images, or to a moving image."""
+    from vsrrin.convert.moving_image import MovingImageConversion
+
     yield from _input(conversion)
-    yield "output", f"{conversion.settings.target}: {conversion.frames} PNGs"
+    losses: list[str] = []
+    if isinstance(conversion, MovingImageConversion):
+        losses = conversion.losses
+        often = f"played {conversion.plays} times" if conversion.plays else "played for ever"
+        yield "output", str(conversion.settings.target)
+        yield (
+            "",
+            f"{_rate(conversion.rate)}, {conversion.frames} frames, {moments.written(conversion.duration)}, {often}",
+        )
+        quality = f", quality {conversion.quality}" if conversion.quality is not None else ""
+        yield "encoder", f"{conversion.form}{quality}"
+    else:
+        yield "output", f"{conversion.settings.target}: {conversion.frames} PNGs"
     width, height = conversion.size
     alpha = "with" if conversion.alpha else "without"
     yield "", f"{width}x{height}, {conversion.bits} bits per sample, {alpha} alpha"
     for note in conversion.notes:
-        yield "note", note
+        yield "lost" if note in losses else "note", note
 
 
 def _input(conversion: "VideoConversion | FolderConversion") -> Iterator[tuple[str, str]]:

@@ -13,10 +13,11 @@ from vsrrin.errors import ArgumentError
 
 from .image_folder import FolderConversion, open_images
 from .moments import parse_position
+from .moving_image import MovingImageConversion
 from .prepare import Settings
 from .run import Progress, Result, run
 from .source import Moment
-from .targets import followed, is_folder
+from .targets import MOVING_IMAGES, followed, is_folder
 from .video import VideoConversion
 
 
@@ -29,15 +30,16 @@ def convert_file(
     say: Callable[[str], None] | None = None,
     **settings: Any,
 ) -> Result:
-    """Convert a video or a folder of images to a video or a folder of PNGs.
+    """Convert a video, a moving image or a folder of images to a video, a moving image or a folder of PNGs.
 
     Sound, subtitles, chapters, attachments and metadata are kept as :func:`vsrrin convert <vsrrin.cli.convert>` keeps
     them. The target exists only once all of it has been written and verified; an interrupted run leaves finished work
     in a hidden folder beside it, for ``resume=True``.
 
     Args:
-        source: A video file, or a folder of PNG, JPEG, WebP or TIFF files.
-        target: A video file, by its extension, or a folder: a name without an extension or with a slash at its end.
+        source: A video file, a GIF, APNG or animated WebP, or a folder of PNG, JPEG, WebP or TIFF files.
+        target: A video file, or a ``.gif``, ``.apng`` or ``.webp``, by its extension; or a folder: a name without an
+            extension or with a slash at its end.
         image_rate: Rate at which a folder of images is shown.
         progress: Called after each frame, from the calling thread.
         say: Called with messages for the user.
@@ -78,7 +80,7 @@ def _moment(value: object, argument: str) -> Moment | None:
 
 
 def prepared(settings: Settings, *, folder: bool, image_rate: Fraction) -> VideoConversion | FolderConversion:
-    """Return the conversion for settings, ready to run; nothing is written.
+    """Return the conversion for settings, ready to run; nothing is written. That to a moving image is one to a folder.
 
     Args:
         settings: Settings of the conversion.
@@ -92,7 +94,11 @@ def prepared(settings: Settings, *, folder: bool, image_rate: Fraction) -> Video
     forks.begin()
     if not folder:
         settings = replace(settings, target=followed(settings.target))
-    images = open_images(settings.source, image_rate, for_video=not folder) if settings.source.is_dir() else None
+    moving = not folder and settings.target.suffix.lower() in MOVING_IMAGES
+    flat = not folder and not moving
+    images = open_images(settings.source, image_rate, for_video=flat) if settings.source.is_dir() else None
+    if moving:
+        return MovingImageConversion(settings, images)
     if folder:
         return FolderConversion(settings, images)
     return VideoConversion(settings, images.clip if images else None)

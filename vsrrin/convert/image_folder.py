@@ -93,7 +93,7 @@ class FolderConversion:
 
     def __init__(self, settings: Settings, images: Images | None = None) -> None:
         settings = prepare.with_choices_of_first_run(settings)
-        _check_target(settings)
+        self._check_target(settings)
         self.source = prepare.open_any(settings, images.clip if images else None, turn=True)
         speed.check(settings.rates, self.source)
         self.settings = settings = prepare.with_tiles(settings, self.source)
@@ -106,7 +106,7 @@ class FolderConversion:
         self.size = self._clip.width, self._clip.height
         self.bits = self._clip.format.bits_per_sample
         self.duration = self.source.duration
-        self.notes = tuple(_notes(settings, self.source, first))
+        self.notes = tuple(self._notes(first))
         self.signature = {**prepare.signature(settings, self.source, self._clip), "output": "PNG"}
 
     def finished(self, work: WorkFolder) -> int:
@@ -140,6 +140,12 @@ class FolderConversion:
             ConvertError: The target cannot be written, or what is there may not be replaced.
         """
         _publish(work.path, self.settings)
+
+    def _check_target(self, settings: Settings) -> None:
+        _check_target(settings)
+
+    def _notes(self, first: vs.VideoFrame) -> Iterator[str]:
+        return _notes(self.settings, self.source, first)
 
     def _path(self, folder: Path, number: int) -> Path:
         """Return the file of an output frame."""

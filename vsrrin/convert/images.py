@@ -195,9 +195,9 @@ def _clip(files: Sequence[Path], headers: Sequence[Header], target: _Target, fps
         if _state(files[number]) not in (known[number], None):
             raise ConvertError(f"{files[number]} has changed since the work began: begin again with overwrite=True")
         picture = decode(files[number], headers[number])
-        frame = _frame(_planes(picture, target.grey), colours.format)
+        frame = frame_of(_planes(picture, target.grey), colours.format)
         if target.alpha:
-            frame.props["_Alpha"] = _frame([_alpha(picture)], alpha.format)
+            frame.props["_Alpha"] = frame_of([_alpha(picture)], alpha.format)
         frame.props.update(props)
         return frame
 
@@ -215,7 +215,8 @@ def _state(file: Path) -> tuple[int, int] | None:
     return state.st_size, state.st_mtime_ns
 
 
-def _frame(planes: Iterable[Picture], form: vs.VideoFormat) -> vs.VideoFrame:
+def frame_of(planes: Iterable[Picture], form: vs.VideoFormat) -> vs.VideoFrame:
+    """Return a frame made of planes."""
     arrays = list(planes)
     height, width = arrays[0].shape
     frame = vs.core.create_video_frame(form, width, height)

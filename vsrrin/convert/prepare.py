@@ -16,6 +16,7 @@ from vsrrin.checkpoint.loader import locate
 from vsrrin.clip import alpha, graph, mending
 from vsrrin.clip.clip_checks import check_clip
 from vsrrin.clip.frames import Colour
+from vsrrin.clip.looping import looped
 from vsrrin.clip.mending import Damaged
 from vsrrin.clip.retiming import Ease, Pace
 from vsrrin.clip.retiming import Speed as Pacing
@@ -30,6 +31,7 @@ from vsrrin.engine.pool import shared_by
 from vsrrin.errors import ArgumentError, ConvertError
 
 from . import interlacing, speed, transparency, work_folder
+from .animations.stillness import keep_still
 from .interlacing import Deinterlace
 from .source import ClipSource, Moment, Source, open_clip, open_file
 from .speed import Speed
@@ -54,6 +56,7 @@ class Settings(Options):
         rate_out: Rate at which the frames made by ``factor`` are shown: slow motion, unless it is their own.
         speed: A speed or keyframes, as :func:`vsrrin.retime` takes them, in seconds of the part used.
         ease: Course of the speed between keyframes: "none", "linear" or "smooth".
+        loop: The first frame follows the last, see :func:`vsrrin.interpolate`.
         start: First moment used: seconds since the beginning as a Fraction, or a frame number as an int.
         end: First moment left out, in the same way.
         deinterlace: Make a frame of each "frame" or each "field" of an interlaced source; the latter doubles its rate.
@@ -79,6 +82,7 @@ class Settings(Options):
     rate_out: Fraction | None = None
     speed: Pacing | None = None
     ease: Ease = "none"
+    loop: bool = False
     start: Moment | None = None
     end: Moment | None = None
     deinterlace: Deinterlace | None = None
@@ -137,7 +141,8 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
         VsrrinError: The source, a setting, the target or the model cannot be used.
     """
     settings = with_choices_of_first_run(settings)
-    _check_target(settings)
+    container_for(settings.target)
+    check_target(settings)
     source = open_any(settings, clip_source)
     speed.check(settings.rates, source)
     settings = with_tiles(settings, source)
@@ -170,7 +175,7 @@ def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepar
             "encoder": {"settings": str(encoder), **encoder.options},
             "segment frames": segment_frames,
         },
-        notes=(*source.notes, *_format_notes(pixels, encoder, first), *moved),
+        notes=(*source.notes, *_format_notes(pixels, encoder, first), *moved, *_loop_notes(source)),
     )
 
 
@@ -241,9 +246,12 @@ def interpolated(settings: Settings, source: Source) -> vs.VideoNode:
         VsrrinError: The clip, the model or a setting cannot be used.
     """
     try:
-        return alpha.build(source.clip, speed.timing(settings.rates, source), settings)
+        timing = speed.timing(settings.rates, source)
+        new = alpha.build(*looped(source.clip, timing, settings, loop=settings.loop), settings)
     except vs.Error as error:
         raise ConvertError(f"{settings.source}: {error}") from error
+    moving_image = source.plays is not None and new is not source.clip
+    return keep_still(new, source.clip) if moving_image else new
 
 
 def with_tiles(settings: Settings, source: Source) -> Settings:
@@ -308,9 +316,13 @@ def _container(target: Path) -> str:
     return ".mp4" if suffix == ".m4v" else suffix
 
 
-def _check_target(settings: Settings) -> None:
+def check_target(settings: Settings) -> None:
+    """Check that the target of a conversion, a file, may be written.
+
+    Raises:
+        VsrrinError: It may not.
+    """
     target = settings.target
-    container_for(target)
     if not target.parent.is_dir():
         raise ConvertError(f"the folder {target.parent} of the target does not exist: make it first")
     if target.is_dir():
@@ -333,6 +345,13 @@ def _format_notes(pixels: Pixels, encoder: EncoderSettings, first: vs.VideoFrame
     if pixels.family == "yuv" and _limits_range(encoder, first):
         notes.append("samples of full range become limited ones: ProRes holds no others")
     return tuple(notes)
+
+
+def _loop_notes(source: Source) -> tuple[str, ...]:
+    if source.plays in (None, 1):
+        return ()
+    often = f"{source.plays} times" if source.plays else "for ever"
+    return (f"the source is played {often}, which a video does not say: players have a setting for it",)
 
 
 def _segment_frames(settings: Settings, times: VideoTimes) -> int:
@@ -365,6 +384,7 @@ def signature(settings: Settings, source: Source, made: vs.VideoNode) -> dict[st
         "scenes": [settings.scene, settings.scene_threshold, settings.at_cut],
         **{name: value for name, value in others.items() if value != getattr(Options, name)},
         **({"pace": [str(settings.speed), settings.ease]} if settings.speed is not None else {}),
+        **({"loop": True} if settings.loop else {}),
         **({"deinterlace": settings.deinterlace} if settings.deinterlace else {}),
         **({"progressive": True} if settings.progressive else {}),
         "versions": {"vsrrin": __version__, **{name: _version(name) for name in _PACKAGES}},

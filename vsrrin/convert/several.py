@@ -5,7 +5,8 @@ from pathlib import Path
 
 from vsrrin.errors import ArgumentError, ConvertError
 
-from .targets import VIDEOS
+from .animations.kinds import form_of
+from .targets import MOVING_IMAGES, VIDEOS
 
 _SOURCES = frozenset(
     {
@@ -20,8 +21,8 @@ _SOURCES = frozenset(
 def targets(sources: Sequence[Path], folder: Path) -> list[tuple[Path, str]]:
     """Return each source with its target in a folder.
 
-    A folder that holds videos stands for them, without those in folders below it; another is one of images. Videos keep
-    their names; those in containers that are not written become ``.mkv``.
+    A folder that holds videos stands for them, without those in folders below it; another is one of images. Videos and
+    moving images keep their names; those in containers that are not written become ``.mkv``.
 
     Raises:
         ConvertError: A source does not exist.
@@ -32,7 +33,8 @@ def targets(sources: Sequence[Path], folder: Path) -> list[tuple[Path, str]]:
         for path in _videos(source) or [source]:
             if not path.exists():
                 raise ConvertError(f"{path} does not exist")
-            target = str(folder / path.name) if path.suffix.lower() in VIDEOS else str(folder / f"{path.stem}.mkv")
+            same = path.suffix.lower() in VIDEOS + MOVING_IMAGES
+            target = str(folder / path.name) if same else str(folder / f"{path.stem}.mkv")
             if path.is_dir():
                 target = f"{folder / path.resolve().name}/"
             if found.setdefault(target, path) != path:
@@ -45,5 +47,10 @@ def targets(sources: Sequence[Path], folder: Path) -> list[tuple[Path, str]]:
 def _videos(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    entries = [path for path in folder.iterdir() if path.suffix.lower() in _SOURCES and path.is_file()]
+    entries = [path for path in folder.iterdir() if path.is_file() and _is_video(path)]
     return sorted(path for path in entries if not path.name.startswith("."))
+
+
+def _is_video(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    return suffix in _SOURCES or (suffix in MOVING_IMAGES and form_of(path) is not None)

@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from math import floor
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from vsrrin.convert.media.streams import Cut
 from vsrrin.convert.media.times import FrameTimes, read_times
 from vsrrin.errors import ArgumentError, ConvertError
 
+from .animations.kinds import form_of
+from .animations.reading import open_moving
 from .decoder import open_video, turned
 from .side_alpha import attach
 from .work_folder import fingerprint
@@ -75,6 +78,7 @@ class Source:
         whole: Number of all frames of the file.
         signature: Values that identify the source, as JSON can hold them.
         notes: Messages for the user.
+        plays: Times that a moving image is played, 0 for ever; ``None`` for all else.
     """
 
     clip: vs.VideoNode
@@ -86,6 +90,7 @@ class Source:
     whole: int
     signature: Mapping[str, object]
     notes: tuple[str, ...] = ()
+    plays: int | None = None
 
     @property
     def duration(self) -> Fraction:
@@ -94,7 +99,7 @@ class Source:
 
 
 def open_file(path: Path, *, start: Moment | None = None, end: Moment | None = None, turn: bool = False) -> Source:
-    """Open a video file.
+    """Open a video file, or a moving image.
 
     Args:
         path: The file.
@@ -106,6 +111,8 @@ def open_file(path: Path, *, start: Moment | None = None, end: Moment | None = N
         ConvertError: The file cannot be read, is damaged at ``start``, or has no video.
         ArgumentError: ``start`` and ``end`` leave nothing.
     """
+    if form_of(path) is not None:
+        return _open_moving(path, start=start, end=end)
     info = probe(path)
     clip = open_video(path, info.video_track)
     absolute = read_times(path, info.video_track, clip.num_frames, info.start + info.video_start)
@@ -138,23 +145,38 @@ def open_clip(source: ClipSource, path: Path, *, start: Moment | None = None, en
     if rate is None:
         raise ConvertError(f"{path}: the clip has no constant frame rate")
     times = FrameTimes(tuple(number / rate for number in range(clip.num_frames)), 1 / rate, (rate,))
+    info = _pictures_alone(path, times.end, 1 / rate)
+    return _source(clip, info, times, signature=source.signature, notes=source.notes, start=start, end=end)
+
+
+def _open_moving(path: Path, *, start: Moment | None, end: Moment | None) -> Source:
+    moving = open_moving(path)
+    info = _pictures_alone(path, moving.times.end, Fraction(1, 1000))
+    source = _source(
+        moving.clip, info, moving.times, signature=fingerprint(path), notes=moving.notes, start=start, end=end
+    )
+    return replace(source, plays=moving.plays)
+
+
+def _pictures_alone(path: Path, duration: Fraction, tick: Fraction) -> MediaInfo:
+    """Return the facts of a file without other streams."""
     stream = StreamInfo(
         index=0,
         kind="video",
         codec="rawvideo",
-        time_base=1 / rate,
+        time_base=tick,
         start=Fraction(0),
-        duration=times.end,
+        duration=duration,
         language=None,
         metadata={},
         disposition=0,
         is_picture=False,
     )
-    info = MediaInfo(
+    return MediaInfo(
         path=path,
         format="clip",
         start=Fraction(0),
-        duration=times.end,
+        duration=duration,
         video=stream,
         video_track=0,
         others=(),
@@ -164,7 +186,6 @@ def open_clip(source: ClipSource, path: Path, *, start: Moment | None = None, en
         sample_aspect=Fraction(1),
         video_start=Fraction(0),
     )
-    return _source(clip, info, times, signature=source.signature, notes=source.notes, start=start, end=end)
 
 
 def _source(
@@ -292,10 +313,13 @@ def _said(moment: Moment | None, default: str) -> str:
 
 
 def steady_rate(times: FrameTimes) -> Fraction | None:
-    """Return the constant rate of all times, up to rounding to milliseconds; ``None`` if there is none."""
+    """Return the constant rate of all times, up to rounding to milliseconds unless they are exact; ``None`` if none."""
     starts = times.starts
     if len(starts) == 1:
         return 1 / times.last_duration
+    if times.exact:
+        durations = {after - before for before, after in pairwise([*starts, times.end])}
+        return 1 / durations.pop() if len(durations) == 1 else None
     average = (len(starts) - 1) / (starts[-1] - starts[0])
     for rate in (*times.rates, ntsc_near(average), Fraction(round(average)), average.limit_denominator(1001)):
         if rate and all(abs(start - starts[0] - number / rate) <= ROUNDING for number, start in enumerate(starts)):

@@ -6,6 +6,7 @@ from pathlib import Path
 from vsrrin.errors import ArgumentError, ConvertError
 
 VIDEOS = (".mkv", ".mp4", ".m4v", ".mov", ".webm")
+MOVING_IMAGES = (".gif", ".apng", ".webp")
 
 
 def is_folder(target: str | os.PathLike[str], argument: str = "target") -> bool:
@@ -16,7 +17,7 @@ def is_folder(target: str | os.PathLike[str], argument: str = "target") -> bool:
         argument: Name of the argument in messages.
 
     Raises:
-        ArgumentError: The target is neither a folder nor a video.
+        ArgumentError: The target is neither a folder nor a video or moving image.
     """
     path, text = Path(target), os.fspath(target)
     if text in ("", "-"):
@@ -26,9 +27,10 @@ def is_folder(target: str | os.PathLike[str], argument: str = "target") -> bool:
         )
     if text.endswith(("/", "\\")) or path.is_dir() or not path.suffix:
         return True
-    if path.suffix.lower() not in VIDEOS:
+    if path.suffix.lower() not in VIDEOS + MOVING_IMAGES:
         raise ArgumentError(
-            f"{argument} must be a video ({', '.join(VIDEOS)}) or a folder, not {target}"
+            f"{argument} must be a video ({', '.join(VIDEOS)}), a moving image ({', '.join(MOVING_IMAGES)}) or a "
+            f"folder, not {target}"
             " (a folder whose name has a dot: put a slash at its end)"
         )
     return False

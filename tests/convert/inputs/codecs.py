@@ -9,6 +9,7 @@ WMA = {
     "says": ("becomes Opus: Matroska cannot hold it",),
 }
 VP8 = {"v0 color_space": "bt470bg"}
+SRGB = {"v0 color_transfer": "iec61966-2-1", "v0 color_primaries": "bt709"}  # as browsers take moving images
 
 ROWS = (
     row("h264 aac mkv", "{pic} {tone} {x264b} -c:a aac in.mkv"),
@@ -46,8 +47,8 @@ ROWS = (
     row("raw mpeg2", "{pic} -c:v mpeg2video in.m2v", moved=True),
     row("mjpeg", "{pic} -c:v mjpeg in.mjpeg"),
     row("mjpeg pcm avi", "{pic} {tone} -c:v mjpeg -pix_fmt yuvj422p -c:a pcm_s16le in.avi"),
-    row("gif", "{pic} in.gif", changed={"v0 samples": "gbrp"}, says=("all of its frames are opaque",)),
-    row("apng", "{pic} -pix_fmt rgb24 in.apng"),
+    row("gif", "{pic} in.gif", changed={"v0 samples": "gbrp", **SRGB}, says=("the source is played for ever",)),
+    row("apng", "{pic} -pix_fmt rgb24 in.apng", changed=SRGB),
     row("y4m", "{pic} -pix_fmt yuv444p in.y4m"),
     row("nut rawvideo", "{pic} {tone} -c:v rawvideo -c:a pcm_s16le in.nut"),
     row("3gp h263 amr", "-f lavfi -i testsrc2=s=128x96:r=25:d=0.4 {tone} -c:v h263 -c:a aac in.3gp"),

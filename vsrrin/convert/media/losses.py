@@ -80,7 +80,7 @@ def losses(
     timecode = timecode_of(source)
     if timecode is not None and timecode_of(made) is None:
         found.append(f"the timecode {timecode} is left out: the new frames cannot be numbered by it")
-    found += _tag_losses("the file", source.metadata, made.metadata, no_tags)
+    found += tag_losses("the file", source.metadata, made.metadata, no_tags)
     found += _chapter_losses(chapters, made.chapters, no_place)
     for name, before, after in _pairs(source, made, plan):
         told = _TOLD_BY_OTHERS
@@ -88,7 +88,7 @@ def losses(
             told |= {"filename", "mimetype"}
         if "stereo_3d" in before.side_data:
             told |= {"stereo_mode"}
-        found += _tag_losses(name, before.metadata, after.metadata, no_place, told)
+        found += tag_losses(name, before.metadata, after.metadata, no_place, told)
         found += _label_losses(name, before, after, no_place)
         if before is not source.video:
             found += _side_data_losses(before, after, container)
@@ -156,10 +156,10 @@ def _is_kept(name: str, before: StreamInfo, after: StreamInfo, container: Contai
     return name in after.side_data
 
 
-def _tag_losses(
+def tag_losses(
     owner: str, before: Mapping[str, str], after: Mapping[str, str], why: str, told: Set[str] = _TOLD_BY_OTHERS
 ) -> Iterator[str]:
-    """Yield the tags whose values are gone, under whatever name: containers have names of their own."""
+    """Yield a message for the tags whose values are gone, under whatever name: containers have names of their own."""
     kept = set(map(_comparable, after.values()))
     titled = any(key.lower() in ("title", "name") for key in before)
     lost = []
@@ -196,7 +196,7 @@ def _chapter_losses(before: Sequence[Chapter], after: Sequence[Chapter], no_plac
     lost = [
         message
         for number, (chapter, made) in enumerate(zip(before, after, strict=False), 1)
-        for message in _tag_losses(f"chapter {number}", chapter.metadata, made.metadata, no_place)
+        for message in tag_losses(f"chapter {number}", chapter.metadata, made.metadata, no_place)
     ]
     if lost:
         yield lost[0] if len(lost) == 1 else f"{lost[0]}; so are those of {len(lost) - 1} other chapters"

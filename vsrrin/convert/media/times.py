@@ -32,12 +32,14 @@ class FrameTimes:
         last_duration: Seconds of the last frame's duration.
         rates: Frames per second that the file claims, the most trustworthy first; they may be wrong.
         notes: Messages for the user.
+        exact: Whether nothing is rounded or guessed, the last duration included.
     """
 
     starts: tuple[Fraction, ...]
     last_duration: Fraction
     rates: tuple[Fraction, ...] = ()
     notes: tuple[str, ...] = ()
+    exact: bool = False
 
     @property
     def end(self) -> Fraction:
