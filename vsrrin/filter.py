@@ -1,11 +1,8 @@
 """Filters for VapourSynth scripts."""
 
 import inspect
-import os
 import re
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
-from fractions import Fraction
 from functools import partial, wraps
 from typing import Any, Concatenate
 
@@ -14,96 +11,10 @@ import vapoursynth as vs
 from vsrrin.clip import alpha, graph, mending, motion_blur, motion_clips, playing
 from vsrrin.clip.clip_checks import check_clip, make_retiming, make_timing, source_times
 from vsrrin.clip.looping import looped
-from vsrrin.clip.mending import Damaged
-from vsrrin.clip.motion_clips import MotionKind
-from vsrrin.clip.retiming import Ease, Moments, Seconds, Speed
+from vsrrin.clip.requests import Blurring, Interpolating, Playing, Repairing, Retiming, Viewing
 from vsrrin.clip.timing import Timing, parse_ratio
 from vsrrin.engine.options import Options
 from vsrrin.errors import ArgumentError, VsrrinError
-
-
-@dataclass(frozen=True)
-class _Rate:
-    factor: int | Fraction | str = 2
-    _: KW_ONLY
-    fps: int | Fraction | str | None = None
-    timecodes: str | os.PathLike[str] | None = None
-    loop: bool = False
-
-
-@dataclass(frozen=True)
-class _Maps:
-    kind: MotionKind
-    factor: int | Fraction | str = 2
-    _: KW_ONLY
-    fps: int | Fraction | str | None = None
-    timecodes: str | os.PathLike[str] | None = None
-
-
-@dataclass(frozen=True)
-class _Motion(Options, _Maps):
-    model: str | os.PathLike[str] = "rrin_lite"
-
-
-@dataclass(frozen=True)
-class _Pace:
-    speed: Speed | None = None
-    _: KW_ONLY
-    times: Moments | None = None
-    fps: int | Fraction | str | None = None
-    ease: Ease = "none"
-    timecodes: str | os.PathLike[str] | None = None
-    loop: bool = False
-
-
-@dataclass(frozen=True)
-class _Request(Options, _Rate):  # fields of the last base come first: factor, model, then all others by keyword
-    model: str | os.PathLike[str] = "rrin_lite"
-
-
-@dataclass(frozen=True)
-class _Retiming(Options, _Pace):
-    model: str | os.PathLike[str] = "rrin_lite"
-
-
-@dataclass(frozen=True)
-class _Shutter:
-    shutter: Seconds = 180
-    _: KW_ONLY
-    fps: int | Fraction | str | None = None
-    samples: int = 9
-    linear: bool = False
-    timecodes: str | os.PathLike[str] | None = None
-
-
-@dataclass(frozen=True)
-class _Blurring(Options, _Shutter):
-    model: str | os.PathLike[str] = "draft"
-
-
-@dataclass(frozen=True)
-class _Damage:
-    frames: Damaged | None = None
-    _: KW_ONLY
-    apply: bool = False
-
-
-@dataclass(frozen=True)
-class _Repair(Options, _Damage):
-    model: str | os.PathLike[str] = "rrin_lite"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Screen:
-    container_fps: float | Fraction | str | None = None
-    display_fps: float | Fraction | str | None = None
-    target: int | Fraction | str = "display"
-    budget: float | None = 0.8
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Playing(Options, _Screen):
-    model: str | os.PathLike[str] = "auto"
 
 
 def _filter[**P, R](
@@ -140,8 +51,8 @@ def _filter[**P, R](
     return decorate
 
 
-@_filter(_Request)
-def interpolate(clip: vs.VideoNode, request: _Request) -> vs.VideoNode:
+@_filter(Interpolating)
+def interpolate(clip: vs.VideoNode, request: Interpolating) -> vs.VideoNode:
     """Add frames between the frames of a clip.
 
     The output has the format, size, colour description and length of the input: ``ceil(n * factor)`` frames, where
@@ -174,15 +85,15 @@ def interpolate(clip: vs.VideoNode, request: _Request) -> vs.VideoNode:
     return alpha.build(*_source(clip, request), request)
 
 
-def _source(clip: vs.VideoNode, request: _Request) -> tuple[vs.VideoNode, Timing]:
+def _source(clip: vs.VideoNode, request: Interpolating) -> tuple[vs.VideoNode, Timing]:
     """Return the clip and the timing that a request is about."""
     check_clip(clip)
     timing = make_timing(clip, request.factor, request.fps, request.timecodes)
     return looped(clip, timing, request, loop=request.loop)
 
 
-@_filter(_Request)
-def proxy(clip: vs.VideoNode, request: _Request) -> vs.VideoNode:
+@_filter(Interpolating)
+def proxy(clip: vs.VideoNode, request: Interpolating) -> vs.VideoNode:
     """Show what :func:`interpolate` would, with the nearest source frame in place of each new one.
 
     Length, rate, times, cuts and properties are the same, and no network is loaded: for scene detection, chunked
@@ -205,8 +116,8 @@ def proxy(clip: vs.VideoNode, request: _Request) -> vs.VideoNode:
     return graph.build(*_source(clip, request), request, proxy=True, name="proxy")
 
 
-@_filter(_Motion)
-def motion(clip: vs.VideoNode, request: _Motion) -> vs.VideoNode:
+@_filter(Viewing)
+def motion(clip: vs.VideoNode, request: Viewing) -> vs.VideoNode:
     """Show what the new frames of :func:`interpolate` are made of, in place of the frames.
 
     Length, rate, times, cuts and properties are those of :func:`interpolate` with the same arguments, so that a frame
@@ -258,8 +169,8 @@ def dedup(clip: vs.VideoNode, request: Options) -> vs.VideoNode:
     return alpha.build(clip, make_timing(clip, 1), request, name="dedup")
 
 
-@_filter(_Retiming)
-def retime(clip: vs.VideoNode, request: _Retiming) -> vs.VideoNode:
+@_filter(Retiming)
+def retime(clip: vs.VideoNode, request: Retiming) -> vs.VideoNode:
     """Show a clip slower or faster, at one speed, by keyframes, or at moments of one's own, with the frames it needs.
 
     Times are exact. Output frames that coincide with a source frame are that frame, bit for bit; all others are made
@@ -297,8 +208,8 @@ def retime(clip: vs.VideoNode, request: _Retiming) -> vs.VideoNode:
     return alpha.build(*looped(clip, timing, request, loop=request.loop), request, name="retime")
 
 
-@_filter(_Blurring)
-def blur(clip: vs.VideoNode, request: _Blurring) -> vs.VideoNode:
+@_filter(Blurring)
+def blur(clip: vs.VideoNode, request: Blurring) -> vs.VideoNode:
     """Blur what moves, as a camera does whose shutter is open for a part of each frame's time.
 
     Each output frame is the mean of new frames around its moment, which :func:`interpolate` makes. Still parts stay as
@@ -338,8 +249,8 @@ def blur(clip: vs.VideoNode, request: _Blurring) -> vs.VideoNode:
     )
 
 
-@_filter(_Repair)
-def repair(clip: vs.VideoNode, request: _Repair) -> vs.VideoNode:
+@_filter(Repairing)
+def repair(clip: vs.VideoNode, request: Repairing) -> vs.VideoNode:
     """Replace damaged or missing frames by new ones, made of the healthy frames around them.
 
     All others stay as they are, bit for bit. Damaged frames that are given by number are never asked for, so that those
@@ -376,8 +287,8 @@ def repair(clip: vs.VideoNode, request: _Repair) -> vs.VideoNode:
     return mending.build(clip, mending.numbers(request.frames, clip.num_frames), request)
 
 
-@_filter(_Playing)
-def play(clip: vs.VideoNode, request: _Playing) -> vs.VideoNode:
+@_filter(Playing)
+def play(clip: vs.VideoNode, request: Playing) -> vs.VideoNode:
     """Add frames to what a player shows, while it plays.
 
     For the ``video_in`` of mpv's filter "vapoursynth" and what is like it: a clip without end and rate, whose frames

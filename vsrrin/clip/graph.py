@@ -7,34 +7,26 @@ overflows, callbacks run in parallel, and output frame n depends on n alone.
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
-from threading import Lock
 
 import vapoursynth as vs
-from torch import Tensor
 
-from vsrrin.engine.cache import BoundedCache
 from vsrrin.engine.interpolator import CACHE_BYTES, FINEST_BISECTION, Interpolator
 from vsrrin.engine.options import Options
-from vsrrin.engine.pairs import SourceFrame
 from vsrrin.engine.pool import shared_by
-from vsrrin.engine.trust import confidence_of
 from vsrrin.errors import ArgumentError, VsrrinError
 from vsrrin.nets.spec import NetSpec
 
-from . import fallback, frames, props
+from . import props
 from .clip_checks import check_clip, say
 from .frames import Colour
-from .overlays import Overlays, overlays_of
+from .painter import Painter
 from .repeats import Run, repeat_clip, run_clip, run_of, stilled
 from .scene_cuts import cut_clip, is_cut
-from .stills import keep_still
 from .timing import ConstantTiming, FrameTime, Timing, several_per_pair
 from .view import View
-
-_OVERLAY_BYTES = 2**26
 
 
 def build(
@@ -197,112 +189,6 @@ def _pairs_around(timing: Timing, n: int, source_length: int) -> range:
 
 
 @dataclass(kw_only=True)
-class Painter:
-    """Maker of the pictures of moments from the source frames around them; called from many threads."""
-
-    engines: Sequence[Interpolator]
-    """One for each device; they take turns. None for a proxy."""
-    options: Options
-    view: View | None = None
-    _overlays: BoundedCache[Overlays] = field(
-        default_factory=lambda: BoundedCache(_OVERLAY_BYTES, lambda overlays: overlays.bytes)
-    )
-    """Those of the pairs that are at work."""
-    _warned: set[str] = field(default_factory=set)
-    _lock: Lock = field(default_factory=Lock)
-
-    @property
-    def acts_at_cuts(self) -> bool:
-        """True where a cut decides what is shown."""
-        return self.options.scene != "off"
-
-    @property
-    def judges(self) -> bool:
-        """True where frames carry confidence; those of a proxy do not."""
-        return self.view.judges if self.view else self.options.fallback != "none" and bool(self.engines)
-
-    def picture(
-        self, left: vs.VideoFrame, right: vs.VideoFrame, time: FrameTime, cuts: Mapping[int, bool | None]
-    ) -> tuple[vs.VideoFrame, props.Kind, float | None]:
-        """Return the picture of a moment, with the properties of its left frame, where it comes from, and confidence.
-
-        Confidence is ``None`` where nobody asked for it.
-        """
-        kind: props.Kind = "held"
-        shown = left
-        if time.is_source:
-            kind = "source"
-        elif not time.is_pair:
-            pass
-        elif self.acts_at_cuts and any(cuts.get(k) for k in range(time.left, time.right)):
-            if self.options.at_cut == "blend":
-                shown, kind = frames.blend(left, right, float(time.t), vs.core.core), "blend"
-            elif self._shows_right(time):
-                shown = right
-        elif not frames.equal(left, right):
-            return self._interpolate(left, right, time)
-        return self.view.other(shown) if self.view else shown.copy(), kind, 1.0 if self.judges else None
-
-    def _interpolate(
-        self, left: vs.VideoFrame, right: vs.VideoFrame, time: FrameTime
-    ) -> tuple[vs.VideoFrame, props.Kind, float | None]:
-        if not self.engines:
-            return frames.blend(left, right, round(float(time.t)), vs.core.core), "new", None
-        engine = self._engine_of(time.left)
-
-        key, colour = (time.left, time.right), Colour.of_frame(left)
-        guards = self.options.overlays == "guard"
-        overlays = self._overlays.get(key, lambda: overlays_of(left, right)) if guards else Overlays()
-
-        def ready(side: int, frame: vs.VideoFrame) -> SourceFrame:
-            def fill(out: Tensor) -> None:
-                frames.to_tensor(frame, Colour.of_frame(frame), out)
-                overlays.take_out(out, side)
-
-            # What is taken out depends on the pair.
-            name = (*key, side) if overlays.regions else key[side]
-            return engine.source_frame(name, (frame.height, frame.width), fill)
-
-        pair = engine.pair(key, lambda: (ready(0, left), ready(1, right)))
-        if self.view:
-            picture, confidence = self.view.new(engine, pair, left, time.t)
-            return picture, "new", confidence
-        (image,) = engine.synthesize(pair, [time.t])
-        trust = confidence_of(pair, engine.spec, image, float(time.t)) if self.judges else None
-        overlays.put_back(image, time.t)
-        new = frames.from_tensor(image, left, colour, vs.core.core)
-        if guards:
-            keep_still(new, left, right, colour)
-        if trust is None:
-            return new, "new", None
-        return *fallback.applied(new, trust, (left, right), time.t, self.options), float(trust.mean())
-
-    def _engine_of(self, left: int) -> Interpolator:
-        """Return the engine of a pair, chosen by its number alone: it has its device whatever was asked for before.
-
-        Where every second frame repeats the one before, only every second pair is work; so the order of the devices
-        shifts by one after every round.
-        """
-        count = len(self.engines)
-        return self.engines[(left + left // count) % count]
-
-    def _shows_right(self, time: FrameTime) -> bool:
-        return self.options.at_cut == "nearest" and 2 * time.t >= 1
-
-    def check_progressive(self, number: int, frame: vs.VideoFrame) -> None:
-        """Warn once of a source frame that is interlaced."""
-        if frames.int_prop(frame.props, "_FieldBased", 0):
-            self._warn_once("interlaced", f"source frame {number} is interlaced (_FieldBased): deinterlace first")
-
-    def _warn_once(self, subject: str, message: str) -> None:
-        with self._lock:
-            if subject in self._warned:
-                return
-            self._warned.add(subject)
-        say(message, warning=True)
-
-
-@dataclass(kw_only=True)
 class _Renderer(Painter):
     """Maker of output frames from source frames."""
 
@@ -353,7 +239,7 @@ class _Renderer(Painter):
     def _content(self, time: FrameTime, cuts: Mapping[int, bool | None]) -> int:
         """Return the number of the source frame whose scene an output frame belongs to."""
         crosses = self.acts_at_cuts and time.is_pair and cuts.get(time.left)
-        return time.right if crosses and self._shows_right(time) else time.left
+        return time.right if crosses and self.shows_right(time) else time.left
 
     def _scene_ends(self, n: int, time: FrameTime, cuts: Mapping[int, bool | None]) -> tuple[bool | None, bool | None]:
         """Return whether output frame n is the first and the last of its scene; ``None`` if cuts are not known."""
@@ -368,7 +254,7 @@ class _Renderer(Painter):
         """Warn once of what the first frames did not show."""
         duration = _duration(frame)
         if (rate := self.timing.steady_fps) and duration and abs(duration * rate - 1) > Fraction(1, 20):
-            self._warn_once(
+            self.warn_once(
                 "rate",
                 f"source frame {number} lasts {float(duration):.4f} s, but the clip claims "
                 f"{float(rate):.3f} fps: its rate varies, and the output is mapped by frame number; "

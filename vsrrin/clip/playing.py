@@ -16,8 +16,8 @@ from vsrrin.errors import ArgumentError, VsrrinError
 
 from . import graph, props, scene_score
 from .clip_checks import check_format, frame_rate
-from .graph import Painter
 from .pace import Pace, affordable
+from .painter import Painter
 from .reel import Reel
 from .timing import MAX_FRAMES, FrameTime, exact_rate, parse_ratio
 

@@ -121,13 +121,13 @@ def cpu() -> Iterator[Check]:
     """Check the processor."""
     import torch
 
-    from vsrrin.engine.backends.processor import multiplies_bf16, multiplies_int8
+    from vsrrin.engine.backends.processor import multiplies_bf16, multiplies_int8, name
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     kinds = (("bf16", multiplies_bf16()), ("8 bit", multiplies_int8()))
-    multiplies = " and ".join(name for name, there in kinds if there) or "neither bf16 nor 8 bit"
+    multiplies = " and ".join(kind for kind, there in kinds if there) or "neither bf16 nor 8 bit"
     capability = torch.backends.cpu.get_cpu_capability()
-    yield Check("CPU", "ok", f"{_cpu_name()}, {cores} cores, {capability}, multiplies {multiplies}")
+    yield Check("CPU", "ok", f"{name()}, {cores} cores, {capability}, multiplies {multiplies}")
 
 
 def calibration() -> Iterator[Check]:
@@ -154,15 +154,6 @@ def openvino() -> Iterator[Check]:
     yield Check(
         "OpenVINO", "ok", f"{openvino_backend.version()}, computes in {', '.join(openvino_backend.precisions())}"
     )
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
 
 
 def devices(driver: Path = _NVIDIA) -> Iterator[Check]:

@@ -9,13 +9,17 @@ _TOLD = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "avx512_vnni", "avx_vnni"
 """Flags that decide which arithmetic is fast."""
 
 
+def name() -> str:
+    """Return the processor's name."""
+    return _facts().get("model name") or platform.processor() or platform.machine()
+
+
 @cache
 def processor() -> str:
     """Return the processor's name and those of its flags that matter; equal ones are equally good at each precision."""
     facts = _facts()
-    name = facts.get("model name") or platform.processor() or platform.machine()
     kind = [facts[key] for key in ("cpu family", "model") if key in facts]
-    return " ".join([name, *("/".join(kind),) * bool(kind), *(flag for flag in _TOLD if flag in _flags(facts))])
+    return " ".join([name(), *("/".join(kind),) * bool(kind), *(flag for flag in _TOLD if flag in _flags(facts))])
 
 
 def multiplies_bf16() -> bool:
