@@ -34,7 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "it they run on the CPU, with few networks",
     )
     parser.addoption(
-        "--machine", default="plain", help="machine that the tests believe to run on: plain, bf16,one-core"
+        "--machine",
+        default="plain",
+        help="machine that the tests believe to run on: plain, or some of bf16,int8,one-core",
     )
 
 

@@ -66,7 +66,7 @@ ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"device": ["cpu", None]}, "a list of such names"),
     ({"device": ["cpu", "cuda:99"]}, "'cuda:99' is not available"),
     ({"device": {"cpu"}}, "device must be"),
-    ({"precision": "fp8"}, "precision must be one of 'auto', 'fp32', 'fp16', 'bf16', not 'fp8'"),
+    ({"precision": "fp8"}, "precision must be one of 'auto', 'fp32', 'fp16', 'bf16', 'int8', not 'fp8'"),
     ({"arithmetic": "approximate"}, "approximate"),
     ({"arithmetic": ["exact"]}, "arithmetic must be a text, not ['exact'] (list)"),
     ({"precision": []}, "precision must be one of 'auto'"),

@@ -27,9 +27,9 @@ def used(monkeypatch: pytest.MonkeyPatch) -> Tiles:
     found: Tiles = []
     build, asked = graph.build, count()
 
-    def noted(clip: vs.VideoNode, timing: Timing, options: Options, runs: vs.VideoNode | None = None) -> vs.VideoNode:
+    def noted(clip: vs.VideoNode, timing: Timing, options: Options, *more: Any, **named: Any) -> vs.VideoNode:
         found.append((options.tile, options.overlap))
-        return build(clip, timing, options, runs)
+        return build(clip, timing, options, *more, **named)
 
     monkeypatch.setattr(graph, "build", noted)
     monkeypatch.setattr(memory, "budget", lambda device: (32 - 4 * next(asked)) << 20)

@@ -20,7 +20,10 @@ _END = ".int8.json"
 
 def ranges_path(checkpoint: Path) -> Path:
     """Return the path of the ranges of a checkpoint, a file or a folder."""
-    return checkpoint.with_name((checkpoint.name if checkpoint.is_dir() else checkpoint.stem) + _END)
+    if checkpoint.is_dir():
+        checkpoint = checkpoint.resolve()  # "." has no name
+        return checkpoint.with_name(checkpoint.name + _END)
+    return checkpoint.with_name(checkpoint.stem + _END)
 
 
 def fingerprint(metadata: Mapping[str, Any]) -> str:
