@@ -79,8 +79,8 @@ class Painter:
         engine = self._engine_of(time.left)
 
         key, colour = (time.left, time.right), Colour.of_frame(left)
-        guards = self.options.overlays == "guard"
-        overlays = self._overlays.get(key, lambda: overlays_of(left, right)) if guards else Overlays()
+        searches = self.options.overlays == "guard"
+        overlays = self._overlays.get(key, lambda: overlays_of(left, right)) if searches else Overlays()
 
         def ready(side: int, frame: vs.VideoFrame) -> SourceFrame:
             def fill(out: Tensor) -> None:
@@ -99,7 +99,7 @@ class Painter:
         trust = confidence_of(pair, engine.spec, image, float(time.t)) if self.judges else None
         overlays.put_back(image, time.t)
         new = frames.from_tensor(image, left, colour, vs.core.core)
-        if guards:
+        if self.options.overlays != "off":
             keep_still(new, left, right, colour)
         if trust is None:
             return new, "new", None
