@@ -128,6 +128,13 @@ def test_a_damaged_file_is_made_anew(damage: bytes, cache: Path, asked: list[Seq
     assert json.loads((cache / "calibration.json").read_text())["version"] == 1
 
 
+def test_the_file_is_bounded(cache: Path, asked: list[Sequence[Way]], monkeypatch: pytest.MonkeyPatch) -> None:
+    for threads in range(1, 71):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        real_fastest(net(), WAYS)
+    assert [record["threads"] for record in calibration.records()] == list(range(7, 71))
+
+
 @pytest.mark.parametrize("seconds", [{}, {"openvino fp32": -1}, {"openvino fp32": "0.1"}, [], None, {"another": 1}])
 def test_a_damaged_entry_is_measured_again(seconds: object, cache: Path, asked: list[Sequence[Way]]) -> None:
     real_fastest(net(), WAYS)

@@ -37,6 +37,8 @@ _SECONDS = 1.0
 """Time of the runs; to compile the stack takes about as long."""
 _GAIN = {"fp32": 1.0, "bf16": 1.05, "fp16": 1.05, "int8": 1.1}
 """How many times as fast as a more exact way another one must be, by precision."""
+_KEPT = 64
+"""Results kept; the oldest go first."""
 _PATIENCE = 30
 """Seconds to wait for another process that measures."""
 
@@ -78,6 +80,7 @@ def fastest(net: nn.Module, ways: Sequence[Way], *, again: bool = False) -> tupl
             found = measured(net, ways)
             chosen = _best(found)
             texts = {str(way): seconds for way, seconds in found.items()}
+            kept.pop(name, None)
             _keep({**kept, name: {**facts, "seconds": texts, "chosen": str(chosen)}})
             _log.info("measured: %s; %s is used", ", ".join(f"{w} {s * 1e3:.1f} ms" for w, s in found.items()), chosen)
     return _best(found), found
@@ -180,7 +183,8 @@ def _kept() -> dict[str, object]:
 
 def _keep(entries: Mapping[str, object]) -> None:
     try:
-        text = json.dumps({"version": _VERSION, "entries": entries}, indent=1)
+        last = dict(list(entries.items())[-_KEPT:])
+        text = json.dumps({"version": _VERSION, "entries": last}, indent=1)
         write(path(), text.encode())
     except (OSError, VsrrinError):
         _once(_NOT_KEPT.format(path().parent))
