@@ -1,5 +1,6 @@
 """Clips of what new frames are made of, in place of the frames: motion, mask, confidence, moved source frames."""
 
+from abc import ABC, abstractmethod
 from fractions import Fraction
 from typing import Literal
 
@@ -70,7 +71,7 @@ class _Flow:
         return _filled(shown, vs.RGBS, (np.float32(0),) * 3)
 
 
-class _Grey:
+class _Grey(ABC):
     """Map of the depth of the clip, of full range."""
 
     judges = False
@@ -92,9 +93,9 @@ class _Grey:
     def other(self, shown: vs.VideoFrame) -> vs.VideoFrame:
         return _filled(shown, _grey_like(shown.format), (np.float32(self.of_others),))
 
+    @abstractmethod
     def values(self, engine: Interpolator, pair: Pair, t: Fraction) -> tuple[Plane, float | None]:
         """Return the map of a new frame, (H, W) in [0, 1], and confidence if it is judged."""
-        raise NotImplementedError
 
 
 class _Confidence(_Grey):

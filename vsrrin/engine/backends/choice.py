@@ -100,9 +100,17 @@ def ways_on_cpu(backend: str, precision: str, model: Model) -> list[Way]:
 
 
 def _check_int8(backend: str, known: Sequence[str], model: Model) -> None:
-    if backend == "torch" or "int8" not in known:
-        reason = "PyTorch has no such convolutions" if backend == "torch" else openvino_backend.MISSING
-        raise ArgumentError(f"precision must not be 'int8' with backend {backend!r} here: {reason}")
+    reason = ""
+    if not any(map(_works, model.net.modules())):
+        reason = f"{model.name} has no convolutions at work"
+    elif backend == "torch":
+        reason = "PyTorch has no such convolutions"
+    elif not openvino_backend.installed():
+        reason = openvino_backend.MISSING
+    elif "int8" not in known:
+        reason = "OpenVINO does not compute in it on this processor, or does not work"
+    if reason:
+        raise ArgumentError(f"precision must not be 'int8' here: {reason}; use 'auto'")
     if not has_ranges(model.net):
         problem = model.metadata.get("ranges") or f"{model.path} has none beside it"
         raise ArgumentError(
