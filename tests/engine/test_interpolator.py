@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from functools import partial
+from typing import Literal
 
 import pytest
 import torch
@@ -14,8 +16,10 @@ from tests.engines import MOTION, inner, middle, recorder, untrained
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
 from vsrrin.engine import memory
+from vsrrin.engine.cores import threads
 from vsrrin.engine.interpolator import Interpolator
 from vsrrin.engine.options import Options
+from vsrrin.engine.pool import shared
 from vsrrin.errors import ArgumentError, BackendError, FrameSizeError
 
 
@@ -220,6 +224,27 @@ def test_many_threads_get_the_same_bits(lite: Model) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(16)))
+
+
+@pytest.mark.parametrize(("backend", "precision"), [("torch", "fp32"), ("openvino", "fp32"), ("openvino", "int8")])
+def test_pairs_worked_on_at_once_get_the_bits_of_one_after_the_other(
+    backend: Literal["torch", "openvino"], precision: Literal["fp32", "int8"]
+) -> None:
+    options = Options(backend=backend, precision=precision, device="cpu")
+    pairs = [(texture(96, 128, seed=i), texture(96, 128, MOTION, seed=i)) for i in range(3)]
+
+    def work(engine: Interpolator, i: int) -> Tensor:
+        with threads(engine.threads):
+            return engine.interpolate(*pairs[i % 3], [0.5])[0]
+
+    one = shared(options)
+    alone = [work(Interpolator(one.model, options, backend=one.backend, lanes=1), i) for i in range(3)]
+    many = shared(options, size=(96, 128), at_once=64)
+    engine = Interpolator(many.model, options, backend=many.backend, lanes=many.lanes)
+    assert (many.lanes, engine.threads) == (torch.get_num_threads(), 1)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(partial(work, engine), range(9)))
+    assert all(torch.equal(frame, alone[i % 3]) for i, frame in enumerate(found))
 
 
 def test_torchs_settings_are_left_alone(lite: Model) -> None:

@@ -1,14 +1,18 @@
 """vsrrin.engine.plan"""
 
 from dataclasses import replace
+from math import inf
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 
-from vsrrin.engine import memory
+from vsrrin.engine import memory, plan
 from vsrrin.engine.options import Options
 from vsrrin.engine.plan import DEFAULT_OVERLAP, Planner, automatic_scale
 from vsrrin.errors import ArgumentError, BackendError
+from vsrrin.nets import rrin_lite
 
 
 @pytest.fixture
@@ -101,3 +105,35 @@ def test_scale_is_the_one_asked_for_or_follows_the_frame(planner: Planner) -> No
 def test_the_scale_is_chosen_by_the_long_side() -> None:
     sizes = {(480, 854): 1, (720, 1280): 0.5, (1920, 1080): 0.5, (2160, 3840): 0.25}
     assert {size: automatic_scale(*size) for size in sizes} == sizes
+
+
+@pytest.mark.parametrize(
+    ("size", "at_once", "gib", "tile", "expected"),
+    [
+        ((480, 854), 16, 100, None, 8),  # as many as there are threads
+        ((480, 854), 3, 100, None, 3),  # as many as are asked for
+        ((1080, 1920), 16, 16, None, 4),  # 4 GiB
+        ((1080, 1920), 16, 4, None, 2),  # half of what is free
+        ((2160, 3840), 16, 16, None, 1),
+        ((2160, 3840), 16, 16, 512, 8),
+        ((2160, 3840), 16, 128, 0, 4),  # an eighth of what is free
+        ((2160, 3840), 16, 1, None, 1),
+    ],
+)
+def test_as_many_lanes_as_threads_and_memory_allow(
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    at_once: int,
+    gib: int,
+    tile: int | None,
+    expected: int,
+) -> None:
+    spec = replace(rrin_lite.SPEC, bytes_per_pixel=500)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=gib * 2**30))
+    monkeypatch.setattr(memory, "left_to_group", lambda: inf)
+    assert plan.lanes(spec, Options(tile=tile), torch.device("cpu"), size, at_once) == expected
+
+
+def test_other_devices_have_one_lane() -> None:
+    assert plan.lanes(rrin_lite.SPEC, Options(), torch.device("cuda"), (480, 854), 8) == 1

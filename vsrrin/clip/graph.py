@@ -61,7 +61,7 @@ def build(
         return clip
     # Caching pays only then, and finding residues once a pair.
     several = spreads or max(mends, default=1) > 2 or several_per_pair(timing)
-    made = [] if proxy else (view and view.engines(options)) or _engines(options, several)
+    made = [] if proxy else (view and view.engines(options)) or _engines(options, several, (clip.height, clip.width))
     engines = _ready(made, clip.height, clip.width)
     if engines:
         lengths = mends or range(1, options.longest_run + 1 if spreads else 2)
@@ -85,8 +85,8 @@ def with_tiles[O: Options](clip: vs.VideoNode, timing: Timing, options: O) -> O:
     check_clip(clip)
     if options.tile is not None:
         return options if options.tile else replace(options, overlap=None)
-    grids = []
-    for engine in _engines(options, options.duplicates == "spread" or several_per_pair(timing)):
+    grids, several = [], options.duplicates == "spread" or several_per_pair(timing)
+    for engine in _engines(options, several, (clip.height, clip.width)):
         grids.append(engine.plan(clip.height, clip.width).grid)
         engine.close()
     # Several devices share the frames, which must not depend on whose turn it is: the least memory decides.
@@ -111,7 +111,7 @@ def engines_of(
     Raises:
         VsrrinError: See `build`.
     """
-    return _ready(_engines(options, several, cache_bytes), height, width)
+    return _ready(_engines(options, several, (height, width), cache_bytes), height, width)
 
 
 def _ready(engines: list[Interpolator], height: int, width: int) -> list[Interpolator]:
@@ -121,7 +121,9 @@ def _ready(engines: list[Interpolator], height: int, width: int) -> list[Interpo
     return engines
 
 
-def _engines(options: Options, several: bool, cache_bytes: int = CACHE_BYTES) -> list[Interpolator]:
+def _engines(
+    options: Options, several: bool, size: tuple[int, int], cache_bytes: int = CACHE_BYTES
+) -> list[Interpolator]:
     return [
         Interpolator(
             network.model,
@@ -129,9 +131,10 @@ def _engines(options: Options, several: bool, cache_bytes: int = CACHE_BYTES) ->
             backend=network.backend,
             log=say,
             cache_bytes=cache_bytes if several else 0,
+            lanes=network.lanes,
             several=several,
         )
-        for network in shared_by(options)
+        for network in shared_by(options, size, vs.core.num_threads)
     ]
 
 

@@ -1,6 +1,7 @@
 """Pictures of moments between source frames: a source frame, a new one, or what is shown at a cut."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -8,6 +9,7 @@ import vapoursynth as vs
 from torch import Tensor
 
 from vsrrin.engine.cache import BoundedCache
+from vsrrin.engine.cores import threads
 from vsrrin.engine.interpolator import Interpolator
 from vsrrin.engine.options import Options
 from vsrrin.engine.pairs import SourceFrame
@@ -68,7 +70,8 @@ class Painter:
             elif self.shows_right(time):
                 shown = right
         elif not frames.equal(left, right):
-            return self._interpolate(left, right, time)
+            with threads(self._engine_of(time.left).threads) if self.engines else nullcontext():
+                return self._interpolate(left, right, time)
         return self.view.other(shown) if self.view else shown.copy(), kind, 1.0 if self.judges else None
 
     def _interpolate(

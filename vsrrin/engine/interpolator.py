@@ -9,9 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Hashable, Sequence
 from fractions import Fraction
-from functools import cache
 from itertools import batched
-from threading import Lock
 
 import torch
 from torch import Tensor
@@ -26,6 +24,7 @@ from .backends import Backend
 from .backends.choice import make_backend, resolve_backend, resolve_way
 from .backends.torch_backend import resolve_device
 from .cache import BoundedCache
+from .cores import cores_of, share
 from .frame_pool import FramePool
 from .options import Options
 from .pairs import Pair, SourceFrame
@@ -64,6 +63,7 @@ class Interpolator:
         options: Options of the engine: device, precision, backend, scale, tile, overlap and batch.
         preset: Settings of DIS, for networks with external flow; ``None`` for those of the network.
         cache_bytes: Bytes of prepared pairs kept for further time steps.
+        lanes: Pairs that are worked on at once on a CPU, each by its share of the threads.
         several: Whether pairs have several new frames; networks that can then find their residues once a pair do so.
         log: Called with messages about what was chosen; the default logs to "vsrrin".
         backend: Backend to use in place of the one that the options name.
@@ -82,6 +82,7 @@ class Interpolator:
         *,
         preset: Preset | None = None,
         cache_bytes: int = CACHE_BYTES,
+        lanes: int = 1,
         several: bool = False,
         log: Callable[[str], None] | None = None,
         backend: Backend | None = None,
@@ -108,7 +109,9 @@ class Interpolator:
             backend = make_backend(name, model.net, model.spec, place, dtype)
         self._backend = backend
         self.device = self._backend.device
-        self._device_lock = _lock_of(str(self.device))
+        self._cores = cores_of(str(self.device))
+        self.threads = share(lanes)
+        """Threads that work on a pair on a CPU; those that call the engine should use as many, see `cores.threads`."""
         self._planner = Planner(
             name=self.spec.name,
             size_multiple=self.spec.size_multiple,
@@ -228,7 +231,7 @@ class Interpolator:
         if (gain := usual_gain(low, high)) != 1:
             images = self._after_clearing(lambda: (left.image * gain, right.image * gain))
             pair.gain, (pair.img0, pair.img1) = gain, images
-        with self._device_lock, torch.inference_mode():
+        with self._cores.taken(self.threads), torch.inference_mode():
             self._spare_memory(plan, lambda current: self._estimate(pair, current))
         return pair
 
@@ -254,7 +257,7 @@ class Interpolator:
             return self._transfer.download(frame, self._memory.empty)
 
     def _run(self, pair: Pair, steps: Sequence[float]) -> list[Tensor]:
-        with self._device_lock, torch.inference_mode():
+        with self._cores.taken(self.threads), torch.inference_mode():
             return self._spare_memory(pair.plan, lambda plan: self._synthesize(pair, steps, plan))
 
     def _middle(self, pair: Pair, t: Fraction) -> Tensor:
@@ -266,7 +269,7 @@ class Interpolator:
             left, right = (ends[time] if time in ends else self._middle(pair, time) for time in (t - step, t + step))
             between = pair if t.denominator == 2 else Pair(img0=left, img1=right, plan=pair.plan)
             if between is not pair:
-                with self._device_lock, torch.inference_mode():
+                with self._cores.taken(self.threads), torch.inference_mode():
                     self._spare_memory(pair.plan, lambda plan: self._estimate(between, plan))
             return self._run(between, [0.5])[0]
 
@@ -387,9 +390,3 @@ class Interpolator:
 def _cut(x: Tensor, tiles: Sequence[Tile], *, factor: int = 1) -> Tensor:
     parts = [tile.cut(x, factor=factor) for tile in tiles]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-@cache
-def _lock_of(device: str) -> Lock:
-    """Return the lock of a device: two networks at once only slow each other down, on CPUs up to tenfold."""
-    return Lock()

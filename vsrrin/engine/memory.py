@@ -15,6 +15,7 @@ import torch
 
 _CPU_LIMIT = 5 * 2**29  # a filter is a guest: source filter, encoder and VapourSynth's frame cache need room too
 _SHARE = 0.5
+_ALL_LIMIT, _ALL_SHARE = 2**32, 0.125
 _GROUPS = {
     "memory": ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     "": ("", "memory.max", "memory.current", "inactive_file"),
@@ -47,7 +48,20 @@ def budget(device: torch.device) -> int:
         free, _ = torch.xpu.mem_get_info(device)
         return int(free * _SHARE)
     # mps shares the machine's memory.
-    return min(int(min(psutil.virtual_memory().available, left_to_group()) * _SHARE), _CPU_LIMIT)
+    return min(int(_free() * _SHARE), _CPU_LIMIT)
+
+
+def budget_of_all() -> int:
+    """Return the bytes that all runs at once may use on the CPU.
+
+    Half of the free memory, but no more than 4 GiB or, if that is more, an eighth of it.
+    """
+    free = _free()
+    return int(min(free * _SHARE, max(_ALL_LIMIT, free * _ALL_SHARE)))
+
+
+def _free() -> float:
+    return min(psutil.virtual_memory().available, left_to_group())
 
 
 def left_to_group(process: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from vsrrin.errors import BackendError
+from vsrrin.nets.spec import NetSpec
 
 from . import memory
 from .options import Options
@@ -44,6 +45,28 @@ def automatic_scale(height: int, width: int) -> float:
     """
     side = max(height, width)
     return 1.0 if side <= 1024 else 0.5 if side <= 2880 else 0.25
+
+
+def lanes(spec: NetSpec, options: Options, device: torch.device, size: tuple[int, int], at_once: int) -> int:
+    """Return how many pairs a network should work on at once: as many as there are cores, and memory for.
+
+    Args:
+        spec: Description of the network.
+        options: Options with tile and batch.
+        device: Device of the network; on others than the CPU it is one.
+        size: (height, width) of the frames.
+        at_once: Frames that are asked for at once.
+    """
+    if device.type != "cpu":
+        return 1
+    height, width = Padder(*size, spec.size_multiple).padded
+    if options.tile:
+        given = options.tile if isinstance(options.tile, tuple) else (options.tile, options.tile)
+        width, height = min(width, given[0]), min(height, given[1])
+    each = height * width * options.batch * spec.bytes_per_pixel
+    if options.tile is None:
+        each = min(each, memory.budget(device))
+    return max(min(torch.get_num_threads(), at_once, memory.budget_of_all() // each), 1)
 
 
 @dataclass(frozen=True, kw_only=True)

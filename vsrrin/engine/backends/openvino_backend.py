@@ -6,7 +6,6 @@ blending are the very code that the other backends run.
 """
 
 import copy
-import ctypes
 import logging
 import os
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import platformdirs
 import torch
 from torch import Tensor, nn
 
+from vsrrin.engine.cores import cores_of, end_idle_threads
 from vsrrin.errors import ArgumentError, BackendError
 from vsrrin.nets.parts.convolution_stacks import Stack, stacks_of
 from vsrrin.nets.spec import NetSpec
@@ -94,7 +94,7 @@ class _Compiled:
         request = self._model.create_infer_request()
         request.set_input_tensor(0, _shared(x))
         request.set_output_tensor(0, _shared(out))
-        _end_idle_threads()
+        end_idle_threads()
         try:
             request.infer()
         except RuntimeError as error:
@@ -172,11 +172,13 @@ def _compile(graph: "StackGraph", dtype: torch.dtype, input_dtype: torch.dtype) 
     model.output().get_tensor().set_names({"y"})
     for number, node in enumerate(model.get_ordered_ops()):
         node.set_friendly_name(f"{node.get_type_name()}_{number}")
+    threads = torch.get_num_threads()
+    streams = max(cores_of("cpu").count // threads, 1)  # one for each pair that is worked on at once
     settings: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": _PRECISIONS[dtype],
         "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": 1,
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "NUM_STREAMS": streams,
+        "INFERENCE_NUM_THREADS": streams * threads,
         # Pinned threads and PyTorch's would share some cores and leave others idle.
         "ENABLE_CPU_PINNING": False,
     }
@@ -217,21 +219,3 @@ def _shared(x: Tensor) -> "ov.Tensor":
     if x.dtype == torch.bfloat16:  # NumPy has no such type
         return ov.Tensor(x.view(torch.int16).numpy(), list(x.shape), ov.Type.bf16)
     return ov.Tensor(x.numpy(), shared_memory=True)
-
-
-def _end_idle_threads() -> None:
-    """End the calling thread's helpers in PyTorch, which would go on spinning and keep OpenVINO's from the cores.
-
-    They come back when they are needed, in some microseconds each; without this OpenVINO takes up to a third longer.
-    """
-    _pause()(1)  # omp_pause_soft
-
-
-@cache
-def _pause() -> Callable[[int], object]:
-    """OpenMP's function for it; one that does nothing where there is none."""
-    try:
-        found: Callable[[int], object] = ctypes.CDLL(None).omp_pause_resource_all
-    except (AttributeError, OSError, TypeError):
-        return lambda kind: None
-    return found
