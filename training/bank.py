@@ -1,6 +1,7 @@
 """Command that makes a bank: samples made beforehand, so that training spends next to nothing on them.
 
-    python -m training.bank --shots DATASET [--photos FOLDER] --out BANK --samples N [--synthetic 0.3] ...
+    python -m training.bank --shots DATASET [--photos FOLDER] --out BANK --samples N [--synthetic 0.3]
+                            [--flat 0.2] ...
 
 Each is a window larger than a crop, with DIS flow found on whole frames, as the filter finds it. Where in the window
 the crop lies, flips, transposition, time reversal and the order of the channels are drawn anew for every use.
@@ -36,7 +37,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--samples", type=whole(1), required=True, metavar="N", help="how many")
     add("--window", type=_even, default=known.window, help="side of the windows (%(default)s)")
     add("--crop", type=_even, default=known.crop, help="largest crop that will be taken (%(default)s)")
-    add("--synthetic", type=_share, default=None, help="share of synthetic motion (0.3, without photos 0)")
+    add("--synthetic", type=_share, default=None, help="share of synthetic motion of photos (0.3, without photos 0)")
+    add("--flat", type=_share, default=known.flat, help="share of flat art, before photos if given (%(default)s)")
     add("--largest-gap", type=whole(2), default=known.largest_gap, help="frames from left to right (%(default)s)")
     add("--times", choices=("any", "middle"), default=known.times, help="place of the true frame (%(default)s)")
     add("--candidates", type=whole(1), default=known.candidates, help="pairs looked at for one (%(default)s)")
@@ -48,9 +50,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--processes", type=whole(1), default=1, help="that work at the same time (%(default)s)")
     options = parser.parse_args(arguments)
     if options.synthetic is None:
-        options.synthetic = 0.0 if options.photos is None else known.synthetic
-    if options.synthetic < 1 and not options.shots:
-        parser.error("--shots is missing: give datasets, or --synthetic 1 and --photos")
+        options.synthetic = 0.0 if options.photos is None else min(known.synthetic, 1 - options.flat)
+    layered = round(options.synthetic + options.flat, 9)
+    if layered > 1:
+        parser.error(f"--synthetic and --flat must be 1 at most together, not {layered:g}")
+    if layered < 1 and not options.shots:
+        parser.error("--shots is missing: give datasets, or --synthetic 1 and --photos, or --flat 1")
     if options.synthetic > 0 and options.photos is None:
         parser.error("--photos is missing: give a folder of pictures, or --synthetic 0")
     if options.window < options.crop:

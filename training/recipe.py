@@ -79,7 +79,9 @@ class DataTable:
     crop: int = key(whole(16), 192)
     """Side of a sample, pixels; a multiple of 16."""
     synthetic: float = key(number(0, 1), 0.0)
-    """Share of samples with synthetic motion."""
+    """Share of samples with synthetic motion of photos."""
+    flat: float = key(number(0, 1), 0.0)
+    """Share of samples of flat art; before photos, where there are some."""
     largest_gap: int = key(whole(2), 7)
     """Frames from the left to the right frame of a sample, at most."""
     candidates: int = key(whole(1), 4)
@@ -318,6 +320,7 @@ def _override(tables: dict[str, Any], override: str) -> None:
 
 def _check_data(recipe: Recipe) -> str | None:
     data, net = recipe.data, by_name(recipe.model.name)
+    layered = round(data.synthetic + data.flat, 9)
     if data.crop % 16:
         return f"data.crop must be a multiple of 16, not {data.crop}"
     if data.margin % 2:
@@ -327,8 +330,13 @@ def _check_data(recipe: Recipe) -> str | None:
             return "data.bank takes the place of data.shots and data.photos; give one or the other"
     elif data.motion:
         return "data.motion is for windows of a bank; give data.bank, or leave it out"
-    elif data.synthetic < 1 and not data.shots:
-        return "data.shots is missing: give folders of shots, or data.bank, or data.synthetic = 1 and data.photos"
+    elif layered > 1:
+        return f"data.synthetic and data.flat must be 1 at most together, not {layered:g}"
+    elif layered < 1 and not data.shots:
+        return (
+            "data.shots is missing: give folders of shots, or data.bank, or data.synthetic = 1 and data.photos, "
+            "or data.flat = 1"
+        )
     elif data.synthetic > 0 and data.photos is None:
         return "data.synthetic is above 0, so data.photos must be a folder of pictures"
     if data.motion_doubles and not data.motion:

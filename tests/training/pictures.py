@@ -1,12 +1,14 @@
-"""Shots and photos in memory."""
+"""Shots and photos in memory, and pictures warped by flow."""
 
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tests.conftest import texture
+from vsrrin.nets.parts.warp import backward_warp
 
 type Picture = NDArray[np.uint8]
 
@@ -54,3 +56,19 @@ def moving(frames: int, height: int, width: int, speed: tuple[float, float], see
 def photos(count: int = 3, side: int = 160) -> list[Picture]:
     """Textures of different content."""
     return [picture(side, side, seed=10 + number) for number in range(count)]
+
+
+def warped(field: NDArray[np.generic], flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(H, W, C) sampled where the flow points to."""
+    planes = torch.from_numpy(np.ascontiguousarray(field.transpose(2, 0, 1), np.float32))
+    moved = backward_warp(planes[None], torch.from_numpy(np.ascontiguousarray(flow.transpose(2, 0, 1)))[None])
+    return moved[0].permute(1, 2, 0).numpy()
+
+
+def seen_in_both(flow: NDArray[np.float32], back: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Points that flow there and back leads home, and that stay inside; a pixel from where others begin."""
+    height, width = flow.shape[:2]
+    y, x = np.mgrid[:height, :width]
+    home = np.linalg.norm(flow + warped(back, flow), axis=-1) < 0.02
+    inside = (x + flow[..., 0] > 1) & (x + flow[..., 0] < width - 2) & (y + flow[..., 1] > 1)
+    return home & inside & (y + flow[..., 1] < height - 2)

@@ -39,6 +39,9 @@ def test_the_command_says_what_is_wrong_in_a_line(
     [
         ("--out x --samples 5", "--shots is missing"),
         ("--out x --samples 5 --shots y --synthetic 0.5", "--photos is missing"),
+        ("--out x --samples 5 --flat 0.5", "--shots is missing: give datasets, or --synthetic 1 and --photos, or --fl"),
+        ("--out x --samples 5 --flat 1.5", "must be from 0 to 1, not 1.5"),
+        ("--out x --samples 5 --shots y --photos z --synthetic 0.8 --flat 0.7", "must be 1 at most together, not 1.5"),
         ("--out x --samples 0 --shots y", "must be at least 1, not 0"),
         ("--out x --samples 5 --shots y --window 128", "--window must be at least --crop, 192, not 128"),
         ("--out x --samples 5 --shots y --crop 33", "must be even and at least 16, not 33"),
@@ -61,3 +64,23 @@ def test_photos_are_not_needed_for_real_video_nor_shots_for_synthetic(bank_data:
     synthetic = ["--photos", str(bank_data.photos), "--synthetic", "1", "--out", str(tmp_path / "synthetic")]
     assert main([*synthetic, *options]) == 0
     assert BankReader(tmp_path / "synthetic").index["layers"].all()
+
+
+def test_flat_art_needs_neither_and_takes_both(bank_data: Data, tmp_path: Path) -> None:
+    options = ["--window", "64", "--crop", "64", "--flow-preset", "fast"]
+    assert main(["--flat", "1", "--out", str(tmp_path / "flat"), "--samples", "2", *options]) == 0
+    assert BankReader(tmp_path / "flat").index["layers"].all()
+    assert main([*command(bank_data, tmp_path / "all", "--samples", "30", "--flat", "0.3")]) == 0
+    bank = BankReader(tmp_path / "all")
+    assert 18 <= (bank.index["layers"] > 0).sum() <= 24
+    flat = ["--flat", "0.3", "--photos", str(bank_data.photos), "--synthetic", "0.7", *options]  # 1 - 0.7 - 0.3 > 0
+    assert main([*flat, "--out", str(tmp_path / "layered"), "--samples", "4"]) == 0
+    assert BankReader(tmp_path / "layered").index["layers"].all()
+
+
+def test_a_bank_without_flat_art_cannot_go_on_with_it(
+    bank_data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(bank_data, tmp_path / "out", "--samples", "2")) == 0
+    assert main(command(bank_data, tmp_path / "out", "--samples", "4", "--flat", "0.2")) == 2
+    assert "was begun with flat = 0.0, not 0.2" in capsys.readouterr().err

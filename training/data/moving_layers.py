@@ -1,8 +1,8 @@
-"""Textured layers in linear motion, and the exact flow between any two times.
+"""Textured layers in motion, and the exact flow between any two times.
 
-A layer is a texture with its own affine motion. A frame is rendered by looking up, for each of its pixels, the layers
-at the time asked for, the first at the back. As every pixel's layer and motion are known, so is its flow, also where
-the point is hidden in the other frame.
+A layer is a texture with its own motion: between any two times it is affine, over time it may follow a curve. A frame
+is rendered by looking up, for each of its pixels, the layers at the time asked for, the first at the back. As every
+pixel's layer and motion are known, so is its flow, also where the point is hidden in the other frame.
 """
 
 import math
@@ -18,6 +18,8 @@ type Box = tuple[int, int, int, int]
 
 _SEEN, _TRACE = 127, 25
 """Opacity, of 255, above which a pixel belongs to a layer, and above which there is more of it than none."""
+_EXPOSURE_STEP, _MOST_EXPOSURES = 1.25, 32
+"""Pixels between the places that a blurred layer is looked up at, and the most of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +40,23 @@ class Motion:
     """Picture pixels for one of the texture, at time 1/2."""
     growth: float
     """Natural logarithm of the change of ``scale`` from time 0 to time 1."""
+    arc_x: float = 0.0
+    """Pixels by which the path, a parabola, is beside the straight line between its ends at time 1/2."""
+    arc_y: float = 0.0
+    on: "Motion | None" = None
+    """Motion that this one is relative to: a forearm's is relative to its upper arm's; None: to the picture."""
 
     def matrix(self, time: float) -> NDArray[np.float64]:
         """Return the (3, 3) matrix from texture to picture, in pixels; the texture's centre is its origin."""
         u = time - 0.5
         angle, scale = self.angle + self.turn * u, self.scale * np.exp(self.growth * u)
         c, s = np.cos(angle) * scale, np.sin(angle) * scale
-        return np.array([[c, -s, self.x + self.dx * u], [s, c, self.y + self.dy * u], [0, 0, 1]])
+        x, y = (
+            place + move * u - arc * 4 * u * u
+            for place, move, arc in ((self.x, self.dx, self.arc_x), (self.y, self.dy, self.arc_y))
+        )
+        own = np.array([[c, -s, x], [s, c, y], [0, 0, 1]])
+        return own if self.on is None else self.on.matrix(time) @ own
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,8 @@ class Layer:
     """(h, w, 3), which covers everything, mirrored at its border; or (h, w, 4), the last channel its opacity, none
     beyond its border."""
     motion: Motion
+    shutter: float = 0.0
+    """Time, around that of a frame, in which light is gathered: motion blur. Not for what covers everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +98,12 @@ def render(layers: Sequence[Layer], time: float, box: Box) -> View:
         clear=np.ones((bottom - top, right - left), np.uint8),
     )
     for number, layer in enumerate(layers[1:], 1):
-        within = _extent(layer, time, box)
+        exposures = _exposures(layer, time)
+        within = _extent(layer, exposures, box)
         if within[0] >= within[2] or within[1] >= within[3]:
             continue
         part = slice(within[1] - top, within[3] - top), slice(within[0] - left, within[2] - left)
-        found = _look_up(layer, time, within)
+        found = _blurred(layer, exposures, within) if len(exposures) > 1 else _look_up(layer, time, within)
         opacity, own = found[..., 3], found[..., :3].astype(np.float32)
         own -= view.frame[part]
         own *= opacity[..., None] * np.float32(1 / 255)
@@ -151,11 +166,38 @@ def _look_up(layer: Layer, time: float, box: Box) -> NDArray[np.uint8]:
     return np.asarray(found, np.uint8)
 
 
-def _extent(layer: Layer, time: float, box: Box) -> Box:
-    """Return the part of the box in which the layer can be seen."""
+def _exposures(layer: Layer, time: float) -> list[float]:
+    """Return the times at which a layer is looked up for a frame."""
+    if not layer.shutter:
+        return [time]
+    begin, end = time - layer.shutter / 2, time + layer.shutter / 2
+    moved = np.abs((layer.motion.matrix(end) - layer.motion.matrix(begin))[:2] @ _corners(layer)).max()
+    count = int(min(_MOST_EXPOSURES, 1 + math.ceil(moved / _EXPOSURE_STEP)))
+    return [float(moment) for moment in np.linspace(begin, end, count)]
+
+
+def _blurred(layer: Layer, times: Sequence[float], box: Box) -> NDArray[np.uint8]:
+    """Return the mean of a layer over several times, (h, w, 4)."""
+    opacity = layer.texture[..., 3:]
+    lit = np.asarray(layer.texture[..., :3] * (opacity / np.float32(255)) + np.float32(0.5), np.uint8)
+    weighted = Layer(np.dstack((lit, opacity)), layer.motion)
+    total = np.zeros((box[3] - box[1], box[2] - box[0], 4), np.float32)
+    for time in times:
+        cv2.accumulate(_look_up(weighted, time, box), total)
+    total *= np.float32(1 / len(times))
+    total[..., :3] *= 255 / np.maximum(total[..., 3:], np.float32(1))
+    return np.asarray(np.clip(total + np.float32(0.5), 0, 255), np.uint8)
+
+
+def _corners(layer: Layer) -> NDArray[np.float64]:
+    """Return the corners of a layer's texture, (3, 4), the last row 1."""
     rows, columns = layer.texture.shape[:2]
-    corners = np.array([[x, y, 1] for x in (-columns / 2, columns / 2) for y in (-rows / 2, rows / 2)]).T
-    x, y = (layer.motion.matrix(time) @ corners)[:2]
+    return np.array([[x, y, 1] for x in (-columns / 2, columns / 2) for y in (-rows / 2, rows / 2)]).T
+
+
+def _extent(layer: Layer, times: Sequence[float], box: Box) -> Box:
+    """Return the part of the box in which the layer can be seen at some of the times."""
+    x, y = np.concatenate([(layer.motion.matrix(time) @ _corners(layer))[:2] for time in times], axis=1)
     left, top, right, bottom = box
     return (
         max(left, math.floor(x.min())),

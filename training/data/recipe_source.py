@@ -25,6 +25,7 @@ def open_source(data: DataTable, seed: int) -> Source:
     # Here and not above: who only wants to know what a recipe says needs no decoder.
     from training.data.banks.samples import BankSource, GrowingMotion
 
+    from .flat_samples import FlatSource
     from .mixed_samples import MixedSource
     from .real_samples import RealSource, Sampling
     from .shots import open_photos, open_shots
@@ -44,11 +45,15 @@ def open_source(data: DataTable, seed: int) -> Source:
         margin=data.margin,
     )
     parts: list[tuple[Source, float]] = []
-    if data.synthetic < 1:
+    real = round(1 - data.synthetic - data.flat, 9)
+    if real > 0:
         shots = [shot for folder in data.shots for shot in open_shots(Path(folder)).shots]
-        parts.append((RealSource(shots, sampling, seed), 1 - data.synthetic))
-    if data.synthetic > 0 and data.photos is not None:
-        parts.append((SyntheticSource(open_photos(Path(data.photos)), sampling, seed), data.synthetic))
+        parts.append((RealSource(shots, sampling, seed), real))
+    photos = [] if data.photos is None or data.synthetic + data.flat == 0 else open_photos(Path(data.photos))
+    if data.synthetic > 0:
+        parts.append((SyntheticSource(photos, sampling, seed), data.synthetic))
+    if data.flat > 0:
+        parts.append((FlatSource(photos, sampling, seed), data.flat))
     return parts[0][0] if len(parts) == 1 else MixedSource(parts)
 
 
@@ -58,7 +63,7 @@ def describe(data: DataTable) -> str:
     Raises:
         DatasetError: A folder or file is missing, or a manifest is damaged.
     """
-    named = [*data.shots, *([data.photos] if data.photos is not None and data.synthetic > 0 else [])]
+    named = [*data.shots, *([data.photos] if data.photos is not None and data.synthetic + data.flat > 0 else [])]
     if data.bank is not None:
         named = [data.bank]
     return "; ".join(_described(Path(name)) for name in named)

@@ -1,5 +1,6 @@
 """Samples of layered motion, whose flow is exact even where one thing hides another."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,8 +28,10 @@ _BORDER = 48
 """Pixels by which the texture at the back is larger than the picture, on each side."""
 _SAME = 0.3
 """Share of things with a texture from the same photo as the background, so that they are hard to tell from it."""
-_BLURRED, _LIT, _NOISY = 0.2, 0.2, 0.3
+_BLURRED, _SHAKEN, _LIT, _NOISY = 0.2, 0.15, 0.2, 0.3
 """Shares of scenes with these."""
+_SHAKE = 6.0
+"""Pixels that a hand moves a picture while it is taken, at most, about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,31 +90,40 @@ def truth(
     return np.concatenate(flows, -1), np.asarray(owners < MIXED, np.uint8)
 
 
-class SyntheticSource:
-    """Samples of photos, or pieces of them, that move over each other.
+class LayeredSource(ABC):
+    """Samples of layers, of a kind that subclasses make.
 
     Args:
         photos: Textures, (H, W, 3) uint8 RGB.
         sampling: Settings; the crop, the margin, the times and the preset count here.
         seed: Sources of different seeds give different samples.
         plain: Whether the pictures are left as rendered: without blur, noise and changes of light.
-
-    Raises:
-        DatasetError: There are no photos.
     """
 
+    purpose: int
+    """Purpose in the seed: keeps the random numbers of a kind of source apart from those of others."""
+    filmed = 1.0
+    """Share of scenes that are changed as cameras change pictures."""
+
     def __init__(self, photos: Sequence[Picture], sampling: Sampling, seed: int, *, plain: bool = False) -> None:
-        if not len(photos):
-            raise DatasetError("there are no photos to make synthetic motion of; give a folder of pictures")
         self.photos = photos
         self.sampling = sampling
         self.seed = seed
         self.plain = plain
         self._flow = PairFlow(sampling.flow_preset, sampling.flow_scale)
 
+    @abstractmethod
+    def layers(self, rng: np.random.Generator, side: int) -> list[Layer]:
+        """Return random layers from back to front, the first of which covers everything.
+
+        Args:
+            rng: Source of random numbers.
+            side: Height and width of the picture with its margin, pixels.
+        """
+
     def sample(self, index: int) -> Sample:
         """Return the sample of a number; see :class:`training.data.batch.Source`."""
-        rng = generator(self.seed, _SYNTHETIC, index)
+        rng = generator(self.seed, self.purpose, index)
         side = self.sampling.crop
         return to_sample(augmented(self.scene(rng, side).window(self._flow), side, rng))
 
@@ -120,33 +132,49 @@ class SyntheticSource:
         middle = self.sampling.times == "middle"
         t = 0.5 if middle else float(rng.choice((*_TIMES, rng.uniform(0.1, 0.9))))
         margin = self.sampling.margin
-        whole, layers = side + 2 * margin, self._layers(rng, side + 2 * margin)
+        whole, layers = side + 2 * margin, self.layers(rng, side + 2 * margin)
         inner = (margin, margin, margin + side, margin + side)
         first, last = render(layers, 0, (0, 0, whole, whole)), render(layers, 1, (0, 0, whole, whole))
         pictures = [first.frame, render(layers, t, inner).frame, last.frame]
-        if not self.plain:
+        if not self.plain and rng.random() < self.filmed:
             pictures = degraded(pictures, t, rng)
         begin, between, end = (np.clip(np.rint(picture), 0, 255).astype(np.uint8) for picture in pictures)
         return Scene(layers=layers, t=t, first=first, last=last, frames=(begin, end), middle=between, margin=margin)
 
-    def _layers(self, rng: np.random.Generator, side: int) -> list[Layer]:
+    def photo(self, rng: np.random.Generator) -> Picture:
+        """Return one of the photos."""
+        return self.photos[int(rng.integers(len(self.photos)))]
+
+
+class SyntheticSource(LayeredSource):
+    """Samples of photos, or pieces of them, that move over each other; see :class:`LayeredSource`.
+
+    Raises:
+        DatasetError: There are no photos.
+    """
+
+    purpose = _SYNTHETIC
+
+    def __init__(self, photos: Sequence[Picture], sampling: Sampling, seed: int, *, plain: bool = False) -> None:
+        if not len(photos):
+            raise DatasetError("there are no photos to make synthetic motion of; give a folder of pictures")
+        super().__init__(photos, sampling, seed, plain=plain)
+
+    def layers(self, rng: np.random.Generator, side: int) -> list[Layer]:
         """Return a background, and up to four things before it that move with it and against it."""
         speed = float(rng.choice(_SPEEDS))
         drift = rng.normal(0, speed / 3, 2)
-        photo = self._photo(rng)
+        photo = self.photo(rng)
         back = Layer(texture(photo, side + 2 * _BORDER, rng), _motion(rng, (side / 2, side / 2), drift, speed, 0))
         layers = [back]
         for _ in range(rng.integers(_MOST_BLOBS + 1)):
             size = int(rng.integers(40, max(48, side * 3 // 5)))
-            own = photo if rng.random() < _SAME else self._photo(rng)
+            own = photo if rng.random() < _SAME else self.photo(rng)
             piece = texture(own, size, rng)
             place, move = rng.uniform(0, side, 2), drift + rng.normal(0, speed / 1.6, 2)
             motion = _motion(rng, (place[0], place[1]), move, speed, np.pi)
             layers.append(Layer(np.dstack((piece, blob(piece.shape[0], piece.shape[1], rng))), motion))
         return layers
-
-    def _photo(self, rng: np.random.Generator) -> Picture:
-        return self.photos[int(rng.integers(len(self.photos)))]
 
 
 def _motion(
@@ -200,7 +228,7 @@ def blob(height: int, width: int, rng: np.random.Generator) -> NDArray[np.uint8]
 
 
 def degraded(pictures: Sequence[NDArray[np.float32]], t: float, rng: np.random.Generator) -> list[NDArray[np.float32]]:
-    """Return pictures as cameras give them: blurred, of changing light, noisy.
+    """Return pictures as cameras give them: blurred, shaken, of changing light, noisy.
 
     The one in the middle has no noise: noise cannot be foretold, so it could not be learned.
     """
@@ -208,6 +236,12 @@ def degraded(pictures: Sequence[NDArray[np.float32]], t: float, rng: np.random.G
     if rng.random() < _BLURRED:
         sigma = float(rng.uniform(0.5, 1.5))
         changed = [np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.float32) for picture in changed]
+    if rng.random() < _SHAKEN:
+        first, last = shake(rng), shake(rng)
+        changed = [
+            np.asarray(cv2.filter2D(picture, -1, streak((1 - time) * first + time * last)), np.float32)
+            for picture, time in zip(changed, (0, t, 1), strict=True)
+        ]
     if rng.random() < _LIT:
         gain, lift = rng.normal(0, 0.08), rng.normal(0, 6)
         changed = [
@@ -219,3 +253,27 @@ def degraded(pictures: Sequence[NDArray[np.float32]], t: float, rng: np.random.G
         for at in (0, 2):
             changed[at] = changed[at] + strength * rng.standard_normal(changed[at].shape, np.float32)
     return changed
+
+
+def shake(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return a random path of a hand-held camera while it takes a picture: (points, 2), pixels, about its mean."""
+    speed = rng.normal(0, 1, 2) + np.cumsum(rng.normal(0, 0.25, (24, 2)), axis=0)
+    path = np.cumsum(speed, axis=0)
+    path *= rng.uniform(0, _SHAKE) / np.linalg.norm(np.ptp(path, axis=0))
+    return np.asarray(path - path.mean(axis=0))
+
+
+def streak(path: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the kernel of the blur along a path, of odd side, with the sum 1; on average it moves nothing."""
+    reach = int(np.ceil(np.abs(path).max())) + 1
+    kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
+    whole = np.floor(path).astype(np.int64)
+    right, down = (path - whole).T
+    for at_x, at_y, share in (
+        (0, 0, (1 - right) * (1 - down)),
+        (1, 0, right * (1 - down)),
+        (0, 1, (1 - right) * down),
+        (1, 1, right * down),
+    ):
+        np.add.at(kernel, (whole[:, 1] + reach + at_y, whole[:, 0] + reach + at_x), share)
+    return kernel / kernel.sum()

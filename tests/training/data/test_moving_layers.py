@@ -79,3 +79,34 @@ def test_flow_of_a_part_is_a_part_of_the_flow() -> None:
     moves = motions(layers, 0, 1)
     np.testing.assert_allclose(flow_of(owner[5:30, 9:40], moves, 9, 5), flow_of(owner, moves)[5:30, 9:40], atol=1e-5)
     np.testing.assert_allclose(flow_of(owner, moves)[owner == 1], [[3, 4]] * int(owner.sum()), atol=1e-5)
+
+
+def test_a_curved_path_goes_through_its_places() -> None:
+    motion = Motion(x=30, y=20, dx=12, dy=-4, angle=0, turn=0, scale=1, growth=0, arc_x=2, arc_y=6)
+    first, half, last = (motion.matrix(time)[:2, 2] for time in (0, 0.5, 1))
+    assert first.tolist() == [22, 16] and half.tolist() == [30, 20] and last.tolist() == [34, 12]
+    np.testing.assert_allclose(half - (first + last) / 2, [2, 6])
+    quarter = motion.matrix(0.25)[:2, 2]
+    np.testing.assert_allclose(quarter, first + (last - first) / 4 + np.array([2, 6]) * 3 / 4)
+
+
+@pytest.mark.parametrize("time", [0.0, 0.3, 1.0])
+def test_a_joint_stays_where_its_carrier_has_it(time: float) -> None:
+    upper = Motion(x=30, y=20, dx=8, dy=-5, angle=0.3, turn=0.9, scale=1.1, growth=0.1, arc_y=3)
+    lower = Motion(x=25, y=0, dx=0, dy=0, angle=1.0, turn=-0.5, scale=0.8, growth=0, on=upper)
+    np.testing.assert_allclose(lower.matrix(time)[:, 2], upper.matrix(time) @ [25, 0, 1])
+    angles = np.arctan2(lower.matrix(time)[1, 0], lower.matrix(time)[0, 0])
+    assert angles == pytest.approx(0.3 + 1.0 + 0.4 * (time - 0.5))
+
+
+def test_an_open_shutter_smears_along_the_way_and_the_smear_is_not_clear() -> None:
+    layers = [Layer(np.zeros((96, 96, 3), np.uint8), still(31.5, 23.5)), Layer(disc(21), still(32, 24, 40, 0), 0.2)]
+    sharp, smeared = render([layers[0], Layer(disc(21), layers[1].motion)], 0.5, BOX), render(layers, 0.5, BOX)
+    np.testing.assert_allclose(smeared.frame.sum(), sharp.frame.sum(), rtol=0.02)
+    row = smeared.frame[24, :, 0]
+    assert row[32] == 255 and row[:19].max() == 0 and row[45:].max() == 0
+    assert np.all(np.diff(row[19:32]) >= 0) and 100 < row[24] < 155  # a ramp of 8 pixels, about the sharp edge
+    assert not smeared.clear[24, 22:27].any() and smeared.clear[24, 29:35].all()
+    assert abs(int(smeared.owner.sum()) - int(sharp.owner.sum())) < 20
+    np.testing.assert_allclose(smeared.frame[23:26, 30:34], 255)
+    assert np.array_equal(render([layers[0], Layer(disc(21), still(32, 24), 0.2)], 0.5, BOX).frame, sharp.frame)

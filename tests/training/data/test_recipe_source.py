@@ -12,6 +12,7 @@ from tests.training.tiny import SIDE, recipe
 from training.data.banks.building import Data, make_bank
 from training.data.banks.maker import BankSettings
 from training.data.banks.samples import BankSource
+from training.data.flat_samples import FlatSource
 from training.data.mixed_samples import MixedSource
 from training.data.real_samples import RealSource
 from training.data.recipe_source import describe, open_source
@@ -44,6 +45,18 @@ def test_shares_decide_what_a_source_is_made_of(folders: Path) -> None:
         assert isinstance(source, kind)
         sample = source.sample(3)
         assert sample.img0.shape == (3, SIDE, SIDE) and sample.flow.shape == (4, SIDE // 2, SIDE // 2)
+
+
+def test_flat_art_takes_turns_with_others_and_needs_no_photos(folders: Path) -> None:
+    for data, kind in (
+        (recipe(data={"shots": [], "flat": 1.0}).data, FlatSource),
+        (table(folders, 0.7, shots=[], flat=0.3), MixedSource),
+        (table(folders, flat=0.5, candidates=2), MixedSource),
+    ):
+        source = open_source(data, 1)
+        assert isinstance(source, kind)
+        assert source.sample(1).flow.shape == (4, SIDE // 2, SIDE // 2)
+    assert describe(table(folders, flat=0.5)) == "frames (licence not stated); photos (1 x CC0)"
 
 
 def test_settings_reach_the_source(folders: Path) -> None:

@@ -3,16 +3,23 @@
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
-from tests.training.pictures import photos, picture
+from tests.training.pictures import photos, picture, seen_in_both, warped
 from training.data.batch import generator
 from training.data.moving_layers import flow_of, motions, render
 from training.data.pair_flow import PairFlow
 from training.data.real_samples import Sampling
-from training.data.synthetic_samples import Scene, SyntheticSource, blob, degraded, texture, truth
+from training.data.synthetic_samples import (
+    Scene,
+    SyntheticSource,
+    blob,
+    degraded,
+    shake,
+    streak,
+    texture,
+    truth,
+)
 from training.errors import DatasetError
-from vsrrin.nets.parts.warp import backward_warp
 
 SAMPLING = Sampling(crop=64, margin=16, flow_preset="fast")
 SCENES = range(6)
@@ -26,22 +33,6 @@ def source(**options: bool) -> SyntheticSource:
 def scenes() -> list[Scene]:
     """Without what cameras do to pictures."""
     return [source(plain=True).scene(generator(7, number), 64) for number in SCENES]
-
-
-def warped(field: NDArray[np.generic], flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(H, W, C) sampled where the flow points to."""
-    planes = torch.from_numpy(np.ascontiguousarray(field.transpose(2, 0, 1), np.float32))
-    moved = backward_warp(planes[None], torch.from_numpy(np.ascontiguousarray(flow.transpose(2, 0, 1)))[None])
-    return moved[0].permute(1, 2, 0).numpy()
-
-
-def seen_in_both(flow: NDArray[np.float32], back: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Points that flow there and back leads home, and that stay inside; a pixel from where others begin."""
-    height, width = flow.shape[:2]
-    y, x = np.mgrid[:height, :width]
-    home = np.linalg.norm(flow + warped(back, flow), axis=-1) < 0.02
-    inside = (x + flow[..., 0] > 1) & (x + flow[..., 0] < width - 2) & (y + flow[..., 1] > 1)
-    return home & inside & (y + flow[..., 1] < height - 2)
 
 
 def test_flow_leads_to_the_same_points_of_the_other_frame(scenes: list[Scene]) -> None:
@@ -145,6 +136,29 @@ def test_pictures_are_changed_as_cameras_change_them_but_for_noise_in_the_middle
     assert 15 < noisy < 60
     assert 8 < bright < 45
     assert np.all(flat == 100)
+
+
+def test_a_shaken_picture_is_smeared_along_a_short_path_and_stays_in_its_place() -> None:
+    rng, longest = np.random.default_rng(3), 0.0
+    for _ in range(30):
+        path = shake(rng)
+        kernel = streak(path)
+        assert kernel.shape[0] == kernel.shape[1] and kernel.shape[0] % 2 == 1
+        assert kernel.min() >= 0 and abs(float(kernel.sum()) - 1) < 1e-5
+        y, x = np.mgrid[: len(kernel), : len(kernel)] - (len(kernel) - 1) / 2
+        np.testing.assert_allclose([(kernel * x).sum(), (kernel * y).sum()], 0, atol=1e-4)
+        longest = max(longest, float(np.linalg.norm(np.ptp(path, axis=0))))
+    assert 4 < longest <= 6
+
+
+def test_pictures_of_a_shaken_camera_differ_in_their_blur() -> None:
+    sharp = np.random.default_rng(0).uniform(0, 255, (48, 48, 3)).astype(np.float32)
+    differing = 0
+    for seed in range(120):
+        pictures = degraded([sharp, sharp, sharp], 0.5, np.random.default_rng(seed))
+        first, _, last = (float(np.abs(np.diff(picture, axis=1)).mean()) for picture in pictures)
+        differing += max(first, last) > 1.25 * min(first, last)  # a change of light makes less
+    assert 6 < differing < 30
 
 
 def test_textures_are_pieces_of_the_photo_of_the_size_asked_for() -> None:

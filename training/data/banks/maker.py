@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from training.data.batch import generator
 from training.data.difficulty import changes_light, half_brightness, lengths, plain_error, worth
+from training.data.flat_samples import FlatSource
 from training.data.mixed_samples import Turns
 from training.data.pair_flow import PairFlow, Picture
 from training.data.real_samples import Sampling
 from training.data.shots import Shot
-from training.data.synthetic_samples import SyntheticSource
+from training.data.synthetic_samples import LayeredSource, SyntheticSource
 from training.data.triplet_choice import Place, Places, Times
 from vsrrin.flow.dis import Preset
 
@@ -38,7 +39,9 @@ class BankSettings:
     crop: int = 192
     """The largest crop that will be: of frames that are smaller than a window, windows of that side will do."""
     synthetic: float = 0.3
-    """Share of samples with synthetic motion."""
+    """Share of samples with synthetic motion of photos."""
+    flat: float = 0.0
+    """Share of samples of flat art, see :mod:`training.data.flat_samples`."""
     largest_gap: int = 7
     """Frames from the left to the right frame, at most."""
     times: Times = "any"
@@ -62,7 +65,7 @@ class BankMaker:
     Args:
         settings: Settings of the bank.
         shots: Real video; may be empty if all is synthetic.
-        photos: Textures; may be empty if nothing is.
+        photos: Textures; may be empty if none is of photos.
 
     Raises:
         DatasetError: No shot is long and large enough, or there are no photos.
@@ -70,27 +73,32 @@ class BankMaker:
 
     def __init__(self, settings: BankSettings, shots: Sequence[Shot], photos: Sequence[Picture]) -> None:
         self.settings = settings
-        self._turns = Turns((1 - settings.synthetic, settings.synthetic))
+        real = round(1 - settings.synthetic - settings.flat, 9)
+        self._turns = Turns((real, settings.synthetic, settings.flat))
         self._flow, self._quick = PairFlow(settings.flow_preset, settings.flow_scale), PairFlow("fast")
         self.shots = shots
         self.photos = photos
-        if settings.synthetic < 1:
+        if real > 0:
             side = min(settings.crop, settings.window)
             self._places = Places(shots, largest_gap=settings.largest_gap, times=settings.times, side=side)
+        sampling = Sampling(
+            crop=settings.window,
+            times=settings.times,
+            flow_preset=settings.flow_preset,
+            flow_scale=settings.flow_scale,
+        )
+        self._layered: dict[int, LayeredSource] = {}
         if settings.synthetic > 0:
-            sampling = Sampling(
-                crop=settings.window,
-                times=settings.times,
-                flow_preset=settings.flow_preset,
-                flow_scale=settings.flow_scale,
-            )
-            self._scenes = SyntheticSource(photos, sampling, settings.seed)
+            self._layered[1] = SyntheticSource(photos, sampling, settings.seed)
+        if settings.flat > 0:
+            self._layered[2] = FlatSource(photos, sampling, settings.seed)
 
     def job(self, number: int) -> list[Entry]:
         """Return ``per_pair`` samples; a pure function of the job's number."""
         rng = generator(self.settings.seed, _PURPOSE, number)
-        if self._turns.of(number):
-            return [self._scene(rng) for _ in range(self.settings.per_pair)]
+        turn = self._turns.of(number)
+        if turn:
+            return [self._scene(self._layered[turn], rng) for _ in range(self.settings.per_pair)]
         return self._pair(rng)
 
     # --- real video ------------------------------------------------------------------------------------------------
@@ -178,8 +186,8 @@ class BankMaker:
 
     # --- synthetic motion ------------------------------------------------------------------------------------------
 
-    def _scene(self, rng: np.random.Generator) -> Entry:
-        scene = self._scenes.scene(rng, self.settings.window)
+    def _scene(self, source: LayeredSource, rng: np.random.Generator) -> Entry:
+        scene = source.scene(rng, self.settings.window)
         window = scene.window(self._flow)
         moves = np.zeros((2, LAYERS, 2, 3), np.float32)
         moves[:, : len(scene.layers)] = scene.moves()
