@@ -13,7 +13,7 @@ from .synthetic_samples import LayeredSource, blob, texture
 
 _FLAT = 6
 """Purpose in the seed: keeps the random numbers of this source apart from those of others."""
-_SPEEDS = (3.0, 8.0, 16.0, 30.0)
+_SPEEDS = (4.0, 10.0, 20.0, 32.0)
 """Pixels that things move in a scene, about."""
 _SMALL, _FAST = (6, 30), (20, 80)
 """Pixels across small fast things, and that they move from frame to frame."""
@@ -52,7 +52,7 @@ class FlatSource(LayeredSource):
         back, drift = self._ground(kind, side, colours, speed, rng)
         match kind:
             case "balls":
-                things = [self._small(side, colours, rng) for _ in range(rng.integers(1, 5))]
+                things = [self._small(side, colours, rng) for _ in range(rng.integers(2, 5))]
             case "figure":
                 things = _figure(side, colours, speed, rng)
             case "holes":
@@ -68,7 +68,7 @@ class FlatSource(LayeredSource):
                     _thing(shape_of(shapes, rng), 0, side, colours, drift, speed, rng, plain=True) for _ in range(count)
                 ]
             case _:
-                count = rng.integers(1, 5)
+                count = rng.integers(2, 5)
                 things = [_thing(shape_of(_SHAPES, rng), 0, side, colours, drift, speed, rng) for _ in range(count)]
         return [back, *things]
 
@@ -116,10 +116,10 @@ def _thing(
     plain: bool = False,
 ) -> Layer:
     """Return a drawn thing that moves with the ground and against it; its size is a share of the side, 0 for any."""
-    pixels = math.ceil(side * (size or rng.uniform(0.12, 0.7)))
+    pixels = math.ceil(side * (size or rng.uniform(0.15, 0.7)))
     outlined = rng.random() < 0.5 and not plain
     drawn = painted(shape, pixels, colours, rng, outline=outlined * rng.uniform(1, 5), plain=plain)
-    place, move = rng.uniform(0, side, 2), drift + rng.normal(0, speed / 1.4, 2)
+    place, move = rng.uniform(0.15, 0.85, 2) * side, drift + rng.normal(0, speed / 1.4, 2)
     upright = shape in (flat_art.text, flat_art.lattice)
     if shape is flat_art.text and rng.random() < 0.4:
         move = np.zeros(2)  # a title

@@ -33,7 +33,7 @@ def sharp(scene: Scene) -> NDArray[np.bool_]:
 
 @pytest.mark.parametrize("end", [0, 1])
 def test_the_middle_is_either_frame_warped_by_exact_flow(scenes: list[Scene], end: int) -> None:
-    compared, things = 0, 0
+    things, differences = 0, []
     for scene in scenes:
         inner = (scene.margin, scene.margin, scene.margin + 96, scene.margin + 96)
         view, other = render(scene.layers, scene.t, inner), render(scene.layers, end, inner)
@@ -43,13 +43,15 @@ def test_the_middle_is_either_frame_warped_by_exact_flow(scenes: list[Scene], en
         mixed = warped(1.0 - other.clear[..., None], there)[..., 0] > 0
         same = seen_in_both(there, back) & (view.clear == 1) & ~mixed & sharp(scene)[view.owner]
         difference = np.abs(warped(other.frame, there) - view.frame).max(-1)[same]
-        assert difference.mean() < 2
-        compared += int(same.sum())
+        assert difference.mean() < 3  # stripes and dots are interpolated twice
+        differences.append(difference)
         things += int((same & (view.owner > 0)).sum())
-    assert compared > 100_000 and things > 5_000
+    assert len(np.concatenate(differences)) > 100_000 and things > 5_000
+    assert np.concatenate(differences).mean() < 1
 
 
 def test_flow_between_the_frames_leads_to_the_same_points(scenes: list[Scene]) -> None:
+    differences = []
     for scene in scenes:
         flow, trust = truth(scene.owners(), scene.moves())
         inner = slice(scene.margin, -scene.margin)
@@ -59,7 +61,9 @@ def test_flow_between_the_frames_leads_to_the_same_points(scenes: list[Scene]) -
             mixed = warped(1.0 - trust[..., 1 - at, None], there)[..., 0] > 0
             own_layer = scene.owners()[..., at] % MIXED
             same = seen_in_both(there, back) & (trust[..., at] == 1) & ~mixed & sharp(scene)[own_layer]
-            assert np.abs(warped(other, there) - own).max(-1)[same].mean() < 2
+            differences.append(np.abs(warped(other, there) - own).max(-1)[same])
+            assert differences[-1].mean() < 3
+    assert np.concatenate(differences).mean() < 1
 
 
 def test_scenes_fit_into_banks_and_things_own_their_pixels(scenes: list[Scene]) -> None:
