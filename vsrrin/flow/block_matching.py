@@ -5,10 +5,13 @@ pixels of that level, or a small thing that moves otherwise than its surrounding
 tried.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name the field uses)
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -36,6 +39,19 @@ _SHIFTS = 2 * _REACH + 1
 _ALONG = torch.arange(-_REACH, _REACH + 1, dtype=torch.float32)
 _PENALTY = _LENGTH_COST * _BLOCK * _BLOCK * torch.hypot(_ALONG[:, None], _ALONG)
 
+_SHARE = 8
+"""At most one in so many blocks of the pictures twice as fine is searched again, so that the time is bounded."""
+_MISSED = 30.0
+"""Mean squared difference, grey levels, that the coarse shift must leave for a block to be searched again."""
+_GAIN = 8.0
+"""Squared grey levels by which half of what the coarse shift leaves must be beaten."""
+_FINE_REACH = 16
+_FARTHEST = 32
+"""Pixels from the coarse shift from which on it costs no more to differ from it."""
+_APART = 2
+"""Pixels that the two directions of a block may differ."""
+_MARGIN = 2 * _REACH + 1
+
 
 def coarse_motion(grey0: Grey, grey1: Grey) -> tuple[Flow, Flow] | None:
     """Return the coarse motion of a pair, both directions.
@@ -54,11 +70,12 @@ def coarse_motion(grey0: Grey, grey1: Grey) -> tuple[Flow, Flow] | None:
     size = round(width / reduction), round(height / reduction)
     if min(size) < _SHORTEST:
         return None
-    small0, small1 = (
-        np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32) for grey in (grey0, grey1)
-    )
-    forth, back = _match(small0, small1), _match(small1, small0)
-    return _enlarged(forth, height, width, size), _enlarged(back, height, width, size)
+    small0, small1 = (_reduced(grey, size) for grey in (grey0, grey1))
+    fine = 2 * size[0], 2 * size[1]
+    fine0, fine1 = (_reduced(grey, fine) for grey in (grey0, grey1))
+    forth = _searched_again(fine0, fine1, _match(small0, small1))
+    back = _searched_again(fine1, fine0, _match(small1, small0))
+    return _enlarged(_agreed(forth, back), height, width, fine), _enlarged(_agreed(back, forth), height, width, fine)
 
 
 def _match(block_of: NDArray[np.float32], within: NDArray[np.float32]) -> Flow:
@@ -82,6 +99,96 @@ def _match(block_of: NDArray[np.float32], within: NDArray[np.float32]) -> Flow:
     shifts = (best % _SHIFTS, best // _SHIFTS)
     channels = (cv2.medianBlur((axis.reshape(rows, columns) - _REACH).astype(np.float32), _MEDIAN) for axis in shifts)
     return np.stack([np.asarray(channel, np.float32) for channel in channels], axis=-1)
+
+
+@dataclass(frozen=True)
+class _Again:
+    """Shifts of blocks of pictures twice as fine, in their pixels; those of the coarse search, and in their place what
+    was found for the blocks of these numbers."""
+
+    coarse: Flow
+    blocks: NDArray[np.intp]
+    found: Flow
+
+    def all(self) -> Flow:
+        shift = self.coarse.copy()
+        shift.reshape(-1, 2)[self.blocks] = self.found
+        return shift
+
+
+def _searched_again(block_of: NDArray[np.float32], within: NDArray[np.float32], coarse: Flow) -> _Again:
+    """Search pictures twice as fine for blocks that the coarse shift explains badly.
+
+    What is small is found there. Other blocks keep their shift: small blocks are more often mistaken for others.
+    """
+    rows, columns = ((side - _BLOCK) // _STEP + 1 for side in block_of.shape)
+    # Block j lies halfway from coarse block (j - 1) / 2.
+    place = np.array(((0.5, 0, -0.5), (0, 0.5, -0.5)))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    enlarged = cv2.warpAffine(coarse * 2, place, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    start = np.asarray(enlarged, np.float32)
+    whole = np.rint(start).astype(np.intp)
+    area = np.pad(within, _MARGIN, mode="edge")
+    tops = np.arange(rows)[:, None] * _STEP + _MARGIN + whole[..., 1]
+    lefts = np.arange(columns) * _STEP + _MARGIN + whole[..., 0]
+    own = sliding_window_view(block_of, (_BLOCK, _BLOCK))[::_STEP, ::_STEP][:rows, :columns]
+    missed = _squared(own - sliding_window_view(area, (_BLOCK, _BLOCK))[tops, lefts]).ravel()
+    worst = np.argsort(-missed, kind="stable")[: rows * columns // _SHARE]
+    worst = np.sort(worst[missed[worst] > _MISSED * _BLOCK * _BLOCK])
+    row, column = np.divmod(worst, columns)
+    if not len(worst):
+        return _Again(start, worst, np.zeros((0, 2), np.float32))
+    blocks = np.ascontiguousarray(own[row, column])
+    near = sliding_window_view(area, (_BLOCK + 2,) * 2)[tops[row, column] - 1, lefts[row, column] - 1]
+    known = np.minimum.reduce(
+        [_squared(blocks - near[:, y : y + _BLOCK, x : x + _BLOCK]) for y in range(3) for x in range(3)]
+    )
+    found, least = _least(blocks, area, row, column)
+    apart = np.hypot(*(found - whole[row, column]).T)
+    better = least + (_GAIN + _LENGTH_COST * np.minimum(apart, _FARTHEST)) * _BLOCK * _BLOCK < known / 2
+    return _Again(start, worst[better], found[better])
+
+
+def _least(
+    blocks: NDArray[np.float32], area: NDArray[np.float32], row: NDArray[np.intp], column: NDArray[np.intp]
+) -> tuple[Flow, NDArray[np.float32]]:
+    """Shift of least squared difference of some blocks, and that difference."""
+    edge = _MARGIN - _FINE_REACH
+    around = torch.from_numpy(area)[edge:-edge, edge:-edge].contiguous()
+    side, shifts = _BLOCK + 2 * _FINE_REACH, 2 * _FINE_REACH + 1
+    at = torch.from_numpy(row), torch.from_numpy(column)
+    windows = around.unfold(0, side, _STEP).unfold(1, side, _STEP)[at]
+    product = F.conv2d(windows[None], torch.from_numpy(blocks)[:, None], groups=len(blocks))[0]
+    energy = _sums(around)[0, 0].unfold(0, shifts, _STEP).unfold(1, shifts, _STEP)[at]
+    cost = torch.sub(energy, product, alpha=2).view(len(blocks), -1).numpy()
+    best = cost.argmin(1)
+    found = np.stack((best % shifts, best // shifts), axis=-1) - _FINE_REACH
+    return found.astype(np.float32), cost[np.arange(len(best)), best] + _squared(blocks)
+
+
+def _agreed(here: _Again, there: _Again) -> Flow:
+    """Shifts of one direction; what was found again counts where the other direction leads back."""
+    shift, back = here.coarse.copy(), there.all()
+    rows, columns = shift.shape[:2]
+    row, column = np.divmod(here.blocks, columns)
+    x, y = column + here.found[:, 0] / _STEP, row + here.found[:, 1] / _STEP
+    met = np.zeros(len(here.blocks), bool)
+    for down in (np.floor(y), np.ceil(y)):
+        for across in (np.floor(x), np.ceil(x)):
+            at = np.clip(down, 0, rows - 1).astype(np.intp), np.clip(across, 0, columns - 1).astype(np.intp)
+            met |= np.abs(back[at] + here.found).max(-1) <= _APART
+    shift[row[met], column[met]] = here.found[met]
+    return shift
+
+
+def _squared(difference: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sums of squares over blocks."""
+    sums = np.einsum("...ij,...ij->...", difference, difference)
+    return np.asarray(sums, np.float32)
+
+
+def _reduced(grey: Grey, size: tuple[int, int]) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _sums(area: Tensor) -> Tensor:
