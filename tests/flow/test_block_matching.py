@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from tests.conftest import texture
@@ -66,6 +67,46 @@ def test_dis_follows_a_jump_that_it_does_not_find_alone() -> None:
 
     assert miss(started) < 0.5
     assert miss(np.asarray(alone, np.float32)) > 10
+
+
+def with_ball(across: int, diameter: int) -> NDArray[np.uint8]:
+    """Half of a frame of 854x480, a bright ball on a still, textured ground."""
+    frame = (scene(480, 854) * np.float32(0.5) + 60).astype(np.uint8)
+    cv2.circle(frame, (across, 240), diameter // 2, 235, cv2.FILLED)
+    return np.asarray(cv2.resize(frame, (427, 240), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+@pytest.mark.parametrize("diameter", [12, 20])
+def test_a_small_ball_is_found_and_its_ground_stays(diameter: int) -> None:
+    grey0, grey1 = with_ball(400, diameter), with_ball(440, diameter)
+    coarse = coarse_motion(grey0, grey1)
+    assert coarse is not None
+    fine = DisFlow("fine")(*(grey.astype(np.float32) / 255 for grey in (grey0, grey1)))
+    down, across = np.mgrid[:240, :427]
+    # The start covers a ball smaller than its blocks in part; DIS makes it whole.
+    for found in (coarse, fine) if diameter == 20 else (fine,):
+        for flow, centre, sign in zip(found, (200, 220), (1, -1), strict=True):
+            distance = np.hypot(across - centre, down - 120)
+            missed = np.linalg.norm(flow[distance < diameter / 4] - (sign * 20, 0), axis=-1)
+            assert (missed <= 1).mean() > 0.8  # 2 px of the frame
+            assert np.abs(flow[np.hypot(across - 210, down - 120) > 50]).mean() < 0.01
+
+
+def test_what_both_scales_find_does_not_depend_on_the_number_of_threads() -> None:
+    pair = with_ball(400, 12), with_ball(440, 12)
+    threads = torch.get_num_threads(), cv2.getNumThreads()
+    results = []
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            cv2.setNumThreads(count)
+            results.append(coarse_motion(*pair))
+    finally:
+        torch.set_num_threads(threads[0])
+        cv2.setNumThreads(threads[1])
+    one, other = results
+    assert one is not None and other is not None
+    assert one[0].any() and all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def shifts_by_trying_all(block_of: NDArray[np.float32], within: NDArray[np.float32]) -> NDArray[np.float32]:

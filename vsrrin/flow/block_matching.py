@@ -2,7 +2,8 @@
 
 DIS looks for motion from its coarsest level on by gradient descent, and does not find what moved by more than a few
 pixels of that level, or a small thing that moves otherwise than its surroundings. Block matching does: every shift is
-tried.
+tried, once on strongly reduced pictures, and on pictures twice as fine again for the blocks that this explains worst:
+those of small things.
 """
 
 from dataclasses import dataclass
@@ -39,18 +40,20 @@ _SHIFTS = 2 * _REACH + 1
 _ALONG = torch.arange(-_REACH, _REACH + 1, dtype=torch.float32)
 _PENALTY = _LENGTH_COST * _BLOCK * _BLOCK * torch.hypot(_ALONG[:, None], _ALONG)
 
-_SHARE = 8
+_SHARE = 16
 """At most one in so many blocks of the pictures twice as fine is searched again, so that the time is bounded."""
 _MISSED = 30.0
 """Mean squared difference, grey levels, that the coarse shift must leave for a block to be searched again."""
 _GAIN = 8.0
-"""Squared grey levels by which half of what the coarse shift leaves must be beaten."""
+"""Mean squared difference, grey levels, by which half of what the coarse shift leaves must be beaten."""
 _FINE_REACH = 16
+"""Largest shift along each axis in the second search, pixels of the pictures twice as fine."""
 _FARTHEST = 32
 """Pixels from the coarse shift from which on it costs no more to differ from it."""
 _APART = 2
 """Pixels that the two directions of a block may differ."""
 _MARGIN = 2 * _REACH + 1
+"""Pixels by which the finer pictures are widened: a coarse shift, and one more."""
 
 
 def coarse_motion(grey0: Grey, grey1: Grey) -> tuple[Flow, Flow] | None:
@@ -103,14 +106,17 @@ def _match(block_of: NDArray[np.float32], within: NDArray[np.float32]) -> Flow:
 
 @dataclass(frozen=True)
 class _Again:
-    """Shifts of blocks of pictures twice as fine, in their pixels; those of the coarse search, and in their place what
-    was found for the blocks of these numbers."""
+    """Shifts of blocks of pictures twice as fine, in their pixels.
+
+    Those of the coarse search, and in their place what was found again for the blocks of these numbers.
+    """
 
     coarse: Flow
     blocks: NDArray[np.intp]
     found: Flow
 
     def all(self) -> Flow:
+        """Return the shifts of all blocks, (rows, columns, 2)."""
         shift = self.coarse.copy()
         shift.reshape(-1, 2)[self.blocks] = self.found
         return shift
@@ -128,7 +134,7 @@ def _searched_again(block_of: NDArray[np.float32], within: NDArray[np.float32], 
     enlarged = cv2.warpAffine(coarse * 2, place, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     start = np.asarray(enlarged, np.float32)
     whole = np.rint(start).astype(np.intp)
-    area = np.pad(within, _MARGIN, mode="edge")
+    area = np.asarray(cv2.copyMakeBorder(within, *(_MARGIN,) * 4, cv2.BORDER_REPLICATE), np.float32)
     tops = np.arange(rows)[:, None] * _STEP + _MARGIN + whole[..., 1]
     lefts = np.arange(columns) * _STEP + _MARGIN + whole[..., 0]
     own = sliding_window_view(block_of, (_BLOCK, _BLOCK))[::_STEP, ::_STEP][:rows, :columns]
