@@ -40,7 +40,7 @@ _SHIFTS = 2 * _REACH + 1
 _ALONG = torch.arange(-_REACH, _REACH + 1, dtype=torch.float32)
 _PENALTY = _LENGTH_COST * _BLOCK * _BLOCK * torch.hypot(_ALONG[:, None], _ALONG)
 
-_SHARE = 16
+_SHARE = 8
 """At most one in so many blocks of the pictures twice as fine is searched again, so that the time is bounded."""
 _MISSED = 30.0
 """Mean squared difference, grey levels, that the coarse shift must leave for a block to be searched again."""
