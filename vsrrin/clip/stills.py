@@ -1,5 +1,7 @@
 """Still parts of a new frame: where both source frames are the same, it is the same, too."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import vapoursynth as vs
@@ -29,20 +31,34 @@ def keep_still(new: vs.VideoFrame, left: vs.VideoFrame, right: vs.VideoFrame, co
     height, width = planes[0][0].shape
     stills = []
     for _, before, after in planes:
-        equal = (before == after).astype(np.uint8)
+        equal = (before == after).view(np.uint8)
         y, x = height // equal.shape[0], width // equal.shape[1]
-        stills.append(cv2.erode(equal, np.ones((2 * -(-_RADIUS // y) + 1, 2 * -(-_RADIUS // x) + 1), np.uint8)) > 0)
+        area = np.ones((2 * -(-_RADIUS // y) + 1, 2 * -(-_RADIUS // x) + 1), np.uint8)
+        stills.append(np.asarray(cv2.erode(equal, area), np.uint8).view(np.bool_))
     if not any(still.any() for still in stills):
         return
     range_ = colour.luma[0] * _NOISE
+    aparts = [_apart(sample, before, still) for (sample, before, _), still in zip(planes, stills, strict=True)]
+    # As a rule nothing has crossed, and much need not be looked at.
+    if all(float(apart.max()) <= range_ for apart in aparts):
+        for (sample, before, _), still in zip(planes, stills, strict=True):
+            np.copyto(sample, before, where=still)
+        return
     crossed = np.zeros((height, width), np.float32)
-    for (sample, before, _), still in zip(planes, stills, strict=True):
-        apart = np.where(still, np.abs(sample.astype(np.float32) - before.astype(np.float32)), 0)
-        crossed = np.maximum(crossed, _resized(np.clip(apart / np.float32(range_) - 1, 0, 1), width, height))
+    for apart in aparts:
+        share = np.clip(apart.astype(np.float32) / np.float32(range_) - 1, 0, 1)
+        crossed = np.maximum(crossed, _resized(share, width, height))
     if crossed.any():
         crossed = np.asarray(cv2.dilate(crossed, np.ones((2 * _REACH + 1,) * 2, np.uint8)), np.float32)
     for (sample, before, _), still in zip(planes, stills, strict=True):
         _restore(sample, before, still, _resized(crossed, sample.shape[1], sample.shape[0]))
+
+
+def _apart(sample: NDArray[Any], source: NDArray[Any], still: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return how far samples are from the source's where it is still, and 0 elsewhere."""
+    if sample.dtype == np.float16:  # which OpenCV does not know
+        sample, source = sample.astype(np.float32), source.astype(np.float32)
+    return np.asarray(cv2.absdiff(sample, source)) * still
 
 
 def _resized(values: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
