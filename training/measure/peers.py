@@ -8,8 +8,8 @@
   ("vanillagan"), MIT; see :mod:`training.measure.gmfss`.
 
 Behind a name of RIFE, ``-scale2`` has it find motion on pictures of twice the size, and ``-mirrored`` takes the mean of
-its frame and the one that it makes of the mirrored pair in reverse. Pictures are padded by repeating their border, up to
-the multiples of the packages; how much is padded and with what moves SSIMULACRA2 by points.
+its frame and the one that it makes of the mirrored pair in reverse. Pictures are padded by repeating their border, up
+to the multiples of the packages; how much is padded and with what moves SSIMULACRA2 by points.
 """
 
 import importlib.resources
