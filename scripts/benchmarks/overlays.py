@@ -1,7 +1,7 @@
 """Overlays on moving pictures: errors inside them and around them, without and with the guard.
 
     python -m scripts.benchmarks.overlays --data DIR [--models NAME ...] [--peers NAME ...] [--crf N] [--limit N]
-                                          [--flat FILE ...] [--picture FILE] [--save DIR]
+                                          [--flat FILE ...] [--picture FILE] [--save DIR] [--cost]
 
 Each triplet of `training.evaluate` gets overlays that stand still, the same on all three pictures: an opaque logo, one
 of 40 % opacity, outlined subtitles, and a HUD of numbers, a frame and a crosshair. The source frames are encoded by
@@ -12,9 +12,11 @@ triplets.
 
 import argparse
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
@@ -30,6 +32,7 @@ from scripts.benchmarks.duplicates import encode, opened, printed
 from training.measure.methods import make
 from training.measure.triplets import Picture, Triplet, triplets
 from training.measure.vs_clips import to_clip, to_picture
+from vsrrin.clip.overlays import overlays_of, sketch_of
 
 STILL, PAIRS = 7, 12
 """Pixels around a sample in which both frames are equal, and pairs of each clip, for the table of flat animation."""
@@ -191,6 +194,36 @@ def table_of_flats(paths: Sequence[Path], models: Sequence[str]) -> Iterator[lis
         yield [model, *cells]
 
 
+def table_of_costs(found: Sequence[Triplet]) -> Iterator[list[str]]:
+    """Yield the rows of a table of the CPU time of the search, with what it needs of one frame, on 854x480."""
+    yield ["overlays", "pairs", "found in", "ms a pair", "ms a pair where found"]
+    drawn = layers(480, 854)
+    for name, chosen in {"none": [], "subtitles": ["subtitles"], "all": list(NAMES)}.items():
+        times, hits = [], []
+        for triplet in found:
+            large = (cv2.resize(picture, (854, 480)) for picture in (triplet.left, triplet.right))
+            pictures = [with_overlays(np.asarray(x, np.uint8), {key: drawn[key] for key in chosen}) for x in large]
+            clip = to_clip(pictures).resize.Bicubic(format=vs.YUV420P8, matrix=1)
+            left, right = clip.get_frame(0), clip.get_frame(1)
+            before, first = least(partial(sketch_of, left))
+            spent, overlays = least(partial(overlays_of, left, right, (first, sketch_of(right))))
+            times.append(1000 * (before + spent))
+            hits.append(bool(overlays.regions))
+        where = [spent for spent, hit in zip(times, hits, strict=True) if hit]
+        yield [name, str(len(times)), str(len(where)), f"{fmean(times):.1f}", f"{fmean(where):.1f}" if where else "-"]
+
+
+def least[T](run: Callable[[], T], rounds: int = 5) -> tuple[float, T]:
+    """Return the least CPU time of several calls, in seconds, and what the first returns."""
+    spent = []
+    results = []
+    for _ in range(rounds):
+        start = time.process_time()
+        results.append(run())
+        spent.append(time.process_time() - start)
+    return min(spent), results[0]
+
+
 def strip(found: Sequence[Case], model: str) -> Picture:
     """Return parts of three cases, enlarged: a source frame, without the guard, with it."""
     rows: list[NDArray[Any]] = []
@@ -224,8 +257,15 @@ def main() -> None:
         "--flat", type=Path, nargs="*", default=[], metavar="FILE", help="flat animation, another table"
     )
     parser.add_argument("--picture", type=Path, metavar="FILE", help="write a strip of --data and stop")
+    parser.add_argument("--cost", action="store_true", help="print the CPU time of the search and stop")
     parser.add_argument("--save", type=Path, metavar="DIR", help="write all new frames there")
     options = parser.parse_args()
+    if options.cost:
+        cv2.setNumThreads(1)
+        printed(
+            table_of_costs([x for x in triplets(options.data, limit=options.limit) if x.left.shape == (360, 640, 3)])
+        )
+        return
     with tempfile.TemporaryDirectory() as name:
         found = list(cases(triplets(options.data, limit=options.limit), options.crf, Path(name)))
     if options.picture:

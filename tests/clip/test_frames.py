@@ -205,6 +205,30 @@ def test_luma_of_large_frames_is_averaged(format_id: int) -> None:
     np.testing.assert_allclose(small, blocks, atol=0.003)
 
 
+@pytest.mark.parametrize("format_id", FORMATS, ids=lambda i: vs.core.get_video_format(i).name)
+def test_a_part_is_that_of_the_whole_frame(format_id: int) -> None:
+    frame = noise(format_id)
+    whole = frames.to_tensor(frame, colour_of(frame))[0].permute(1, 2, 0).numpy()
+    for part in (np.s_[8:24, 16:64], np.s_[0:32, 0:8]):
+        # OpenCV rounds the last bit by where a pixel lies in its registers.
+        assert np.allclose(frames.part_to_rgb(part, frame, colour_of(frame)), whole[part], rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("format_id", FORMATS, ids=lambda i: vs.core.get_video_format(i).name)
+@pytest.mark.parametrize("size", [(64, 32), (48, 24), (24, 12)])
+def test_grey_is_brightness_from_0_to_255(format_id: int, size: tuple[int, int]) -> None:
+    frame = noise(format_id)
+    scale, offset = colour_of(frame).luma
+    for plane in range(frame.format.num_planes):
+        np.asarray(frame[plane])[:] = 0.6 * scale + offset
+        np.asarray(frame[plane])[:, 40:] = offset - min(offset, 0.05 * scale)  # below black
+    grey = frames.grey(frame, colour_of(frame), *size)
+    assert grey.dtype == np.uint8
+    assert grey.shape == size[::-1]
+    assert np.abs(grey[:, : size[0] // 2].astype(int) - 153).max() <= 1
+    assert grey[:, size[0] * 3 // 4 :].max() == 0
+
+
 def test_equal_looks_at_every_sample_of_every_plane() -> None:
     first, second = noise(vs.YUV420P8), noise(vs.YUV420P8)
     assert frames.equal(first, second)

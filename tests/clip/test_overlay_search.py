@@ -5,9 +5,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vsrrin.clip.overlay_search import Grey, filled, find
+from vsrrin.clip import overlay_search
+from vsrrin.clip.holes import motion_in
+from vsrrin.clip.overlay_search import Found, Grey, sketch
 
 SIZE = 180, 320
+
+
+def find(first: Grey, second: Grey) -> Found | None:
+    return overlay_search.find(sketch(first), sketch(second))
 
 
 def noise(seed: int = 0, width: int = 400) -> Grey:
@@ -45,7 +51,9 @@ def test_text_over_a_pan_is_found_and_hardly_anything_else() -> None:
     assert found.mask[text].mean() > 0.7
     assert found.mask[~wider(text, 5)].mean() < 0.02
     beside = wider(text, 15) & ~text
-    assert np.median(found.motion[beside], 0) == pytest.approx((-9, 0), abs=1)
+    assert np.median(motion_in(found.motion, np.s_[0 : SIZE[0], 0 : SIZE[1]], SIZE)[beside], 0) == pytest.approx(
+        (-9, 0), abs=1
+    )
 
 
 @pytest.mark.parametrize("by", [0, 1, 4, 9, 20])
@@ -89,14 +97,35 @@ def test_any_size_is_searched(size: tuple[int, int]) -> None:
     assert find(*(random.integers(0, 256, size, np.uint8) for _ in range(2))) is None
 
 
-def test_holes_are_filled_with_what_is_around_them() -> None:
-    slope = np.linspace(0, 1, 64, dtype=np.float32) + np.zeros((48, 1), np.float32)
-    hole = np.zeros((48, 64), np.uint8)
-    hole[12:36, 20:40] = 1
-    spoilt = np.where(hole, np.float32(9), slope)
-    for local in (1, 4):
-        result = filled(spoilt, hole, local)
-        assert np.array_equal(result[hole == 0], slope[hole == 0])
-        assert np.abs(result - slope).max() < 0.1
-    assert np.allclose(filled(np.dstack([spoilt] * 3), hole)[..., 1], filled(spoilt, hole), atol=1e-6)
-    assert np.isfinite(filled(spoilt, np.ones_like(hole))).all()
+def test_a_still_thing_that_something_passes_by_is_none() -> None:
+    pair = [np.full(SIZE, 30, np.uint8) for _ in range(2)]
+    for n, grey in enumerate(pair):
+        cv2.circle(grey, (120, 106), 6, (140,), -1)
+        passing = cv2.circle(np.zeros(SIZE, np.uint8), (115 + 6 * n, 40), 52, (1,), -1) > 0
+        grey[passing] = np.roll(noise(3, SIZE[1]), 6 * n, 1)[passing]
+    assert find(pair[0], pair[1]) is None
+
+
+def test_overlays_apart_from_each_other_are_found_together() -> None:
+    pair = panned(9)
+    texts = [shape_of("AB", (20, 50)), shape_of("CD", (230, 165))]
+    for grey in pair:
+        for text in texts:
+            grey[wider(text, 2)] = 0
+            grey[text] = 250
+    found = find(*pair)
+    assert found is not None
+    for text in texts:
+        assert found.mask[text].mean() > 0.7
+    assert found.mask[~wider(texts[0] | texts[1], 5)].mean() < 0.02
+
+
+def test_an_opaque_disk_is_found_with_its_inside() -> None:
+    pair = panned(9)
+    disk = cv2.circle(np.zeros(SIZE, np.uint8), (200, 90), 24, (1,), -1) > 0
+    for grey in pair:
+        grey[disk] = 90
+        cv2.putText(grey, "TV", (184, 98), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (250,), 3)
+    found = find(*pair)
+    assert found is not None
+    assert found.mask[disk].mean() > 0.9

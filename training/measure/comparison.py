@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from . import metrics
 from .methods import Method
 from .metrics import Flow
-from .scores import Score
+from .score_tables import Score
 from .triplets import Picture, Triplet
+from .worst_cases import Case, Worst
 
 
 def measure(
     methods: Mapping[str, Method],
     sources: Iterable[Triplet],
     log: Callable[[str], None],
+    worst: Worst | None = None,
     keep: Callable[[Sequence[Score]], object] | None = None,
 ) -> list[Score]:
     """Run every method on every triplet.
@@ -22,6 +24,7 @@ def measure(
         methods: By name.
         sources: The triplets.
         log: Function that takes a line for each triplet.
+        worst: Collection that gets every triplet with the pictures made for it.
         keep: Function that takes the scores of a triplet as soon as all methods have theirs.
     """
     scores: list[Score] = []
@@ -32,18 +35,20 @@ def measure(
         true_motion = metrics.flows((triplet.left, triplet.truth, triplet.right))
         order = list(methods)
         turn = number % len(order)
-        found = {}
+        pictures, found = {}, {}
         for name in order[turn:] + order[:turn]:
             began = time.perf_counter()
-            picture = methods[name](triplet.left, triplet.right, triplet.span.t)
+            pictures[name] = methods[name](triplet.left, triplet.right, triplet.span.t)
             seconds = time.perf_counter() - began
-            found[name] = _score(name, triplet, picture, true_motion, seconds)
+            found[name] = _score(name, triplet, pictures[name], true_motion, seconds)
         fresh = [found[name] for name in order]
         scores += fresh
         if keep is not None:
             keep(fresh)
+        if worst is not None:
+            worst.add(Case(triplet, {name: pictures[name] for name in order}, {n: s.psnr for n, s in found.items()}))
         line = "  ".join(f"{name} {found[name].psnr:.2f}" for name in order)
-        log(f"{number + 1:3} {triplet.data} {triplet.clip} {triplet.span} {triplet.bucket}: {line}")
+        log(f"{number + 1:3} {triplet.clip} {triplet.span} {triplet.bucket}: {line}")
     return scores
 
 
@@ -51,7 +56,6 @@ def _score(name: str, triplet: Triplet, picture: Picture, true_motion: Sequence[
     new_motion = metrics.flows((triplet.left, picture, triplet.right))
     return Score(
         method=name,
-        data=triplet.data,
         clip=triplet.clip,
         span=triplet.span,
         motion=triplet.motion,
@@ -60,7 +64,5 @@ def _score(name: str, triplet: Triplet, picture: Picture, true_motion: Sequence[
         ssim=metrics.ssim(picture, triplet.truth),
         ssimulacra2=metrics.ssimulacra2(picture, triplet.truth),
         motion_error=metrics.motion_error(new_motion, true_motion),
-        absolute_error=metrics.absolute_error(picture, triplet.truth),
-        rms_error=metrics.rms_error(picture, triplet.truth),
         seconds=seconds,
     )

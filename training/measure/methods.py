@@ -5,7 +5,6 @@
   so that it also checks the arithmetic of the filter.
 - ``mvtools``: FlowInter of the plugin mvtools on 16-bit YUV 4:4:4, blocks of 16 then of 8 pixels, overlapping by half,
   half-pixel vectors, without its scene detection.
-- ``mvutensils``: the same by the plugin mvutensils, which follows mvtools.
 - The peers of :mod:`training.measure.peers`, in fp32.
 - Models of vsrrin, through the filter as users get them, or the network alone in fp32.
 """
@@ -33,9 +32,7 @@ from .vs_clips import to_clip, to_picture
 type Method = Callable[[Picture, Picture, Fraction], Picture]
 """The frame at t, 0 < t < 1, between two frames."""
 
-NAMES = ("blend", "dis", "mvtools", "mvutensils", *peers.NAMES)
-PLUGINS = {"mvtools": "mv", "mvutensils": "mvu"}
-"""Namespaces of the methods that are plugins; the package of each is vapoursynth-NAME."""
+NAMES = ("blend", "dis", "mvtools", *peers.PEERS)
 
 
 def make(name: str, device: str | None = None) -> Method:
@@ -52,11 +49,11 @@ def make(name: str, device: str | None = None) -> Method:
         return blend
     if name == "dis":
         return plain_dis
-    if name in PLUGINS:
-        if not hasattr(vs.core, PLUGINS[name]):
-            raise TrainingError(f"{name} is not installed; install it with: pip install vapoursynth-{name}")
-        return mvtools if name == "mvtools" else mvutensils
-    if name in peers.NAMES:
+    if name == "mvtools":
+        if not hasattr(vs.core, "mv"):
+            raise TrainingError("mvtools is not installed; install it with: pip install vapoursynth-mvtools")
+        return mvtools
+    if name in peers.PEERS:
         return peer(name, device)
     raise TrainingError(f"there is no method {name!r}; there are {', '.join(NAMES)}")
 
@@ -108,18 +105,6 @@ def mvtools(left: Picture, right: Picture, t: Fraction) -> Picture:
     vectors = [mv.Recalculate(pyramid, found, blksize=8, overlap=4) for found in vectors]
     # A pair that it took for a cut would only be blended, and there are no cuts here.
     new = mv.FlowInter(clip, pyramid, *vectors, time=100 * float(t), thscd2=255)
-    with new.resize.Bicubic(format=vs.RGB24).get_frame(0) as frame:
-        return to_picture(frame)
-
-
-def mvutensils(left: Picture, right: Picture, t: Fraction) -> Picture:
-    """Return the frame by FlowInter of mvutensils; the conversion from RGB and back is part of it."""
-    mvu = vs.core.mvu
-    clip = to_clip((left, right)).resize.Bicubic(format=vs.YUV444P16, matrix=vs.MATRIX_BT709)
-    coarse, fine = (mvu.Super(clip, blksize=size, overlap=size // 2) for size in (16, 8))
-    vectors = mvu.Recalculate(fine, mvu.AnalyseMany(coarse), blksize=8, overlap=4)
-    # A pair that it took for a cut would only be blended, and there are no cuts here.
-    new = mvu.FlowInter(clip, fine, vectors, time=100 * float(t), thscd2=100)
     with new.resize.Bicubic(format=vs.RGB24).get_frame(0) as frame:
         return to_picture(frame)
 

@@ -22,24 +22,6 @@ def psnr(picture: Picture, truth: Picture) -> float:
     return _decibels(float(np.mean(np.square(picture.astype(np.float64) - truth))))
 
 
-def absolute_error(picture: Picture, truth: Picture) -> float:
-    """Return the mean absolute error over all samples, in levels of 255.
-
-    What papers on networks for interpolation call IE on Middlebury's "other" set, since MEMC-Net and DAIN (Bao et al.
-    2019): the code of DAIN, RIFE and IFRNet computes this, not the root mean square of the benchmark.
-    """
-    return float(np.abs(picture.astype(np.float64) - truth).mean())
-
-
-def rms_error(picture: Picture, truth: Picture) -> float:
-    """Return the interpolation error (IE) of Baker et al., in levels of 255.
-
-    "A database and evaluation methodology for optical flow", IJCV 2011, section 4.2: the root of the mean over pixels
-    of the squared difference, which for colours is the length of the vector of differences.
-    """
-    return math.sqrt(float(np.square(picture.astype(np.float64) - truth).sum(axis=2).mean()))
-
-
 def ssim(picture: Picture, truth: Picture) -> float:
     """Return the mean SSIM of the three channels (Wang et al. 2004).
 

@@ -61,10 +61,6 @@ class Triplet:
     left: Picture
     truth: Picture
     right: Picture
-    data: str = ""
-    """Name of the folder that holds the clip."""
-    group: str = ""
-    """Bucket of its own, whatever its motion."""
 
     @cached_property
     def motion(self) -> float:
@@ -73,8 +69,8 @@ class Triplet:
 
     @property
     def bucket(self) -> str:
-        """Its group, or by motion "slow" below 3 px, "fast" above 10 px, otherwise "medium"."""
-        return self.group or ("slow" if self.motion < 3 else "fast" if self.motion > 10 else "medium")
+        """Bucket by motion: "slow" below 3 px, "fast" above 10 px, otherwise "medium"."""
+        return "slow" if self.motion < 3 else "fast" if self.motion > 10 else "medium"
 
 
 def triplets(folder: Path, *, limit: int | None = None, split: bool = True) -> list[Triplet]:
@@ -112,7 +108,7 @@ def read_triplets(folder: Path, *, limit: int | None = None, split: bool = True)
         frames = frames or (read_frames(folder / name) if places else [])
         for span in places:
             left, truth, right = (frames[span.start + at] for at in (0, int(span.gap * span.t), span.gap))
-            yield Triplet(clip=name, span=span, left=left, truth=truth, right=right, data=folder.resolve().name)
+            yield Triplet(clip=name, span=span, left=left, truth=truth, right=right)
 
 
 # --- which ---------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ of each method's frame, pixel for pixel. Below: the whole true frame with the wi
 the source frames differ in the window (motion is bright), and each method's error.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 
 from vsrrin.preview.sheet import Cell, grey, legend, png, sheet
 
-from .methods import Method
-from .metrics import psnr
-from .scores import Place, Score
 from .triplets import Picture, Triplet
 
 WIDTH, HEIGHT = 320, 240
@@ -35,52 +32,29 @@ class Case:
     psnr: Mapping[str, float]
 
 
-def worst(scores: Sequence[Score], subject: str, against: str, count: int) -> list[Place]:
-    """Return where one method's PSNR is lowest compared with another's, the worst first.
+class Worst:
+    """Collection of the cases in which one method is worst compared with another.
 
     Args:
-        scores: Results of both, and maybe of others.
         subject: The one method.
         against: The other.
-        count: At most so many.
-    """
-    reference = {s.place: s.psnr for s in scores if s.method == against}
-    margins = {s.place: s.psnr - reference[s.place] for s in scores if s.method == subject and s.place in reference}
-    return sorted(margins, key=lambda place: margins[place])[:count]
-
-
-def cases(methods: Mapping[str, Method], sources: Iterable[Triplet], places: Sequence[Place]) -> list[Case]:
-    """Return the cases of some places, in their order, with a frame of each method."""
-    found = {}
-    for triplet in sources:
-        place = triplet.data, triplet.clip, triplet.span
-        if place in places:
-            pictures = {name: method(triplet.left, triplet.right, triplet.span.t) for name, method in methods.items()}
-            quality = {name: psnr(picture, triplet.truth) for name, picture in pictures.items()}
-            found[place] = Case(triplet, pictures, quality)
-    return [found[place] for place in places if place in found]
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """Picture of cases in which one method is worse than another.
-
-    Attributes:
-        subject: The one method.
-        against: The other.
-        cases: What is shown, from top to bottom.
+        count: Number of cases to keep.
     """
 
-    subject: str
-    against: str
-    cases: Sequence[Case]
+    def __init__(self, subject: str, against: str, count: int) -> None:
+        self.subject, self.against, self.count = subject, against, count
+        self.cases: list[Case] = []
+
+    def add(self, case: Case) -> None:
+        """Keep a case if it is among the worst so far."""
+        self.cases = sorted([*self.cases, case], key=self.margin)[: self.count]
 
     def margin(self, case: Case) -> float:
         """Return by how many dB the subject is better than the other."""
         return case.psnr[self.subject] - case.psnr[self.against]
 
     def png(self) -> bytes:
-        """Return the sheet as a PNG file."""
+        """Return the sheet as a PNG file, the worst case on top."""
         shapes = [case.triplet.truth.shape for case in self.cases]
         height, width = min(HEIGHT, *(s[0] for s in shapes)), min(WIDTH, *(s[1] for s in shapes))
         return png(sheet([row for case in self.cases for row in self._rows(case, height, width)]))

@@ -124,6 +124,8 @@ class Colour:
         return _LUMA_WEIGHTS.get(self.matrix, _LUMA_WEIGHTS[1])
 
 
+ALIGNED = 8
+"""A multiple of every subsampling."""
 _BAND = 128
 """Rows converted at a time, a multiple of every subsampling: intermediate values stay in the cache.
 
@@ -206,8 +208,24 @@ def to_tensor(frame: vs.VideoFrame, colour: Colour, out: Tensor | None = None) -
     """
     if out is None:
         out = torch.empty(1, frame.height, frame.width, 3).permute(0, 3, 1, 2)
-    picture = out[0].permute(1, 2, 0).numpy()
+    _to_rgb_in((slice(0, frame.height), slice(0, frame.width)), frame, colour, out[0].permute(1, 2, 0).numpy())
+    return out
+
+
+def part_to_rgb(part: tuple[slice, slice], frame: vs.VideoFrame, colour: Colour) -> NDArray[np.float32]:
+    """Return a part of a frame as `to_tensor` does, (H, W, 3); its sides are multiples of `ALIGNED`, or the frame's."""
+    picture = np.empty((part[0].stop - part[0].start, part[1].stop - part[1].start, 3), np.float32)
+    _to_rgb_in(part, frame, colour, picture)
+    return picture
+
+
+def _to_rgb_in(part: tuple[slice, slice], frame: vs.VideoFrame, colour: Colour, picture: NDArray[np.float32]) -> None:
     planes = [np.asarray(frame[index]) for index in range(frame.format.num_planes)]
+    blocks = [_block(frame, plane) for plane in planes]
+    planes = [
+        plane[part[0].start // y : part[0].stop // y, part[1].start // x : part[1].stop // x]
+        for plane, (y, x) in zip(planes, blocks, strict=True)
+    ]
     if planes[0].dtype == np.float16:  # which OpenCV does not know
         planes = [plane.astype(np.float32) for plane in planes]
     # RGB planes are not mixed: one sample that is no number would spoil three.
@@ -215,17 +233,16 @@ def to_tensor(frame: vs.VideoFrame, colour: Colour, out: Tensor | None = None) -
     is_rgb = colour.is_float and (is_gbr or colour.family != vs.YUV)
     if is_rgb and is_gbr:
         planes = [planes[2], planes[0], planes[1]]
-    for top in range(0, frame.height, _BAND):
-        rows = slice(top, min(top + _BAND, frame.height))
-        parts = [_rows(plane, rows, frame) for plane in planes]
+    for top in range(0, len(picture), _BAND):
+        rows = slice(top, min(top + _BAND, len(picture)))
+        parts = [_rows(plane, rows, block) for plane, block in zip(planes, blocks, strict=True)]
         samples = np.asarray(cv2.merge(parts if len(parts) == 3 else parts * 3), np.float32)
         picture[rows] = samples if is_rgb else cv2.transform(samples, _to_rgb(colour))
-    return out
 
 
-def _rows(plane: NDArray[Any], rows: slice, frame: vs.VideoFrame) -> NDArray[Any]:
+def _rows(plane: NDArray[Any], rows: slice, block: tuple[int, int]) -> NDArray[Any]:
     """Return rows of a frame from one of its planes, with subsampled samples repeated over their blocks."""
-    y, x = _block(frame, plane)
+    y, x = block
     part = plane[rows.start // y : rows.stop // y]
     if x > 1:
         part = np.asarray(cv2.merge([part] * x)).reshape(len(part), -1)  # several times as fast as repeat
@@ -241,11 +258,24 @@ def luma(frame: vs.VideoFrame, colour: Colour) -> Plane:
     return _shrunk(plane, (min(plane.shape[1], 256), min(plane.shape[0], 144)), colour, *colour.luma)
 
 
-def brightness(frame: vs.VideoFrame, colour: Colour, width: int, height: int) -> Plane:
-    """Return the brightness of a frame in another size, as `luma` does; for RGB it is the mean of the planes."""
+def grey(frame: vs.VideoFrame, colour: Colour, width: int, height: int) -> NDArray[np.uint8]:
+    """Return the brightness of a frame in another size, 0 to 255; for RGB it is the mean of the planes."""
     count = 3 if colour.family == vs.RGB else 1
-    parts = [_shrunk(np.asarray(frame[index]), (width, height), colour, *colour.luma) for index in range(count)]
-    return parts[0] if count == 1 else np.mean(parts, axis=0, dtype=np.float32)
+    planes = [_grey(np.asarray(frame[index]), (width, height), colour) for index in range(count)]
+    return planes[0] if count == 1 else np.asarray(cv2.transform(cv2.merge(planes), np.full((1, 3), 1 / 3)), np.uint8)
+
+
+def _grey(plane: NDArray[Any], size: tuple[int, int], colour: Colour) -> NDArray[np.uint8]:
+    scale, offset = colour.luma
+    if colour.is_float:
+        values = np.nan_to_num(_shrunk(plane, size, colour, scale, offset), nan=0.0)
+        return np.rint(values.clip(0, 1) * 255).astype(np.uint8)
+    # Means over areas take long where a pixel is no whole number of samples, and are not needed above half the size.
+    way = cv2.INTER_AREA if 2 * size[0] <= plane.shape[1] else cv2.INTER_LINEAR
+    small = plane if plane.shape[::-1] == size else np.asarray(cv2.resize(plane, size, interpolation=way))
+    return np.asarray(
+        cv2.convertScaleAbs(cv2.subtract(small, np.array((offset, 0, 0, 0))), alpha=255 / scale), np.uint8
+    )
 
 
 def small_planes(frame: vs.VideoFrame, colour: Colour, width: int, height: int) -> Plane:

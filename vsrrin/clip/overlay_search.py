@@ -1,42 +1,54 @@
 """Search for overlays of a frame pair: logos, subtitles, HUDs, which stand still while what is around them moves.
 
 Edges that are the same in both frames at the same place are seeds. In a still picture all edges are; in a moving one
-some are by chance or because they lie along the motion. So the seeds are taken out of both frames, motion is found on
-what is left, and a seed is confirmed if that motion would have changed it. Seeds are put into groups; a group is an
-overlay if enough of its seeds are confirmed, if its edges run along both axes, and if its surroundings change much
-more than its own pixels. A still background with something moving over it does not: it is still around its own edges.
+some are by chance or because they lie along the motion. Where seeds are dense and their surroundings change much more
+than they do, there may be an overlay; in most pairs there is no such place, and the search ends. Else the seeds are
+taken out of both frames, motion is found on what is left, and a seed is confirmed if that motion would have changed
+it. Seeds are put into groups; a group is an overlay if enough of its seeds are confirmed, if its edges run along both
+axes, and if its surroundings change on all sides. A still background with something moving over it does
+not: it is still around its own edges.
 
 The numbers were chosen on training videos with overlays drawn on them (`scripts.benchmarks.overlays` draws the same).
 """
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .holes import Mask, Part, filled, motion_in, places
+
 type Grey = NDArray[np.uint8]
 """(H, W), 8 bit."""
-type Mask = NDArray[np.uint8]
-"""(H, W), 0 or 1."""
-type Picture = NDArray[np.float32]
-"""(H, W), or (H, W, C)."""
-type _Bools = NDArray[np.bool_]
+type _Slopes = NDArray[np.int16]
+"""(H, W), gradients."""
+type _Motion = NDArray[np.float32]
+"""(H, W, 2), (dx, dy) in pixels."""
+type _Areas = NDArray[np.int32]
+"""(H, W), the number of each pixel's area; 0 is none."""
+
+type _Sums = NDArray[np.float64]
+"""One for each group."""
 
 LONGEST = 640
 """Pixels of the longer side of the pictures that are searched, at most: strokes of subtitles have two of them."""
 
 _SMALLEST = 32
 """Pixels of the shorter side below which there is no room for overlays."""
+_LARGEST = 4
+"""Part of the picture that the box of an overlay takes at most, as a divisor."""
 _EDGE = 128
 """Sum of the absolute Sobel gradients of both frames from which there is an edge: a step of 16 levels."""
 _UNLIKE = 4
 """Part of this sum by which a seed's gradients may differ, as a divisor."""
 _SURE = 48
 """Sum of gradients by which motion must change a seed, beyond twice the difference between the frames."""
-_SEEDS_AMONG_EDGES = 0.6
-"""Part of the edges in 7x7 pixels that must be seeds, so that those by chance are none."""
+_SEEDS, _AMONG_EDGES = np.uint8(3), np.uint8(5)
+"""Edges in 7x7 pixels, of so many, that must be seeds, so that those by chance are none."""
 _FEWEST = 12
 """Confirmed seeds of a group."""
 _NEAR, _MOVING_NEAR, _MOVES = 40, 0.1, 10
@@ -45,219 +57,314 @@ _STILL = 3
 """Levels by which the inner pixels of an opaque overlay differ at most, as compression makes them; its edges by 8."""
 _BORDERED = 0.7
 """Part of the border of such pixels that must lie at edges: smooth parts of a moving picture end in nothing."""
+_EVEN = 0.15
+"""How evenly slopes must point along all directions: 0 for parallel lines, 1 for a circle."""
+_RING = 10
+"""Pixels around a group that are its surroundings."""
+_LIVELY, _LIVELY_SIDE = 0.35, 0.05
+"""Part of them, and of each side of them, that must lie at changes of more than 8 levels."""
 _SHORTEST = 0.7
 """Length of motion below which nothing needs to be taken out, pixels."""
+_CONTEXT = 36
+"""Pixels around a candidate in which more of it may lie."""
+
+
+class Sketch(NamedTuple):
+    """What is needed of one frame; keep it, as two pairs need it."""
+
+    grey: Grey
+    """Brightness."""
+    x: _Slopes
+    """Gradients along x."""
+    y: _Slopes
+    """Gradients along y."""
+    strength: _Slopes
+    """Sum of both, without signs."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of its pictures, and some for itself."""
+        return 256 + sum(picture.nbytes for picture in self)
 
 
 class Found(NamedTuple):
-    """Overlays of a pair, at the size of the pictures that were searched."""
+    """Overlays of a pair."""
 
     mask: Mask
-    """Pixels of overlays."""
-    motion: NDArray[np.float32]
-    """Motion of the picture without them from frame 0 to frame 1, (H, W, 2), (dx, dy) in pixels."""
+    """Pixels of overlays, at the size of the pictures that were searched."""
+    motion: _Motion
+    """Motion of the picture without them from frame 0 to frame 1, of another size and in its pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Maps:
-    """What is known of each pixel of a pair, (H, W)."""
+    """What is known of each pixel of a pair, or of a part of it, (H, W)."""
 
     change: Grey
-    edges: _Bools
-    seeds: _Bools
-    confirmed: _Bools
-    still: _Bools
-    """Inner pixels of what may be opaque."""
-    slopes: tuple[NDArray[np.int16], NDArray[np.int16]]
-    """Gradients of frame 0 along x and y."""
-    motion: NDArray[np.float32]
+    unlike: _Slopes
+    """Sum of the absolute differences of the gradients."""
+    edges: Mask
+    seeds: Mask
+    sharp: Mask
+    """Edges in both frames."""
+    x: _Slopes
+    """Gradients of frame 0."""
+    y: _Slopes
+
+    def at(self, part: Part) -> "_Maps":
+        """Return the maps of a part."""
+        return _Maps(**{name: value[part] for name, value in vars(self).items()})
 
 
-def find(grey0: Grey, grey1: Grey) -> Found | None:
-    """Return the overlays of a pair, ``None`` if there are none.
+def sketch(grey: Grey) -> Sketch:
+    """Return what `find` needs of a frame, from its brightness."""
+    x, y = _slopes(grey)
+    return Sketch(grey, x, y, np.abs(x) + np.abs(y))
 
-    Args:
-        grey0: Brightness of frame 0.
-        grey1: Brightness of frame 1, of the same size.
-    """
-    if min(grey0.shape) < _SMALLEST:
+
+def find(first: Sketch, second: Sketch) -> Found | None:
+    """Return the overlays of a pair of frames of one size, ``None`` if there are none."""
+    if min(first.grey.shape) < _SMALLEST:
         return None
-    change = np.asarray(cv2.absdiff(grey0, grey1), np.uint8)
-    near = cv2.blur((change > _MOVES).astype(np.uint8) * 255, (2 * _NEAR + 1, 2 * _NEAR + 1)) > 255 * _MOVING_NEAR
+    change = np.asarray(cv2.absdiff(first.grey, second.grey), np.uint8)
+    moving = _where(change > _MOVES) * np.uint8(255)
+    near = _where(np.asarray(cv2.blur(moving, (2 * _NEAR + 1, 2 * _NEAR + 1))) > 255 * _MOVING_NEAR)
     if not near.any():
         return None
-    slopes0, slopes1 = _slopes(grey0), _slopes(grey1)
-    strength0, strength1 = _strength(*slopes0), _strength(*slopes1)
-    unlike = _unlike(slopes0, slopes1)
-    edges = cv2.add(strength0, strength1) > _EDGE
-    seeds = edges & (unlike < cv2.add(strength0, strength1) // _UNLIKE)
-    seeds &= _count(seeds, 3) > np.float32(_SEEDS_AMONG_EDGES) * _count(edges, 3)
-    if np.count_nonzero(seeds & near) < _FEWEST:
+    maps = _maps(first, second, change)
+    parts = _candidates(maps, maps.seeds & near)
+    if not parts:
         return None
-    still, areas = _enclosed(change, seeds, np.minimum(strength0, strength1) > _EDGE // 2)
-    hole = _grown(seeds, 2) | _grown(still, 1)
-    motion = _motion(grey0, grey1, hole)
-    moved = np.asarray(cv2.remap(grey1, *places(motion), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
-    changed = cv2.blur(_unlike(slopes0, _slopes(moved)), (3, 3))
-    confirmed = (
-        seeds & (changed > 2 * cv2.blur(unlike, (3, 3)) + _SURE) & (np.hypot(motion[..., 0], motion[..., 1]) >= 1)
-    )
-    if np.count_nonzero(confirmed) < _FEWEST:
-        return None
-    sure, all_seeds = (np.bincount(areas[x], minlength=areas.max() + 1) for x in (confirmed, seeds))
-    still &= ((sure >= 4) & (sure > 0.4 * all_seeds))[areas]
-    return _grouped(
-        _Maps(
-            change=change,
-            edges=edges,
-            seeds=seeds,
-            confirmed=confirmed,
-            still=still,
-            slopes=slopes0,
-            motion=motion,
+    hole = _grown(maps.seeds, 2)
+    stills = [_enclosed(maps.at(part), part, change.shape) for part in parts]
+    for part, (still, _) in zip(parts, stills, strict=True):
+        hole[part] |= _grown(still, 1)
+    motion = _motion(first.grey, second.grey, hole)
+    mask = np.zeros_like(hole)
+    for part, enclosed in zip(parts, stills, strict=True):
+        here = motion_in(motion, part, (change.shape[0], change.shape[1]))
+        confirmed = _confirmed(maps.at(part), part, second.grey, here)
+        mask[part] |= _overlays(maps.at(part), here, confirmed, *enclosed, change.size // _LARGEST)
+    return Found(mask, motion) if mask.any() else None
+
+
+def _maps(first: Sketch, second: Sketch, change: Grey) -> _Maps:
+    unlike = _unlike((first.x, first.y), (second.x, second.y))
+    both = first.strength + second.strength
+    edges = _where(both > _EDGE)
+    seeds = edges & _where(unlike < both // _UNLIKE)
+    # At most 49 in 7x7 pixels, five times of which still fit in 8 bits.
+    among, all_ = (np.asarray(cv2.boxFilter(mask, -1, (7, 7), normalize=False)) for mask in (seeds, edges))
+    seeds &= _where(among * _AMONG_EDGES > all_ * _SEEDS)
+    sharp = _where(np.minimum(first.strength, second.strength) > _EDGE // 2)
+    return _Maps(change=change, unlike=unlike, edges=edges, seeds=seeds, sharp=sharp, x=first.x, y=first.y)
+
+
+# --- where to look -------------------------------------------------------------------------------------------------
+
+
+def _candidates(maps: _Maps, seeds: Mask) -> list[Part]:
+    """Return parts, apart from each other, with groups of seeds that may be overlays, whatever motion there is."""
+    height, width = seeds.shape
+    half = cv2.resize(seeds * np.uint8(255), (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)
+    points = cv2.findNonZero(seeds[::2])  # every second row tells enough of directions
+    if points is None:
+        return []
+    labels, boxes = _groups(_where(np.asarray(half) > 0), 2)
+    column, row = np.asarray(points).reshape(-1, 2).T
+    of = labels[row, column // 2]
+    x, y = (slopes[::2][row, column].astype(np.float64) for slopes in (maps.x, maps.y))
+    xx, yy, xy = (np.bincount(of, each, len(boxes)) for each in (x * x, y * y, x * y))
+    many = np.bincount(of, minlength=len(boxes)) >= _FEWEST // 2
+    small = boxes[:, 2] * boxes[:, 3] <= labels.size // _LARGEST
+    likely = _is_even(xx, yy, xy) & small & many
+    # What is inside an opaque overlay is still, too, and none of its surroundings.
+    taken = _grown(maps.seeds, 3) | _opened(_where(maps.change <= _STILL), 2)
+    parts = []
+    for label in np.flatnonzero(likely[1:]) + 1:
+        box = _part_around(boxes[label], (_RING + 2) // 2, labels.shape)
+        rows, columns = (
+            slice(2 * side.start, min(2 * side.stop, size)) for side, size in zip(box, seeds.shape, strict=True)
         )
-    )
+        part = rows, columns
+        group = _where(labels[box] == label).repeat(2, 0).repeat(2, 1)
+        group = group[: rows.stop - rows.start, : columns.stop - columns.start]
+        if _stands_out(maps.at(part), group & maps.seeds[part], _where(_grown(group, _RING) > (taken[part] | group))):
+            parts.append(_part_around(2 * boxes[label], _CONTEXT, seeds.shape))
+    return _merged(parts)
 
 
-def _enclosed(change: Grey, seeds: _Bools, sharp: _Bools) -> tuple[_Bools, NDArray[np.int32]]:
-    """Return the still pixels that are enclosed by edges and have seeds among them, and the area that each is in."""
-    still = cv2.morphologyEx((change <= _STILL).astype(np.uint8), cv2.MORPH_OPEN, _square(1))
-    count, found, boxes, _ = cv2.connectedComponentsWithStats(still, connectivity=4)
-    areas = np.asarray(found, np.int32)
-    border = (still > 0) & (cv2.erode(still, _square(1)) == 0)
-    borders, at_edges, on = (
-        np.bincount(areas[where], minlength=count) for where in (border, border & (_grown(sharp, 2) > 0), seeds)
-    )
-    enclosed = (boxes[:, 2] * boxes[:, 3] < change.size // 4) & (on >= 4) & (at_edges > _BORDERED * borders)
-    enclosed[0] = False
-    return enclosed[areas], areas
-
-
-def _grouped(maps: _Maps) -> Found | None:
-    area = cv2.morphologyEx(_grown(maps.seeds | maps.still, 1), cv2.MORPH_CLOSE, _square(4))
+def _groups(mask: Mask, reach: int) -> tuple[_Areas, NDArray[np.int32]]:
+    """Return groups of pixels with what they enclose, as areas and boxes; the first box is of none."""
+    area = cv2.morphologyEx(_grown(mask, 1), cv2.MORPH_CLOSE, _square(reach))
     outlines, _ = cv2.findContours(area, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     area = cv2.drawContours(np.zeros_like(area), outlines, -1, (1,), -1)
-    count, found, boxes, _ = cv2.connectedComponentsWithStats(area)
-    labels = np.asarray(found, np.int32)
-    sure = np.bincount(labels[maps.confirmed], minlength=count)
-    mask = np.zeros(area.shape, np.uint8)
-    taken = _grown(maps.seeds | maps.still, 3) | (labels > 0)
-    for label in range(1, count):
-        if sure[label] < _FEWEST:
-            continue
-        x, y, w, h = (int(value) for value in boxes[label, :4])
-        part = np.s_[max(y - 12, 0) : y + h + 12, max(x - 12, 0) : x + w + 12]
-        group = labels[part] == label
-        own = maps.seeds[part] & group
-        if _is_overlay(maps, part, own, _grown(group, 10) > taken[part], int(sure[label])):
-            strokes = (_grown(own, 1) > 0) & (maps.change[part] <= 8)
-            mask[part] |= strokes | (maps.still[part] & group)
-    return Found(mask, maps.motion) if mask.any() else None
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats(area)
+    return np.asarray(labels, np.int32), np.asarray(boxes, np.int32)
 
 
-def _is_overlay(maps: _Maps, part: tuple[slice, slice], own: _Bools, ring: _Bools, sure: int) -> bool:
-    """Return whether a group is an overlay that nothing shines through.
-
-    Args:
-        maps: Those of the pair.
-        part: A rectangle around the group.
-        own: Its seeds.
-        ring: What is around it.
-        sure: Number of its confirmed seeds.
-    """
-    change, motion, number = maps.change[part], maps.motion[part], np.count_nonzero(own)
-    if not ring.any() or sure < 0.5 * number or np.median(np.hypot(*motion[ring].T)) < _SHORTEST:
-        return False
-    inside, outside = change[own], float(change[ring].mean())
-    dense = number / np.count_nonzero(maps.edges[part] & (_grown(own, 2) > 0))
-    score = dense + 0.12 * np.log((outside + 1) / (np.percentile(inside, 80) + 2)) + 0.08 * np.log(number / 30)
-    lively = (_grown(change > 8, 2)[ring] > 0).mean() >= 0.35
-    even = _evenness(*(slopes[part][own] for slopes in maps.slopes)) >= 0.15
-    return bool(lively and even and score >= 0.7 and np.median(inside) <= 0.12 * outside + 0.6)
+def _part_around(box: NDArray[np.int32], margin: int, shape: tuple[int, ...]) -> Part:
+    """Return a box of OpenCV (x, y, width, height, ...) with a margin, as a part of a picture."""
+    x, y, w, h = (int(value) for value in box[:4])
+    return np.s_[max(y - margin, 0) : min(y + h + margin, shape[0]), max(x - margin, 0) : min(x + w + margin, shape[1])]
 
 
-def _evenness(x: NDArray[np.int16], y: NDArray[np.int16]) -> float:
-    """Return how evenly slopes point along all directions: 0 for parallel lines, 1 for a circle."""
-    x, y = x.astype(np.float64), y.astype(np.float64)
-    low, high = np.linalg.eigvalsh([[x @ x, x @ y], [x @ y, y @ y]])
-    return float(low / high) if high > 0 else 0.0
+def _merged(parts: Iterable[Part]) -> list[Part]:
+    """Return parts with those that overlap made one."""
+    result: list[Part] = []
+    for part in parts:
+        while met := [each for each in result if _overlap(part, each)]:
+            result = [each for each in result if each not in met]
+            sides = zip(part, *met, strict=True)
+            rows, columns = (slice(min(s.start for s in side), max(s.stop for s in side)) for side in sides)
+            part = rows, columns
+        result.append(part)
+    return result
 
 
-def filled(picture: NDArray[Any], hole: Mask, local: int = 1) -> Picture:
-    """Return a picture with a hole filled from around it, by means over growing areas.
-
-    Args:
-        picture: (H, W) or (H, W, C).
-        hole: 1 where nothing is known.
-        local: How much means over small areas count more than those over large ones.
-    """
-    known = 1 - hole.astype(np.float32)
-    levels = [(picture * _like(known, picture), known)]
-    while min(levels[-1][1].shape) > 2 and levels[-1][1].min() < 1e-3:
-        product, weight = (np.asarray(cv2.pyrDown(values), np.float32) for values in levels[-1])
-        levels.append((product, weight))
-    product, weight = levels[-1]
-    result = product / np.maximum(_like(weight, picture), np.float32(1e-6))
-    for product, weight in reversed(levels[:-1]):
-        coarse = np.asarray(cv2.pyrUp(result, dstsize=weight.shape[::-1]), np.float32)
-        weight = _like(weight, picture)
-        share = np.minimum(weight * local, 1)
-        result = product / np.maximum(weight, np.float32(1e-6)) * share + coarse * (1 - share)
-    return np.asarray(result, np.float32)
+def _overlap(first: Part, second: Part) -> bool:
+    return all(a.start < b.stop and b.start < a.stop for a, b in zip(first, second, strict=True))
 
 
-def places(motion: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return where pixels lie after motion (H, W, 2): x and y, (H, W) each."""
-    height, width = motion.shape[:2]
-    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
-    return np.asarray(motion[..., 0] + x, np.float32), np.asarray(motion[..., 1] + y, np.float32)
+# --- what is there -------------------------------------------------------------------------------------------------
 
 
-def _motion(grey0: Grey, grey1: Grey, hole: Mask) -> NDArray[np.float32]:
-    """Return motion from frame 0 to frame 1, found on pictures of half the size with a hole filled."""
+def _enclosed(maps: _Maps, part: Part, shape: tuple[int, ...]) -> tuple[Mask, _Areas]:
+    """Return the still pixels that are enclosed by edges and have seeds among them, and the area that each is in."""
+    still = _opened(_where(maps.change <= _STILL), 1)
+    count, found, boxes, _ = cv2.connectedComponentsWithStats(still, connectivity=4)
+    areas = np.asarray(found, np.int32)
+    border = still & (1 - np.asarray(cv2.erode(still, _square(1)), np.uint8))
+    borders, at_edges, on = (
+        np.bincount(areas[where > 0], minlength=count) for where in (border, border & _grown(maps.sharp, 2), maps.seeds)
+    )
+    x, y, w, h = boxes[:, :4].T
+    rows, columns = part
+    enclosed = (w * h < shape[0] * shape[1] // _LARGEST) & (on >= 4) & (at_edges > _BORDERED * borders)
+    # An overlay may end with the picture, but what goes on beyond the part is not enclosed by it.
+    enclosed &= ((y > 0) | (rows.start == 0)) & ((y + h < still.shape[0]) | (rows.stop == shape[0]))
+    enclosed &= ((x > 0) | (columns.start == 0)) & ((x + w < still.shape[1]) | (columns.stop == shape[1]))
+    enclosed[0] = False
+    return _where(enclosed[areas]), areas
+
+
+def _motion(grey0: Grey, grey1: Grey, hole: Mask) -> _Motion:
+    """Return motion from frame 0 to frame 1, found on pictures of a quarter of the size with a hole filled."""
     height, width = grey0.shape
-    small = max(width // 2, 32), max(height // 2, 32)  # what DIS needs for its patches
-    unknown = (cv2.resize(hole.astype(np.float32), small, interpolation=cv2.INTER_AREA) > 0).astype(np.uint8)
+    small = max(width // 4, 32), max(height // 4, 32)  # what DIS needs for its patches
+    share = cv2.resize(hole * np.uint8(255), small, interpolation=cv2.INTER_AREA)
+    unknown = _where(np.asarray(share) > 127)
     pictures = (
         np.rint(filled(cv2.resize(grey, small, interpolation=cv2.INTER_AREA), unknown)).clip(0, 255).astype(np.uint8)
         for grey in (grey0, grey1)
     )
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     dis.setFinestScale(0)
-    flow = np.asarray(dis.calc(*pictures, None), np.float32)  # type: ignore[call-overload]
-    enlarged = np.asarray(cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-    return enlarged * np.array((width / small[0], height / small[1]), np.float32)
+    return np.asarray(dis.calc(*pictures, None), np.float32)  # type: ignore[call-overload]
 
 
-def _like(weight: NDArray[np.float32], picture: NDArray[Any]) -> NDArray[np.float32]:
-    return weight if picture.ndim == 2 else weight[..., None]
+def _confirmed(maps: _Maps, part: Part, grey1: Grey, motion: _Motion) -> Mask:
+    """Return the seeds that motion would have changed."""
+    x, y = places(motion)
+    x += np.float32(part[1].start)
+    y += np.float32(part[0].start)
+    moved = np.asarray(cv2.remap(grey1, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    changed = cv2.blur(_unlike((maps.x, maps.y), _slopes(moved)), (3, 3))
+    far = np.asarray(cv2.magnitude(*cv2.split(motion))) >= 1
+    return maps.seeds & _where((changed > 2 * cv2.blur(maps.unlike, (3, 3)) + _SURE) & far)
 
 
-def _slopes(grey: Grey) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+def _overlays(maps: _Maps, motion: _Motion, confirmed: Mask, still: Mask, areas: _Areas, largest: int) -> Mask:
+    """Return the pixels of overlays among a part's seeds and enclosed still pixels."""
+    mask = np.zeros_like(still)
+    if np.count_nonzero(confirmed) < _FEWEST:
+        return mask
+    sure, all_seeds = (np.bincount(areas[x > 0], minlength=areas.max() + 1) for x in (confirmed, maps.seeds))
+    still = still & _where((sure >= 4) & (sure > 0.4 * all_seeds))[areas]
+    labels, boxes = _groups(maps.seeds | still, 4)
+    sure = np.bincount(labels[confirmed > 0], minlength=len(boxes))
+    taken = _grown(maps.seeds | still, 3) | _where(labels > 0)
+    for label in range(1, len(boxes)):
+        if sure[label] < _FEWEST or boxes[label, 2] * boxes[label, 3] > largest:
+            continue
+        part = _part_around(boxes[label], _RING + 2, mask.shape)
+        group = _where(labels[part] == label)
+        own = maps.seeds[part] & group
+        ring = _where(_grown(group, _RING) > taken[part])
+        if sure[label] >= 0.5 * np.count_nonzero(own) and _is_overlay(maps.at(part), motion[part], own, ring):
+            strokes = _grown(own, 1) & _where(maps.change[part] <= 8)
+            mask[part] |= strokes | (still[part] & group)
+    return mask
+
+
+def _is_overlay(maps: _Maps, motion: _Motion, own: Mask, ring: Mask) -> bool:
+    """Return whether a group of confirmed seeds, in the middle of the maps, is an overlay nothing shines through."""
+    if not _stands_out(maps, own, ring) or not _lively_around(maps.change, ring):
+        return False
+    x, y = (slopes[own > 0].astype(np.float64) for slopes in (maps.x, maps.y))
+    even = _is_even(*(np.array([first @ second]) for first, second in ((x, x), (y, y), (x, y))))
+    return bool(even[0] and np.median(np.hypot(*motion[ring > 0].T)) >= _SHORTEST)
+
+
+def _stands_out(maps: _Maps, own: Mask, ring: Mask) -> bool:
+    """Return whether seeds stand still, and are dense, where what is around them changes."""
+    if not own.any() or not ring.any():
+        return False
+    inside = np.sort(maps.change[own > 0])
+    outside = cv2.mean(maps.change, ring)[0]
+    if inside[len(inside) // 2] > 0.12 * outside + 0.6 or cv2.mean(_lively(maps.change), ring)[0] < _LIVELY:
+        return False
+    dense = len(inside) / np.count_nonzero(maps.edges & _grown(own, 2))
+    most = int(inside[len(inside) * 4 // 5])
+    score = dense + 0.12 * math.log((outside + 1) / (most + 2)) + 0.08 * math.log(len(inside) / 30)
+    return bool(score >= 0.7)
+
+
+def _lively_around(change: Grey, ring: Mask) -> bool:
+    """Return whether a ring is lively on all its sides, three at least; what passes by a still thing is on some."""
+    y, x = np.nonzero(ring)
+    height, width = ring.shape
+    v, u = (2 * y + 1 - height) / height, (2 * x + 1 - width) / width
+    side = 2 * (np.abs(v) > np.abs(u)) + (np.where(np.abs(v) > np.abs(u), v, u) > 0)
+    number, lively = np.bincount(side, minlength=4), np.bincount(side, _lively(change)[y, x], 4)
+    seen = number >= _FEWEST
+    return bool(np.count_nonzero(seen) >= 3 and (lively >= _LIVELY_SIDE * number)[seen].all())
+
+
+def _lively(change: Grey) -> Mask:
+    return _grown(_where(change > 8), 2)
+
+
+def _is_even(xx: _Sums, yy: _Sums, xy: _Sums) -> NDArray[np.bool_]:
+    """Return whether slopes point along all directions, from the sums of their products."""
+    both, apart = xx + yy, np.hypot(xx - yy, 2 * xy)
+    return np.asarray(both - apart > _EVEN * (both + apart), np.bool_)
+
+
+# --- pictures ------------------------------------------------------------------------------------------------------
+
+
+def _slopes(grey: Grey) -> tuple[_Slopes, _Slopes]:
     x, y = (np.asarray(cv2.Sobel(grey, cv2.CV_16S, *axis), np.int16) for axis in ((1, 0), (0, 1)))
     return x, y
 
 
-def _strength(x: NDArray[np.int16], y: NDArray[np.int16]) -> NDArray[np.int16]:
-    return np.abs(x) + np.abs(y)
-
-
-def _unlike(
-    slopes0: tuple[NDArray[np.int16], NDArray[np.int16]], slopes1: tuple[NDArray[np.int16], NDArray[np.int16]]
-) -> NDArray[np.int16]:
-    x, y = (np.abs(a - b) for a, b in zip(slopes0, slopes1, strict=True))
+def _unlike(slopes0: tuple[_Slopes, _Slopes], slopes1: tuple[_Slopes, _Slopes]) -> _Slopes:
+    x, y = (np.asarray(cv2.absdiff(a, b), np.int16) for a, b in zip(slopes0, slopes1, strict=True))
     return x + y
 
 
-def _count(mask: _Bools, radius: int) -> NDArray[np.float32]:
-    side = 2 * radius + 1
-    counts = cv2.boxFilter(mask.astype(np.uint8), cv2.CV_32F, (side, side), normalize=False)
-    return np.asarray(counts, np.float32)
+def _where(condition: NDArray[np.bool_]) -> Mask:
+    return condition.view(np.uint8)
+
+
+def _opened(mask: Mask, radius: int) -> Mask:
+    return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, _square(radius)), np.uint8)
 
 
 def _square(radius: int) -> Mask:
     return np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
 
 
-def _grown(mask: NDArray[Any], radius: int) -> Mask:
-    return np.asarray(cv2.dilate(mask.astype(np.uint8), _square(radius)), np.uint8)
+def _grown(mask: Mask, radius: int) -> Mask:
+    return np.asarray(cv2.dilate(mask, _square(radius)), np.uint8)

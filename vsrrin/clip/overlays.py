@@ -4,6 +4,7 @@ What is behind them is taken from the other frame where motion has uncovered it 
 elsewhere.
 """
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
@@ -17,7 +18,8 @@ from torch import Tensor
 
 from . import frames
 from .frames import Colour
-from .overlay_search import LONGEST, Found, Grey, Mask, Picture, filled, find, places
+from .holes import Mask, Part, Picture, enlarged, fill_soft, motion_in, places
+from .overlay_search import LONGEST, Sketch, find, sketch
 
 _MARGIN = 24
 """Pixels around an overlay from which what is behind it is filled in, on the picture that is searched."""
@@ -67,15 +69,27 @@ class Overlays(NamedTuple):
             new += (source - new) * region.weight
 
 
-def overlays_of(left: vs.VideoFrame, right: vs.VideoFrame) -> Overlays:
+def sketch_of(frame: vs.VideoFrame) -> Sketch:
+    """Return what is needed of one frame to find the overlays of the pairs that it is in."""
+    ratio = min(1.0, LONGEST / max(frame.width, frame.height))
+    size = max(round(frame.width * ratio), 1), max(round(frame.height * ratio), 1)
+    return sketch(frames.grey(frame, Colour.of_frame(frame), *size))
+
+
+def overlays_of(left: vs.VideoFrame, right: vs.VideoFrame, sketches: tuple[Sketch, Sketch]) -> Overlays:
     """Return the overlays of a pair."""
-    found = find(_grey(left), _grey(right))
+    found = find(*sketches)
     if found is None:
         return Overlays()
-    both = [_picture(frames.to_tensor(frame, Colour.of_frame(frame))) for frame in (left, right)]
-    if not all(np.isfinite(picture).all() for picture in both):
-        return Overlays()
-    return Overlays(tuple(_regions(found, (both[0], both[1]))))
+    size = left.height, left.width
+    scale = left.width / found.mask.shape[1]
+    regions = []
+    for part in _parts(found.mask, size):
+        before, after = (frames.part_to_rgb(part, frame, Colour.of_frame(frame)) for frame in (left, right))
+        if np.isfinite(before).all() and np.isfinite(after).all():
+            mask = np.asarray(enlarged(found.mask * np.uint8(255), part, size) > 0.4 * 255).view(np.uint8)
+            regions.append(_region(part, (before, after), mask, motion_in(found.motion, part, size), scale))
+    return Overlays(tuple(regions))
 
 
 def _picture(image: Tensor) -> Picture:
@@ -83,27 +97,26 @@ def _picture(image: Tensor) -> Picture:
     return np.asarray(image[0].permute(1, 2, 0).numpy())
 
 
-def _grey(frame: vs.VideoFrame) -> Grey:
-    ratio = min(1.0, LONGEST / max(frame.width, frame.height))
-    size = max(round(frame.width * ratio), 1), max(round(frame.height * ratio), 1)
-    brightness = np.nan_to_num(frames.brightness(frame, Colour.of_frame(frame), *size), nan=0.0)
-    return np.rint(brightness.clip(0, 1) * 255).astype(np.uint8)
+def _parts(mask: Mask, size: tuple[int, int]) -> Iterator[Part]:
+    """Yield the parts of a frame that overlays are in, with what is around them."""
+    margin = np.ones((2 * _MARGIN + 1,) * 2, np.uint8)
+    count, _, boxes, _ = cv2.connectedComponentsWithStats(cv2.dilate(mask, margin))
 
+    def side(start: int, length: int, axis: int) -> slice:
+        step = size[axis] / mask.shape[axis] / frames.ALIGNED
+        first, last = math.floor(start * step), math.ceil((start + length) * step)
+        return slice(first * frames.ALIGNED, min(last * frames.ALIGNED, size[axis]))
 
-def _regions(found: Found, both: _Two) -> Iterator[_Region]:
-    height, width = both[0].shape[:2]
-    scale = width / found.mask.shape[1]
-    mask = _enlarged(found.mask, width, height)
-    count, _, boxes, _ = cv2.connectedComponentsWithStats(cv2.dilate(mask, _disk(round(_MARGIN * scale))))
     for x, y, w, h in boxes[1:count, :4]:
-        part = np.s_[y : y + h, x : x + w]
-        sources = both[0][part].copy(), both[1][part].copy()
-        whole = _same_colour(mask[part], sources, round(2 * scale))
-        # Wider than the overlay: its edge is a mix with what is behind it.
-        hole = np.asarray(cv2.dilate(whole, _disk(round(2 * scale))), np.uint8)
-        motion = cv2.resize(found.motion, (width, height), interpolation=cv2.INTER_LINEAR)[part]
-        clean = _uncovered(sources, hole, np.asarray(motion, np.float32) * np.float32(scale))
-        yield _Region(part, sources, clean, _weight(whole, hole, sources, scale)[..., None])
+        yield side(y, h, 0), side(x, w, 1)
+
+
+def _region(part: Part, sources: _Two, mask: Mask, motion: NDArray[np.float32], scale: float) -> _Region:
+    whole = _same_colour(mask, sources, round(2 * scale))
+    # Wider than the overlay: its edge is a mix with what is behind it.
+    hole = np.asarray(cv2.dilate(whole, _disk(round(2 * scale))), np.uint8)
+    clean = _uncovered(sources, hole, motion)
+    return _Region(part, sources, clean, _weight(whole, hole, sources, scale)[..., None])
 
 
 def _same_colour(mask: Mask, sources: _Two, reach: int) -> Mask:
@@ -127,30 +140,26 @@ def _weight(mask: Mask, hole: Mask, sources: _Two, scale: float) -> Picture:
     """
     soft = cv2.dilate(mask, _disk(round(scale))).astype(np.float32)
     soft = np.asarray(cv2.GaussianBlur(soft, (0, 0), scale / 2), np.float32)
-    apart = np.abs(sources[0] - sources[1]).max(-1)
-    rim = cv2.dilate(hole, _disk(round(scale))) * np.clip(2 - apart * (2 / _AGREE), 0, 1)
+    red, green, blue = cv2.split(cv2.absdiff(*sources))
+    apart = np.asarray(cv2.max(cv2.max(red, green), blue), np.float32)
+    rim = cv2.dilate(hole, _disk(round(scale))) * np.clip(2 - apart * np.float32(2 / _AGREE), 0, 1)
     return np.asarray(np.maximum(np.maximum(soft, rim), mask), np.float32)
 
 
 def _uncovered(sources: _Two, hole: Mask, motion: NDArray[np.float32]) -> _Two:
     """Return both frames with a hole filled, from the other frame where motion leads out of the hole."""
+    known = (1 - hole) * np.uint8(255)
 
     def fill(side: int) -> Picture:
         at = places(motion if side == 0 else -motion)
         other = cv2.remap(sources[1 - side], *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        known = cv2.remap((1 - hole).astype(np.float32), *at, cv2.INTER_LINEAR, borderValue=(0.0,))
-        seen = (known > 0.999) & (hole > 0)
+        seen = hole & (np.asarray(cv2.remap(known, *at, cv2.INTER_LINEAR)) == 255).view(np.uint8)
         result = sources[side].copy()
-        result[seen] = other[seen]
-        return filled(result, (hole > seen).astype(np.uint8), _LOCAL)
+        cv2.copyTo(other, seen, result)
+        fill_soft(result, hole - seen, _LOCAL)
+        return result
 
     return fill(0), fill(1)
-
-
-def _enlarged(mask: Mask, width: int, height: int) -> Mask:
-    if mask.shape == (height, width):
-        return mask
-    return (cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.4).astype(np.uint8)
 
 
 @cache

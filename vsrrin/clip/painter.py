@@ -18,12 +18,14 @@ from vsrrin.engine.trust import confidence_of
 from . import fallback, frames, props
 from .clip_checks import say
 from .frames import Colour
-from .overlays import Overlays, overlays_of
+from .overlay_search import Sketch
+from .overlays import Overlays, overlays_of, sketch_of
 from .stills import keep_still
 from .timing import FrameTime
 from .view import View
 
 _OVERLAY_BYTES = 2**26
+_SKETCH_BYTES = 2**25
 
 
 @dataclass(kw_only=True)
@@ -38,6 +40,8 @@ class Painter:
         default_factory=lambda: BoundedCache(_OVERLAY_BYTES, lambda overlays: overlays.bytes)
     )
     """Those of the pairs that are at work."""
+    _sketches: BoundedCache[Sketch] = field(default_factory=lambda: BoundedCache(_SKETCH_BYTES, lambda it: it.bytes))
+    """Those of their frames."""
     _warned: set[str] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
 
@@ -83,7 +87,7 @@ class Painter:
 
         key, colour = (time.left, time.right), Colour.of_frame(left)
         searches = self.options.overlays == "guard"
-        overlays = self._overlays.get(key, lambda: overlays_of(left, right)) if searches else Overlays()
+        overlays = self._overlays.get(key, lambda: self._found(key, left, right)) if searches else Overlays()
 
         def ready(side: int, frame: vs.VideoFrame) -> SourceFrame:
             def fill(out: Tensor) -> None:
@@ -107,6 +111,10 @@ class Painter:
         if trust is None:
             return new, "new", None
         return *fallback.applied(new, trust, (left, right), time.t, self.options), float(trust.mean())
+
+    def _found(self, key: tuple[int, int], left: vs.VideoFrame, right: vs.VideoFrame) -> Overlays:
+        before = self._sketches.get(key[0], lambda: sketch_of(left))
+        return overlays_of(left, right, (before, self._sketches.get(key[1], lambda: sketch_of(right))))
 
     def _engine_of(self, left: int) -> Interpolator:
         """Return the engine of a pair, chosen by its number alone: it has its device whatever was asked for before.

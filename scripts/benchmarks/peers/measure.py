@@ -107,7 +107,7 @@ class Benchmark:
     # --- quality ---------------------------------------------------------------------------------------------------
 
     def _measure_quality(self, processes: dict[str, Process]) -> None:
-        from training.measure.scores import read_csv
+        from training.measure.score_tables import read_csv
         from training.measure.triplets import triplets
 
         path, csv = self._folder / "triplets.pickle", self._folder / "scores.csv"

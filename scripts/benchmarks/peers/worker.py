@@ -76,7 +76,7 @@ class Worker:
         if not self._method.scored:
             return {"scored": False}
         from training.measure.comparison import measure
-        from training.measure.scores import write_csv
+        from training.measure.score_tables import write_csv
 
         sources = pickle.loads(Path(triplets).read_bytes())
         write_csv(Path(csv), measure({self._name: self._method.picture}, sources, lambda line: None))

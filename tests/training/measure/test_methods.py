@@ -39,13 +39,10 @@ def test_plain_dis_and_filter_follow_the_motion(t: Fraction) -> None:
 
 
 @pytest.mark.parametrize("t", [HALF, QUARTER])
-@pytest.mark.parametrize("name", methods.PLUGINS)
-def test_plugins_follow_the_motion(name: str, t: Fraction) -> None:
-    if name == "mvutensils" and not hasattr(vs.core, "mvu"):
-        pytest.skip(f"{name} is not installed")
+def test_mvtools_follows_the_motion(t: Fraction) -> None:
     left, truth, right = picture(), picture(8 * float(t)), picture(8)
-    method = methods.make(name)
-    assert psnr(method(left, right, t), truth) > psnr(methods.blend(left, right, t), truth) + 6
+    mvtools = methods.make("mvtools")
+    assert psnr(mvtools(left, right, t), truth) > psnr(methods.blend(left, right, t), truth) + 6
 
 
 def test_bare_network_and_filter_agree() -> None:
@@ -57,20 +54,8 @@ def test_bare_network_and_filter_agree() -> None:
 def test_methods_by_name() -> None:
     assert methods.make("blend") is methods.blend
     assert methods.make("dis") is methods.plain_dis
-    with pytest.raises(
-        TrainingError,
-        match=r"no method 'rife'; there are blend, .* rife-4\.0, rife-4\.0-scale2, ",
-    ):
+    with pytest.raises(TrainingError, match=r"no method 'rife'; there are blend, dis, mvtools, rife-4\.0, rife-4\.2x"):
         methods.make("rife")
-
-
-def test_plugins_that_are_not_installed() -> None:
-    for name, namespace in methods.PLUGINS.items():
-        if hasattr(vs.core, namespace):
-            assert callable(methods.make(name))
-        else:
-            with pytest.raises(TrainingError, match=f"{name} is not installed; install it with: pip install vapour"):
-                methods.make(name)
 
 
 def test_clip_holds_the_pictures() -> None:

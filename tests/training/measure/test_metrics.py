@@ -15,16 +15,6 @@ def test_psnr() -> None:
     assert metrics.psnr(grey, grey) == metrics.NO_ERROR
 
 
-def test_interpolation_errors_are_in_levels() -> None:
-    grey = np.full((8, 8, 3), 100, np.uint8)
-    spot = grey.copy()
-    spot[2, 3] = (103, 96, 100)
-    assert metrics.absolute_error(spot, grey) == pytest.approx((3 + 4) / 192)
-    assert metrics.rms_error(spot, grey) == pytest.approx(np.sqrt((9 + 16) / 64))
-    assert metrics.rms_error(grey, spot) == metrics.rms_error(spot, grey)
-    assert metrics.absolute_error(grey, grey) == metrics.rms_error(grey, grey) == 0
-
-
 def test_ssim() -> None:
     grey = np.full((32, 32, 3), 100, np.uint8)
     c1 = (0.01 * 255) ** 2  # without structure only the means count

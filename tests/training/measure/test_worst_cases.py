@@ -6,12 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.training.measure.scored import SCORES
 from tests.training.moving import HEIGHT, WIDTH, picture
-from training.measure.methods import blend
-from training.measure.metrics import psnr
 from training.measure.triplets import Span, Triplet
-from training.measure.worst_cases import Case, Sheet, cases, difference, overview, window, worst
+from training.measure.worst_cases import Case, Worst, difference, overview, window
 from vsrrin.preview.sheet import place
 
 
@@ -30,21 +27,12 @@ def case(number: int, first: float, second: float) -> Case:
     return Case(triplet, {"first": spoiled(50), "second": spoiled(5, 60, 100)}, {"first": first, "second": second})
 
 
-def test_worst_are_the_places_with_the_largest_loss() -> None:
-    first, second, third = (SCORES[n].place for n in (0, 2, 4))
-    assert worst(SCORES, "b", "a", 9) == [first, third, second]  # +1, +1, +2 dB
-    assert worst(SCORES, "a", "b", 1) == [second]
-    assert worst(SCORES, "a", "c", 9) == []
-
-
-def test_cases_are_made_again_in_their_order() -> None:
-    triplets = [case(number, 0, 0).triplet for number in range(3)]
-    places = [(t.data, t.clip, t.span) for t in (triplets[2], triplets[0])]
-    found = cases({"blend": blend}, triplets, places)
-    assert [kept.triplet for kept in found] == [triplets[2], triplets[0]]
-    made = blend(triplets[0].left, triplets[0].right, triplets[0].span.t)
-    assert np.array_equal(found[1].pictures["blend"], made)
-    assert found[1].psnr["blend"] == psnr(made, triplets[0].truth)
+def test_keeps_those_with_the_largest_loss() -> None:
+    worst = Worst("first", "second", 2)
+    for number, psnr in enumerate((31.0, 27.0, 40.0, 25.0)):
+        worst.add(case(number, psnr, 30.0))
+    assert [kept.triplet.clip for kept in worst.cases] == ["3.mp4", "1.mp4"]
+    assert worst.margin(worst.cases[0]) == -5
 
 
 def test_window_lies_where_one_picture_is_worse_than_the_other() -> None:
@@ -72,9 +60,10 @@ def test_overview_is_black_at_the_sides() -> None:
 
 
 def test_sheet_shows_windows_and_errors() -> None:
-    shown = Sheet("first", "second", [case(0, 25.0, 30.0), case(1, 26.0, 30.0)])
-    assert shown.margin(shown.cases[0]) == -5
-    sheet = cv2.cvtColor(cv2.imdecode(np.frombuffer(shown.png(), np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    worst = Worst("first", "second", 3)
+    worst.add(case(0, 25.0, 30.0))
+    worst.add(case(1, 26.0, 30.0))
+    sheet = cv2.cvtColor(cv2.imdecode(np.frombuffer(worst.png(), np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
     def cell(row: int, column: int) -> NDArray[np.uint8]:
         y, x = place(row, column, HEIGHT, WIDTH)
