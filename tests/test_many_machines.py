@@ -1,8 +1,7 @@
-"""Examples that let several processes or machines make the frames of one script: the bytes of one vspipe, or an error."""
+"""Examples in which several processes or machines make one script's frames: the bytes of one vspipe, or an error."""
 
 import hashlib
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -15,8 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import BUNNY
-from tests.test_end_to_end import ROOT, SOURCE, assert_quiet, decode, environment, run, write_script
+from tests.test_end_to_end import ROOT, assert_quiet, decode, environment, run, write_script
 
 HOSTS = ROOT / "examples/hosts.vpy"
 CHUNKS = ROOT / "examples/chunks.sh"

@@ -85,7 +85,9 @@ def _report(folder: Path, width: int, height: int, options: argparse.Namespace) 
     join = _join(parts[0], folder, count)
     new = {model: _new_frame(source, model, options.new, decode) for model in options.models}
 
-    print(f"### {width}x{height}\n\n| step | core-s per frame | frames/s and core | Mbit per frame |\n|---|---|---|---|")
+    print(
+        f"### {width}x{height}\n\n| step | core-s per frame | frames/s and core | Mbit per frame |\n|---|---|---|---|"
+    )
     steps = {"decode (x264)": decode, "BestSource's index": index, **{f"new, {model}": s for model, s in new.items()}}
     for name, step in {**steps, **encoded, "join": join}.items():
         print(f"| {name} | {step.seconds:.4f} | {1 / step.seconds:.1f} | {step.bits / 1e6:.2f} |")

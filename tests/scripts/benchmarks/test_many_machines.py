@@ -14,7 +14,14 @@ def test_tables_agree_with_each_other(capsys: pytest.CaptureFixture[str]) -> Non
     assert said.startswith("### 128x96\n")
     rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in re.findall(r"^\|.*\|$", said, re.MULTILINE)]
     steps = {row[0]: [float(cell) for cell in row[1:] if cell] for row in rows if len(row) == 4 and "-" not in row[1]}
-    assert set(steps) == {"decode (x264)", "BestSource's index", "new, draft", "x264 medium", "join", "frames as they are"}
+    assert set(steps) == {
+        "decode (x264)",
+        "BestSource's index",
+        "new, draft",
+        "x264 medium",
+        "join",
+        "frames as they are",
+    }
     assert steps["frames as they are"] == [pytest.approx(128 * 96 * 12 / 1e6, abs=0.06)]
     assert steps["x264 medium"][2] > 0
     (row,) = (row for row in rows if row[0] == "draft, x264 medium")
