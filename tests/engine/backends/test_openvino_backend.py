@@ -165,6 +165,26 @@ def test_stacks_are_compiled_and_their_weights_let_go() -> None:
     assert net() is None
 
 
+@pytest.mark.parametrize("stack", ["refine", "choose"])
+def test_a_stack_keeps_the_order_of_its_input_in_memory(stack: str) -> None:
+    """Of one picture; each size is compiled by itself then, and only a few are kept."""
+    module = getattr(make_net(rrin_lite.SPEC), stack)
+    mark = stacks_of(module)["forward"]
+    run = openvino_backend.compiled(module, "forward", mark, torch.float32)
+    chooser = torch.Generator().manual_seed(0)
+    for side in (16, 24, 32, 40, 48, 56, 16):
+        x = torch.rand(1, mark.channels, 16, side, generator=chooser)
+        plain, innermost = run(x), run(x.contiguous(memory_format=torch.channels_last))
+        assert plain.is_contiguous()
+        assert innermost.is_contiguous(memory_format=torch.channels_last)
+        assert torch.allclose(innermost, plain, atol=1e-5)
+        assert torch.equal(innermost, run(x.contiguous(memory_format=torch.channels_last)))
+    assert list(run._sized) == [(1, mark.channels, 16, side) for side in (40, 48, 56, 16)]
+    both = torch.rand(2, mark.channels, 16, 16, generator=chooser)
+    together = run(both.contiguous(memory_format=torch.channels_last))
+    assert torch.allclose(together, torch.cat([run(x[None]) for x in both]), atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["fp16", "cuda"])
 def test_what_openvino_does_not_know_is_refused(name: str) -> None:
     device, dtype = (torch.device("cuda"), torch.float32) if name == "cuda" else (CPU, torch.float16)

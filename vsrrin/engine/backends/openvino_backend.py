@@ -8,10 +8,12 @@ blending are the very code that the other backends run.
 import copy
 import logging
 import os
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
@@ -35,6 +37,9 @@ _CAPABILITIES = {torch.float32: "FP32", torch.bfloat16: "BF16", torch.float16: "
 
 _WORTH_KEEPING = 2**23
 """Bytes of weights from which a compiled stack is kept on disk; smaller ones are compiled as fast as they are read."""
+
+_SIZES = 4
+"""Sizes of frames for which a small stack is kept compiled; tiles of a frame are all of one."""
 
 _CACHE_BYTES = 2**30
 """Bytes that the folder of compiled stacks may take; those not used for longest go first."""
@@ -79,20 +84,35 @@ def compiled(module: nn.Module, method: str, stack: Stack, dtype: torch.dtype) -
 
 
 class _Compiled:
-    """A stack in OpenVINO: (N, C, H, W) of any type on the CPU to float32. Thread safe; keeps nothing of a call."""
+    """A stack in OpenVINO: (N, C, H, W) of any type on the CPU to float32. Thread safe; keeps nothing of a call.
+
+    What comes with its channels innermost in memory is run in that order, and returned in it. That is how convolutions
+    read and write, and for any size at once OpenVINO would reorder what it is given and what it returns, which takes a
+    third of the time; so each size is compiled by itself, at its first frame.
+    """
 
     def __init__(self, graph: "StackGraph", dtype: torch.dtype) -> None:
         self._channels, self._scale = graph.channels, graph.scale
+        # The weights of large ones are let go; they take longer to compile, too.
+        self._graph = graph if graph.weight_bytes < _WORTH_KEEPING else None
         # Pictures come in bf16 where the layers are: half the memory to read.
         self._dtype = torch.bfloat16 if dtype == torch.bfloat16 else torch.float32
-        self._model = _compile(graph, dtype, self._dtype)
+        self._settings = _settings(dtype)
+        self._model = _compile(graph, self._settings, self._dtype)
+        self._sized: OrderedDict[tuple[int, ...], ov.CompiledModel] = OrderedDict()
+        self._lock = Lock()
 
     def __call__(self, x: Tensor) -> Tensor:
-        x = x.to(self._dtype).contiguous()
+        x = x.to(self._dtype)
+        graph = self._graph if len(x) == 1 and _has_channels_innermost(x) else None
+        model = self._model if graph is None else self._of_size(graph, tuple(x.shape))
         height, width = (int(side * self._scale) for side in x.shape[2:])
-        out = torch.empty(x.shape[0], self._channels, height, width)
-        request = self._model.create_infer_request()
-        request.set_input_tensor(0, _shared(x))
+        if graph is None:
+            memory, out = x.contiguous(), torch.empty(x.shape[0], self._channels, height, width)
+        else:
+            memory, out = x.permute(0, 2, 3, 1), torch.empty(1, height, width, self._channels)
+        request = model.create_infer_request()
+        request.set_input_tensor(0, _shared(memory))
         request.set_output_tensor(0, _shared(out))
         end_idle_threads()
         try:
@@ -101,7 +121,17 @@ class _Compiled:
             if "bad_alloc" in str(error):
                 raise MemoryError(f"OpenVINO: out of memory for {tuple(x.shape)}") from error
             raise
-        return out
+        return out if graph is None else out.permute(0, 3, 1, 2)
+
+    def _of_size(self, graph: "StackGraph", shape: tuple[int, ...]) -> "ov.CompiledModel":
+        """Return the model for one size, channels innermost."""
+        with self._lock:
+            if shape not in self._sized:
+                self._sized[shape] = _compile(graph, self._settings, self._dtype, shape)
+                while len(self._sized) > _SIZES:
+                    self._sized.popitem(last=False)
+            self._sized.move_to_end(shape)
+            return self._sized[shape]
 
     def __deepcopy__(self, memo: dict[int, object]) -> "_Compiled":
         return self
@@ -160,21 +190,10 @@ def _core() -> "ov.Core":
         raise BackendError(f"OpenVINO is installed but cannot be used: {error}") from error
 
 
-def _compile(graph: "StackGraph", dtype: torch.dtype, input_dtype: torch.dtype) -> "ov.CompiledModel":
-    from .openvino_package import PrePostProcessor, ov
-
-    model = graph.model
-    if input_dtype == torch.bfloat16:
-        steps = PrePostProcessor(model)
-        steps.input().tensor().set_element_type(ov.Type.bf16)
-        model = steps.build()
-    # The names that OpenVINO gives count up within a process, and what is kept on disk goes by names too.
-    model.output().get_tensor().set_names({"y"})
-    for number, node in enumerate(model.get_ordered_ops()):
-        node.set_friendly_name(f"{node.get_type_name()}_{number}")
+def _settings(dtype: torch.dtype) -> dict[str, Any]:
     threads = torch.get_num_threads()
     streams = max(cores_of("cpu").count // threads, 1)  # one for each pair that is worked on at once
-    settings: dict[str, Any] = {
+    return {
         "INFERENCE_PRECISION_HINT": _PRECISIONS[dtype],
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": streams,
@@ -182,6 +201,29 @@ def _compile(graph: "StackGraph", dtype: torch.dtype, input_dtype: torch.dtype) 
         # Pinned threads and PyTorch's would share some cores and leave others idle.
         "ENABLE_CPU_PINNING": False,
     }
+
+
+def _compile(
+    graph: "StackGraph", settings: dict[str, Any], input_dtype: torch.dtype, shape: tuple[int, ...] | None = None
+) -> "ov.CompiledModel":
+    """Compile a graph for any size; or for one shape (1, C, H, W), which comes and returns as (1, H, W, C)."""
+    from .openvino_package import PrePostProcessor, ov
+
+    model = graph.model.clone()
+    if shape is not None:
+        model.reshape(list(shape))
+    steps = PrePostProcessor(model)
+    if input_dtype == torch.bfloat16:
+        steps.input().tensor().set_element_type(ov.Type.bf16)
+    if shape is not None:
+        for end in (steps.input(), steps.output()):
+            end.tensor().set_layout(ov.Layout("NHWC"))
+            end.model().set_layout(ov.Layout("NCHW"))
+    model = steps.build()
+    # The names that OpenVINO gives count up within a process, and what is kept on disk goes by names too.
+    model.output().get_tensor().set_names({"y"})
+    for number, node in enumerate(model.get_ordered_ops()):
+        node.set_friendly_name(f"{node.get_type_name()}_{number}")
     folder = _cache_folder() if graph.weight_bytes >= _WORTH_KEEPING else None
     if folder is not None:
         try:
@@ -210,6 +252,10 @@ def _cache_folder() -> Path | None:
     except OSError:
         return None
     return folder
+
+
+def _has_channels_innermost(x: Tensor) -> bool:
+    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
 
 
 def _shared(x: Tensor) -> "ov.Tensor":
