@@ -23,12 +23,11 @@ from vsrrin.nets.parts.candidates import (
     CandidateNet,
     Flows,
     Motion,
+    blended,
     candidates,
     enlarged,
     frame_weights,
-    mixed,
     moved,
-    prior,
 )
 from vsrrin.nets.parts.convolution_stacks import mark_stack
 from vsrrin.nets.parts.lite_blocks import (
@@ -160,16 +159,13 @@ class RRINLite(CandidateNet):
             motion = Motion.of(estimate, t)
             delta, *parts = moved(estimate[:, ESTIMATED:], motion, t)
             planes = candidates(img0, img1, motion.flows(t, delta))
-            whole = torch.cat([enlarged(part, 2) for part in parts], 1)
-            logits = whole[:, :PLANES]
             # The picture's residue belongs to the middle; at the frames themselves there is nothing to mend.
-            residue = whole[:, PLANES:] * (4 * t * (1 - t))
-        else:
-            flows = self.flows(img0, img1, estimate, t)
-            planes = candidates(img0, img1, flows)
-            out = self._choice(planes, flows, estimate, t)
-            logits, residue = frame_logits(out), enlarged(out[:, 4 * PLANES :], 2)
-        return mixed(planes, torch.softmax(logits + prior(t), 1)) + residue
+            residue = [part * (4 * t * (1 - t)) for part in parts[PLANES:]]
+            return blended(planes, parts[:PLANES], t, 2, residue)
+        flows = self.flows(img0, img1, estimate, t)
+        planes = candidates(img0, img1, flows)
+        out = self._choice(planes, flows, estimate, t)
+        return blended(planes, [out[:, : 4 * PLANES]], t, 2, [out[:, 4 * PLANES :]])
 
     def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the residues at t, see `CandidateNet.residues`: 40 channels, the last 12 of the picture."""

@@ -22,12 +22,11 @@ from vsrrin.nets.parts.candidates import (
     SIZE_MULTIPLE,
     CandidateNet,
     Motion,
+    blended,
     candidates,
     enlarged,
     frame_weights,
-    mixed,
     moved,
-    prior,
 )
 from vsrrin.nets.parts.convolution_stacks import mark_stack
 from vsrrin.nets.parts.lite_blocks import ResidualConv, check_levels, leaky_conv, stack, start_at_zero
@@ -106,13 +105,12 @@ class QuickLite(CandidateNet):
         """Return the frame at t, see `CandidateNet.synthesize`."""
         motion = Motion.of(estimate, t)
         if estimate.shape[1] > ESTIMATED:
-            delta, *planes = moved(estimate[:, ESTIMATED:], motion, t)
-            logits = torch.cat([enlarged(plane, 2) for plane in planes], 1)
+            delta, *logits = moved(estimate[:, ESTIMATED:], motion, t)
+            factor = 2
         else:
             out = self.weigher(self._seen(img0, img1, estimate, motion, t))
-            delta, logits = enlarged(out[:, 16 * PLANES :], 2), frame_logits(out)
-        weights = torch.softmax(logits + prior(t), 1)
-        return mixed(candidates(img0, img1, motion.flows(t, delta)), weights)
+            delta, logits, factor = enlarged(out[:, 16 * PLANES :], 2), [out[:, : 16 * PLANES]], 4
+        return blended(candidates(img0, img1, motion.flows(t, delta)), logits, t, factor)
 
     def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Return the residues at t, see `CandidateNet.residues`: 28 channels."""

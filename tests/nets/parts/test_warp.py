@@ -19,6 +19,7 @@ from vsrrin.nets.parts.warp import (
     blend,
     double,
     halve,
+    in_fours,
     pixel_grid,
     project_flow,
 )
@@ -162,6 +163,18 @@ def test_two_channels_are_sampled_between_thirty_seconds_of_a_pixel(shift):
     image, flow = ramp(20, 30), torch.full((1, 2, 20, 30), shift)
     inside = (..., slice(3, -3), slice(3, -3))
     assert torch.allclose(backward_warp(image, flow)[inside], (image + shift)[inside], atol=1e-4)
+
+
+def test_a_fourth_channel_changes_no_bit_of_the_others():
+    image, flow = scattered(1, 3, 19, 26).to(memory_format=torch.channels_last), (scattered(1, 2, 19, 26) - 0.5) * 24
+    wide = in_fours(image)
+    assert wide.shape == (1, 4, 19, 26)
+    assert torch.equal(wide[:, :3], image)
+    assert torch.equal(backward_warp(wide, flow)[:, :3], backward_warp(image, flow))
+    for other in (image.expand(2, -1, -1, -1), image[:, :2]):
+        assert in_fours(other) is other
+    with torch.enable_grad():
+        assert in_fours(image) is image
 
 
 @KERNELS

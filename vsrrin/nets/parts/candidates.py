@@ -21,11 +21,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import fused
 from .checks import check_inputs
 from .lite_blocks import disagreement
 from .opencv_layout import as_planes, merged
 from .tracing import is_traced, may_take_shortcuts
-from .warp import SHARP, backward_warp, double, may_use_opencv, project_flow
+from .warp import SHARP, backward_warp, double, in_fours, may_use_opencv, project_flow
 
 SIZE_MULTIPLE = 16
 KINDS = 3
@@ -173,11 +174,12 @@ def moved(residues: Tensor, motion: Motion, t: Tensor) -> list[Tensor]:
 
 def candidates(img0: Tensor, img1: Tensor, flows: Flows) -> list[Tensor]:
     """Return the candidates, `PLANES` of (N, 3, H, W): of frame 0, of frame 1, kind by kind."""
-    planes: list[Tensor] = []
-    for kind, (to_0, to_1) in enumerate(flows):
-        # The first kind is what most pixels are made of: only there is the sharper sampling worth its time.
-        kernel = (SHARP,) if kind == 0 else ()
-        planes += [backward_warp(img0, double(to_0 * 2), *kernel), backward_warp(img1, double(to_1 * 2), *kernel)]
+    # The first kind is what most pixels are made of: only there is the sharper sampling worth its time.
+    (to_0, to_1), *others = flows
+    planes = [backward_warp(img0, double(to_0 * 2), SHARP), backward_warp(img1, double(to_1 * 2), SHARP)]
+    wide0, wide1 = in_fours(img0), in_fours(img1)
+    for to_0, to_1 in others:
+        planes += [backward_warp(wide0, double(to_0 * 2))[:, :3], backward_warp(wide1, double(to_1 * 2))[:, :3]]
     return planes
 
 
@@ -185,6 +187,29 @@ def prior(t: Tensor) -> Tensor:
     """Return logits of the candidates before anything is learned, (N, PLANES, 1, 1): projected ones, by time."""
     start = torch.log(torch.cat((1 - t, t), 1) + _TINY)
     return torch.cat((start, start + _LATE, start + _LATE), 1)
+
+
+def blended(
+    planes: list[Tensor], logits: Sequence[Tensor], t: Tensor, factor: int, residue: Sequence[Tensor] = ()
+) -> Tensor:
+    """Return the frame at t: the sum of the candidates by the softmax of their logits, and a residue.
+
+    Args:
+        planes: The candidates, `PLANES` of (N, 3, H, W).
+        logits: What a network adds to `prior`, as any number of tensors with `PLANES` f f channels together and a
+            size of (H / f, W / f), see `enlarged`.
+        t: (N, 1, 1, 1).
+        factor: f.
+        residue: Is added to the picture: likewise 3 f f channels, or nothing.
+    """
+    start = prior(t)
+    if (quick := fused.blended(planes, logits, start, factor, residue)) is not None:
+        return quick
+    found = torch.cat(tuple(logits), 1)
+    # The same before they are enlarged as after it, in two thirds of the time.
+    weights = torch.softmax(found.view(len(found), PLANES, -1, *found.shape[2:]) + start[:, :, None], 1)
+    picture = mixed(planes, enlarged(weights.flatten(1, 2), factor))
+    return picture + enlarged(torch.cat(tuple(residue), 1), factor) if residue else picture
 
 
 def mixed(planes: list[Tensor], weights: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from vsrrin.errors import ArgumentError
 from vsrrin.nets.keys import count_of
 
+from . import fused
 from .tracing import may_take_shortcuts
 from .warp import backward_warp, double
 
@@ -86,6 +87,8 @@ def stack(images: Sequence[Tensor], maps: Sequence[Tensor], dtype: torch.dtype) 
     """
     if not may_take_shortcuts():
         return torch.cat((*(F.pixel_unshuffle(image, 2) for image in images), *maps), 1).to(dtype)
+    if (quick := fused.stacked(images, maps, dtype)) is not None:
+        return quick
     # Straight into place, without the copies in between.
     samples, _, height, width = images[0].shape if images else maps[0].shape
     if images:

@@ -1,0 +1,117 @@
+"""Steps of the RRIN-lite networks in one pass over memory each, on the CPU, where Numba is installed.
+
+What they compute is written in PyTorch where they are called, in :mod:`vsrrin.nets.parts.lite_blocks` and
+:mod:`vsrrin.nets.parts.candidates`: that runs on other devices, for several frames at once and for training, and these
+equal it within the rounding of float32. A function returns ``None`` where it cannot do its step.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import pairwise
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .warp import may_use_opencv
+
+_PICTURES = 6
+
+
+@cache
+def kernels() -> ModuleType | None:
+    """Return the module of compiled kernels; ``None`` without Numba, or where it does not work."""
+    if find_spec("numba") is None:
+        return None
+    try:
+        import_module("numba")  # first of all, for what it says of itself
+        from . import kernels as found
+    except (
+        Exception
+    ) as error:  # an installation that does not fit NumPy, Python or the processor; nothing depends on it
+        logging.getLogger("vsrrin").info("Numba is installed but cannot be used: %s", error)
+        return None
+    return found
+
+
+def stacked(images: Sequence[Tensor], maps: Sequence[Tensor], dtype: torch.dtype) -> Tensor | None:
+    """Return the input of a stack of convolutions, see `vsrrin.nets.parts.lite_blocks.stack`.
+
+    The channels are innermost in memory, as convolutions read them.
+    """
+    parts = (*images, *maps)
+    if dtype not in (torch.float32, torch.bfloat16) or not _suit(*parts) or (found := kernels()) is None:
+        return None
+    height, width = (side // 2 for side in images[0].shape[2:]) if images else maps[0].shape[2:]
+    squares = _table(images)
+    table = np.array(squares + _table(maps), np.int64)
+    channels = len(table) + 3 * len(squares)
+    out = torch.empty((height, width, channels), dtype=dtype)
+    memory = out.numpy() if dtype == torch.float32 else out.view(torch.int16).numpy().view(np.uint16)
+    _in_bands(height, lambda first, last: found.stack(memory, table, len(squares), first, last))
+    return out.permute(2, 0, 1)[None]
+
+
+def blended(
+    planes: Sequence[Tensor], logits: Sequence[Tensor], start: Tensor, factor: int, residue: Sequence[Tensor]
+) -> Tensor | None:
+    """Return the picture of candidates, see `vsrrin.nets.parts.candidates.blended`.
+
+    Args:
+        planes: See there.
+        logits: See there.
+        start: What `vsrrin.nets.parts.candidates.prior` returned.
+        factor: See there.
+        residue: See there.
+    """
+    given = (*planes, *logits, *residue)
+    together = all(plane.stride(1) == 1 for plane in planes)
+    if len(planes) != _PICTURES or not together or not _suit(*given) or (found := kernels()) is None:
+        return None
+    height, width = planes[0].shape[2:]
+    # Of the pictures one row each: their channels follow each other.
+    table = np.array(_table([plane[:, :1] for plane in planes]) + _table((*logits, *residue)), np.int64)
+    begin = start.float().flatten().contiguous().numpy()
+    out = torch.empty((height, width, 3))
+    memory = out.numpy()
+    _in_bands(height, lambda first, last: found.blend(memory, table, begin, factor, bool(residue), first, last))
+    return out.permute(2, 0, 1)[None]
+
+
+def _suit(*parts: Tensor) -> bool:
+    return may_use_opencv(*parts) and all(len(part) == 1 and part.dtype == torch.float32 for part in parts)
+
+
+def _table(parts: Sequence[Tensor]) -> list[tuple[int, int, int]]:
+    """Return address, bytes to the next row and bytes to the next pixel of each channel of pictures."""
+    return [
+        (part.data_ptr() + 4 * channel * part.stride(1), 4 * part.stride(2), 4 * part.stride(3))
+        for part in parts
+        for channel in range(part.shape[1])
+    ]
+
+
+def _in_bands(rows: int, run: Callable[[int, int], None]) -> None:
+    """Run a kernel on all rows, in as many threads as PyTorch would take."""
+    count = min(torch.get_num_threads(), rows)
+    if count <= 1:
+        run(0, rows)
+        return
+    ends = [rows * band // count for band in range(count + 1)]
+    for done in [_pool().submit(run, *band) for band in pairwise(ends)]:
+        done.result()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="vsrrin-kernel")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads are not copied

@@ -1,0 +1,209 @@
+"""Passes over memory on the CPU, compiled by Numba: what PyTorch does in ten passes with as many temporaries, in one.
+
+:mod:`vsrrin.nets.parts.fused` says what they compute, and calls them where Numba is installed. They find planes by a
+table: a row for each, with the address of its first value and the bytes to the next row and to the next pixel of a row,
+so that one compiled function does for any order in memory and any number of planes. They hold no lock of Python's and
+start no threads.
+
+The first import on a machine compiles for some seconds; what is compiled is kept beside this file or, where that cannot
+be written, in the user's folder for caches.
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic, overload
+from numpy.typing import NDArray
+
+_SETTINGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+
+_STRIP = 48
+"""Pixels of the stack at a time: what is written stays in the fastest cache."""
+_LEAST = np.float32(-87.0)
+_PER_OCTAVE, _OCTAVE, _OCTAVE_REST = np.float32(1.44269504), np.float32(0.693359375), np.float32(-2.12194440e-4)
+_SERIES = tuple(np.float32(c) for c in (1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1 / 6, 0.5))
+"""The exponential on half an octave around 0 but for its first two terms; the coefficients of the Cephes library."""
+_ONE, _HALF = np.float32(1), np.float32(0.5)
+
+
+def _compiled[F: Callable[..., Any]](*signatures: str) -> Callable[[F], F]:
+    def compiled(function: F) -> F:
+        try:
+            return cast(F, njit(list(signatures), cache=True, **_SETTINGS)(function))
+        except RuntimeError:  # no folder can be written to keep it in
+            return cast(F, njit(list(signatures), **_SETTINGS)(function))
+
+    return compiled
+
+
+def _inlined[F: Callable[..., Any]](function: F) -> F:
+    return cast(F, njit(inline="always", **_SETTINGS)(function))
+
+
+def _load_code(_: Any, address: Any) -> Any:
+    def write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        value = builder.load(builder.inttoptr(given[0], ir.FloatType().as_pointer()))
+        value.align = 4
+        return value
+
+    return types.float32(types.int64), write
+
+
+def _bits_code(_: Any, value: Any) -> Any:
+    return types.uint32(types.float32), lambda context, builder, signature, given: builder.bitcast(
+        given[0], ir.IntType(32)
+    )
+
+
+def _float_code(_: Any, bits: Any) -> Any:
+    return types.float32(types.int32), lambda context, builder, signature, given: builder.bitcast(
+        given[0], ir.FloatType()
+    )
+
+
+_load: Callable[[Any], np.float32] = intrinsic(_load_code)
+_bits: Callable[[np.float32], np.uint32] = intrinsic(_bits_code)
+_float: Callable[[Any], np.float32] = intrinsic(_float_code)
+
+
+def _as_in(value: Any, out: Any) -> Any:
+    """Return a float32 as ``out`` stores it: float32, or the bits of a bfloat16 in uint16."""
+    raise NotImplementedError  # compiled code alone calls it
+
+
+def _as_in_code(value, out):  # type: ignore[no-untyped-def]  # Numba compares it with what it returns
+    if out.dtype == types.float32:
+        return lambda value, out: value
+    return lambda value, out: _rounded(value)
+
+
+@_inlined
+def _rounded(value: np.float32) -> np.uint16:
+    """Return the bits of the nearest bfloat16; of two as near, the even one."""
+    bits = _bits(value)
+    return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
+
+
+overload(_as_in)(_as_in_code)
+
+
+@_compiled(
+    "(uint16[:,:,::1], int64[:,::1], int64, int64, int64)", "(float32[:,:,::1], int64[:,::1], int64, int64, int64)"
+)
+def stack(out: NDArray[Any], table: NDArray[np.int64], squares: int, first: int, last: int) -> None:
+    """Write pixels of several planes side by side.
+
+    Args:
+        out: Is filled from row ``first`` to before ``last``, (H, W, C) float32, or uint16 for bfloat16.
+        table: Planes. Of the first ``squares`` each square of two by two pixels becomes four channels.
+        squares: See above.
+        first: See above.
+        last: See above.
+    """
+    width, planes = out.shape[1], table.shape[0]
+    for y in range(first, last):
+        for start in range(0, width, _STRIP):
+            for x in range(start, min(start + _STRIP, width)):
+                pixel = out[y, x]
+                for k in range(squares):
+                    row, step = table[k, 1], table[k, 2]
+                    at = table[k, 0] + 2 * y * row + 2 * x * step
+                    pixel[4 * k] = _as_in(_load(at), out)
+                    pixel[4 * k + 1] = _as_in(_load(at + step), out)
+                    pixel[4 * k + 2] = _as_in(_load(at + row), out)
+                    pixel[4 * k + 3] = _as_in(_load(at + row + step), out)
+            for k in range(squares, planes):
+                step, channel = table[k, 2], 3 * squares + k
+                at = table[k, 0] + y * table[k, 1] + start * step
+                for x in range(start, min(start + _STRIP, width)):
+                    out[y, x, channel] = _as_in(_load(at), out)
+                    at += step
+
+
+@_inlined
+def _exp(x: np.float32) -> np.float32:
+    """Return the exponential of a number of at most 0, to float32's precision; of none the least."""
+    x = x if x > _LEAST else _LEAST
+    octaves = np.floor(x * _PER_OCTAVE + _HALF)
+    rest = x - octaves * _OCTAVE - octaves * _OCTAVE_REST
+    series = _SERIES[0]
+    series = series * rest + _SERIES[1]
+    series = series * rest + _SERIES[2]
+    series = series * rest + _SERIES[3]
+    series = series * rest + _SERIES[4]
+    series = series * rest + _SERIES[5]
+    series = series * rest * rest + rest + _ONE
+    return series * _float((np.int32(octaves) + np.int32(127)) << np.int32(23))
+
+
+@_inlined
+def _unfold(
+    into: NDArray[np.float32], table: NDArray[np.int64], at: int, factor: int, row: int, add: np.float32
+) -> None:
+    """Write a row of a plane whose squares of pixels lie in channels, the rows from ``at`` on of the table."""
+    y, dy = row // factor, row % factor
+    for dx in range(factor):
+        channel = at + dy * factor + dx
+        source, step = table[channel, 0] + y * table[channel, 1], table[channel, 2]
+        for x in range(into.shape[0] // factor):
+            into[x * factor + dx] = _load(source + x * step) + add
+
+
+@_compiled("(float32[:,:,::1], int64[:,::1], float32[::1], int64, boolean, int64, int64)")
+def blend(
+    out: NDArray[np.float32],
+    table: NDArray[np.int64],
+    start: NDArray[np.float32],
+    factor: int,
+    residue: bool,
+    first: int,
+    last: int,
+) -> None:
+    """Write the sum of six pictures by the softmax of logits, with a residue.
+
+    Args:
+        out: Is filled from row ``first`` to before ``last``, (H, W, 3).
+        table: Six pictures, of which the channels follow each other in memory; then the logits of each, ``factor`` by
+            ``factor`` pixels in as many planes; then those planes of the residue's three channels.
+        start: Is added to the logits, (6).
+        factor: See above.
+        residue: Whether there is one.
+        first: See above.
+        last: See above.
+    """
+    width, squares = out.shape[1], factor * factor
+    w, more = np.empty((6, width), np.float32), np.zeros((3, width), np.float32)
+    w0, w1, w2, w3, w4, w5 = w[0], w[1], w[2], w[3], w[4], w[5]
+    for y in range(first, last):
+        for k in range(6):
+            _unfold(w[k], table, 6 + k * squares, factor, y, start[k])
+        if residue:
+            for c in range(3):
+                _unfold(more[c], table, 6 + (6 + c) * squares, factor, y, np.float32(0))
+        for x in range(width):
+            most = max(max(max(w0[x], w1[x]), max(w2[x], w3[x])), max(w4[x], w5[x]))
+            a0, a1, a2 = _exp(w0[x] - most), _exp(w1[x] - most), _exp(w2[x] - most)
+            a3, a4, a5 = _exp(w3[x] - most), _exp(w4[x] - most), _exp(w5[x] - most)
+            share = _ONE / (a0 + a1 + a2 + a3 + a4 + a5)
+            w0[x], w1[x], w2[x] = a0 * share, a1 * share, a2 * share
+            w3[x], w4[x], w5[x] = a3 * share, a4 * share, a5 * share
+        p0, p1, p2 = table[0, 0] + y * table[0, 1], table[1, 0] + y * table[1, 1], table[2, 0] + y * table[2, 1]
+        p3, p4, p5 = table[3, 0] + y * table[3, 1], table[4, 0] + y * table[4, 1], table[5, 0] + y * table[5, 1]
+        row = out[y]
+        for x in range(width):
+            for c in range(3):
+                at = 4 * c
+                row[x, c] = (
+                    w0[x] * _load(p0 + at)
+                    + w1[x] * _load(p1 + at)
+                    + w2[x] * _load(p2 + at)
+                    + w3[x] * _load(p3 + at)
+                    + w4[x] * _load(p4 + at)
+                    + w5[x] * _load(p5 + at)
+                    + more[c, x]
+                )
+            p0, p1, p2 = p0 + table[0, 2], p1 + table[1, 2], p2 + table[2, 2]
+            p3, p4, p5 = p3 + table[3, 2], p4 + table[4, 2], p5 + table[5, 2]
