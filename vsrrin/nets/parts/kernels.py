@@ -136,7 +136,8 @@ def _exp(x: np.float32) -> np.float32:
     series = series * rest + _SERIES[4]
     series = series * rest + _SERIES[5]
     series = series * rest * rest + rest + _ONE
-    return series * _float((np.int32(octaves) + np.int32(127)) << np.int32(23))
+    power = _float((np.int32(octaves) + np.int32(127)) << np.int32(23))
+    return np.float32(series * power)
 
 
 @_inlined
