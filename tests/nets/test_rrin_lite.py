@@ -13,6 +13,8 @@ from vsrrin.nets.rrin_lite import SPEC, RRINLite
 
 PLANES = ("0 projected", "1 projected", "0 by forth", "1 by forth", "0 by back", "1 by back")
 
+STEADY = ("0 still", "1 still", "0 as a whole", "1 as a whole")
+
 CONTEXT = ("refine_context_widths", "refine_context_blocks", "choose_context_widths", "choose_context_blocks")
 NO_CONTEXT: dict[str, tuple[int, ...]] = dict.fromkeys(CONTEXT, ())
 
@@ -31,8 +33,9 @@ def live(live_net) -> RRINLite:
 def choose_only(net: RRINLite, plane: str) -> RRINLite:
     """Let the weights of all but one of the candidates vanish."""
     assert isinstance(net.choose.out.bias, Tensor)
-    bias = torch.full((len(PLANES), 4), -60.0)
-    bias[PLANES.index(plane)] = 60.0
+    planes = (*PLANES, *STEADY)[: net.planes]
+    bias = torch.full((len(planes), 4), -60.0)
+    bias[planes.index(plane)] = 60.0
     net.choose.out.bias.data[: bias.numel()] = bias.flatten()
     return net
 
@@ -80,6 +83,31 @@ def test_each_candidate_can_be_chosen_alone(fresh, plane, t):
     move = (shift * torch.tensor((4.0, -2.0))).view(1, 2, 1, 1).expand(1, 2, 48, 64)
     expected = backward_warp(image, move, SHARP) if "projected" in plane else backward_warp(image, move)
     assert (result - expected)[..., 4:-4, 8:-8].abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("t", [0.25, 0.75])
+@pytest.mark.parametrize("plane", STEADY)
+def test_each_steady_candidate_can_be_chosen_alone(plane, t):
+    torch.manual_seed(0)
+    img0, img1 = torch.rand(2, 1, 3, 48, 64)
+    flow = constant_flow(4, -2)
+    flow[..., :8] = 30.0  # most moves otherwise
+    result = choose_only(RRINLite(steady=True).eval(), plane)(img0, img1, time(t), flow)
+    image, shift = (img0, -t) if plane.startswith("0") else (img1, 1 - t)
+    move = (shift * torch.tensor((4.0, -2.0))).view(1, 2, 1, 1).expand(1, 2, 48, 64)
+    expected = image if "still" in plane else backward_warp(image, move)
+    assert (result - expected).abs().max() < 1e-4
+
+
+def test_steady_candidates_change_little_at_first_and_are_known_by_the_weights(pair):
+    torch.manual_seed(3)
+    net = RRINLite(steady=True).eval()
+    plain = RRINLite().eval()
+    assert (pair.run(net, SPEC) - pair.run(plain, SPEC)).abs().mean() < 0.01
+    found = SPEC.build(net.state_dict(), "exact")
+    assert isinstance(found, RRINLite)
+    assert found.planes == 10
+    assert SPEC.detect(net.state_dict())
 
 
 def test_a_residue_is_added_where_it_belongs(fresh, pair):

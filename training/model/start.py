@@ -15,6 +15,7 @@ from vsrrin.checkpoint import loader
 from vsrrin.nets.registry import by_name, first_few
 from vsrrin.nets.spec import NetSpec
 
+from .candidates_start import with_steady
 from .splatting_start import start_splatting
 from .widening import widened
 
@@ -58,7 +59,7 @@ def start(table: ModelTable, seed: int, where: str) -> Start:
         net = _fresh(spec, table.settings, arithmetic, where)
     said = "fresh weights"
     if source is not None:
-        state = source.net.state_dict()
+        state = with_steady(source.net.state_dict(), net.state_dict())
         if table.widen:
             state = _widened(state, net, seed, f"{where}: model.widen: {table.start}")
         said = f"weights of {table.start}{', widened' * table.widen}: {_take(net, state, str(table.start), where)}"

@@ -20,6 +20,7 @@ from vsrrin.nets.parts.candidates import (
     KINDS,
     PLANES,
     SIZE_MULTIPLE,
+    STEADY,
     CandidateNet,
     Flows,
     Motion,
@@ -28,6 +29,7 @@ from vsrrin.nets.parts.candidates import (
     enlarged,
     frame_weights,
     moved,
+    steady,
 )
 from vsrrin.nets.parts.convolution_stacks import mark_stack
 from vsrrin.nets.parts.lite_blocks import (
@@ -51,7 +53,7 @@ LEVELS = 4
 _SPREAD, _OFFSET = 0.2, 0.05
 """Scales of differences between velocities and between flow to both frames, pixels of half size, as network input."""
 _REFINE_IN, _REFINE_OUT = 4 * 13, 4 * 4
-_CHOOSE_IN, _CHOOSE_OUT = 12 * PLANES + 2 * KINDS + 3, 4 * PLANES + 12
+_CHOOSE_MAPS, _RESIDUE = 2 * KINDS + 3, 12
 
 
 class FlowResidue(nn.Module):
@@ -81,10 +83,12 @@ class Choice(nn.Module):
         blocks: Sequence[int],
         context_widths: Sequence[int],
         context_blocks: Sequence[int],
+        planes: int,
     ) -> None:
         super().__init__()
         steps = list(itertools.pairwise(widths))
-        self.first = leaky_conv(_CHOOSE_IN, widths[0])
+        seen = 12 * planes + _CHOOSE_MAPS
+        self.first = leaky_conv(seen, widths[0])
         self.down = nn.ModuleList(leaky_conv(fine, coarse, 2) for fine, coarse in steps)
         self.level = nn.ModuleList(
             nn.Sequential(*(ResidualConv(width) for _ in range(count)))
@@ -92,12 +96,12 @@ class Choice(nn.Module):
         )
         self.context = context(widths[-1], context_widths, context_blocks)
         self.up = nn.ModuleList(leaky_conv(coarse + fine, fine) for fine, coarse in steps)
-        self.out = nn.Conv2d(widths[0], _CHOOSE_OUT, 3, padding=1)
+        self.out = nn.Conv2d(widths[0], 4 * planes + _RESIDUE, 3, padding=1)
         keep_fp32(self.out)
-        mark_stack(self, _CHOOSE_IN, multiple=2 ** (len(steps) + len(context_widths)))
+        mark_stack(self, seen, multiple=2 ** (len(steps) + len(context_widths)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, 81, H, W), of the layers' type, to (N, 36, H, W) float32."""
+        """Map (N, 12 P + 9, H, W), of the layers' type, to (N, 4 P + 12, H, W) float32, for P candidates."""
         x = self.level[0](self.first(x))
         skips: list[Tensor] = []
         for down, level in zip(self.down, self.level[1:], strict=True):
@@ -110,7 +114,7 @@ class Choice(nn.Module):
 
 
 class RRINLite(CandidateNet):
-    """Network on flow from outside: ``refine`` corrects it and ``choose`` weighs six candidates a pixel, per t."""
+    """Network on flow from outside: ``refine`` corrects it and ``choose`` weighs candidates a pixel, per t."""
 
     def __init__(
         self,
@@ -123,6 +127,7 @@ class RRINLite(CandidateNet):
         refine_context_blocks: tuple[int, ...] = (2, 3),
         choose_context_widths: tuple[int, ...] = (128,),
         choose_context_blocks: tuple[int, ...] = (4,),
+        steady: bool = False,
     ) -> None:
         """Make the layers, the output layers zero.
 
@@ -135,6 +140,7 @@ class RRINLite(CandidateNet):
             refine_context_blocks: Residual convolutions of each.
             choose_context_widths: Channels of coarser levels below those of the U-Net; with these at most `LEVELS`.
             choose_context_blocks: Residual convolutions of each.
+            steady: Whether there are steady candidates, too.
 
         Raises:
             ArgumentError: Too many levels, or not as many numbers of blocks.
@@ -145,7 +151,8 @@ class RRINLite(CandidateNet):
         check_levels("RRINLite", (*choose_widths, *choose_context_widths), LEVELS)
         check_levels("RRINLite", (refine_width, refine_width, *refine_context_widths), LEVELS)
         self.refine = FlowResidue(refine_width, refine_blocks, *refine_context)
-        self.choose = Choice(choose_widths, choose_blocks, *choose_context)
+        self.planes = PLANES + STEADY * steady
+        self.choose = Choice(choose_widths, choose_blocks, *choose_context, self.planes)
         start_at_zero(self.refine.out, self.choose.out)
 
     @property
@@ -158,21 +165,25 @@ class RRINLite(CandidateNet):
         if estimate.shape[1] > ESTIMATED:
             motion = Motion.of(estimate, t)
             delta, *parts = moved(estimate[:, ESTIMATED:], motion, t)
-            planes = candidates(img0, img1, motion.flows(t, delta))
+            planes = self._candidates(img0, img1, motion.flows(t, delta), estimate, t)
             # The picture's residue belongs to the middle; at the frames themselves there is nothing to mend.
-            residue = [part * (4 * t * (1 - t)) for part in parts[PLANES:]]
-            return blended(planes, parts[:PLANES], t, 2, residue)
+            residue = [part * (4 * t * (1 - t)) for part in parts[self.planes :]]
+            return blended(planes, parts[: self.planes], t, 2, residue)
         flows = self.flows(img0, img1, estimate, t)
-        planes = candidates(img0, img1, flows)
+        planes = self._candidates(img0, img1, flows, estimate, t)
         out = self._choice(planes, flows, estimate, t)
-        return blended(planes, [out[:, : 4 * PLANES]], t, 2, [out[:, 4 * PLANES :]])
+        return blended(planes, [out[:, :-_RESIDUE]], t, 2, [out[:, -_RESIDUE:]])
 
     def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the residues at t, see `CandidateNet.residues`: 40 channels, the last 12 of the picture."""
+        """Return the residues at t, see `CandidateNet.residues`: 4 P + 16 channels, the last 12 of the picture."""
         flows = self.flows(img0, img1, estimate, t)
-        out = self._choice(candidates(img0, img1, flows), flows, estimate, t)
+        out = self._choice(self._candidates(img0, img1, flows, estimate, t), flows, estimate, t)
         motion, refined = Motion.of(estimate, t), flows[0]
         return refined[0] - motion.to_0, refined[1] - motion.to_1, out
+
+    def _candidates(self, img0: Tensor, img1: Tensor, flows: Flows, estimate: Tensor, t: Tensor) -> list[Tensor]:
+        planes = candidates(img0, img1, flows)
+        return planes + steady(img0, img1, estimate, t) if self.planes > PLANES else planes
 
     def _choice(self, planes: list[Tensor], flows: Flows, estimate: Tensor, t: Tensor) -> Tensor:
         maps = [(to_0 - to_1) * _OFFSET for to_0, to_1 in flows]
@@ -196,14 +207,21 @@ class RRINLite(CandidateNet):
 
 
 def frame_logits(out: Tensor) -> Tensor:
-    """Return what `Choice` returned as logits of the candidates, (N, PLANES, H, W)."""
-    return enlarged(out[:, : 4 * PLANES], 2)
+    """Return what `Choice` returned as logits of the candidates, (N, P, H, W)."""
+    return enlarged(out[:, :-_RESIDUE], 2)
 
 
 _KEYS = Keys(
     {
         "refine.stem.0.weight": ("refine_width", _REFINE_IN, None, None),
-        "choose.first.0.weight": ("choose_width", _CHOOSE_IN, None, None),
+        "choose.out.weight": ("choose_out", "choose_width", None, None),
+        # Twelve channels of each candidate are seen, and four are made.
+        "choose.first.0.weight": (
+            "choose_width",
+            lambda sizes: 3 * (sizes["choose_out"] - _RESIDUE) + _CHOOSE_MAPS,
+            None,
+            None,
+        ),
     }
 )
 
@@ -220,6 +238,7 @@ def _build(state: Mapping[str, Tensor], arithmetic: str) -> nn.Module:
         choose_context_blocks=choose_context[1],
         refine_width=sizes["refine_width"],
         refine_blocks=count_of(state, "refine.body.{}.beta"),
+        steady=sizes["choose_out"] > 4 * PLANES + _RESIDUE,
         choose_widths=(sizes["choose_width"], *coarser),
         choose_blocks=tuple(count_of(state, f"choose.level.{level}.{{}}.beta") for level in range(levels)),
     )

@@ -19,6 +19,7 @@ from vsrrin.nets.parts.candidates import (
     mixed,
     moved,
     prior,
+    steady,
 )
 from vsrrin.nets.parts.warp import EXACT, SHARP, backward_warp
 
@@ -116,6 +117,21 @@ def test_candidates_are_both_frames_by_each_kind_of_flow():
         move = flows[kind][frame][0, :, 0, 0].mul(2).view(1, 2, 1, 1).expand(1, 2, 32, 48)
         expected = backward_warp((img0, img1)[frame], move, SHARP if kind == 0 else EXACT)
         assert torch.allclose(plane, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("t", [0.25, 0.5])
+def test_steady_candidates_are_the_frames_and_the_frames_moved_as_most_of_the_picture(t):
+    torch.manual_seed(0)
+    img0, img1 = torch.rand(2, 1, 3, 32, 48).unbind()
+    estimate = torch.zeros(1, 6, 16, 24)
+    estimate[:, 0], estimate[:, 3] = 2.0, 1.0  # of half the size, by one direction; the other one knows nothing of it
+    estimate[:, :4, :4] = 50.0  # a part that moves otherwise
+    still0, still1, moved0, moved1 = steady(img0, img1, estimate, torch.full((1, 1, 1, 1), t))
+    assert torch.equal(still0, img0)
+    assert torch.equal(still1, img1)
+    for found, image, share in ((moved0, img0, -t), (moved1, img1, 1 - t)):
+        by = torch.tensor([2.0, -1.0]).view(1, 2, 1, 1).expand(1, 2, 32, 48) * share
+        assert torch.allclose(found, backward_warp(image, by), atol=1e-6)
 
 
 @pytest.mark.parametrize("t", [0.001, 0.25, 0.5, 0.999])

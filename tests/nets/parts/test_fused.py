@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vsrrin.nets.parts import fused
-from vsrrin.nets.parts.candidates import PLANES, blended, mixed, prior
+from vsrrin.nets.parts.candidates import PLANES, STEADY, blended, mixed, prior
 from vsrrin.nets.parts.lite_blocks import stack
 
 needs_numba = pytest.mark.skipif(fused.kernels() is None, reason="Numba is not installed")
@@ -76,23 +76,23 @@ def test_rounding_to_bfloat16_is_that_of_torch():
 def plain(planes: list[Tensor], logits: Tensor, t: Tensor, factor: int, residue: Tensor | None) -> Tensor:
     """In float64, by the operations that networks are trained with."""
     with torch.enable_grad():
-        weights = torch.softmax(torch.pixel_shuffle(logits.double(), factor) + prior(t), 1)
+        weights = torch.softmax(torch.pixel_shuffle(logits.double(), factor) + prior(t, len(planes)), 1)
         picture = mixed([plane.double() for plane in planes], weights)
         return picture if residue is None else picture + torch.pixel_shuffle(residue.double(), factor)
 
 
 @pytest.mark.parametrize("spread", [0.0, 3.0, 300.0])
 @pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("factor", [2, 4])
-def test_a_blend_is_that_of_torch(factor, order, spread, threads):
+@pytest.mark.parametrize(("factor", "count"), [(2, PLANES), (4, PLANES), (2, PLANES + STEADY)])
+def test_a_blend_is_that_of_torch(factor, count, order, spread, threads):
     """With logits far apart too, of which one is everything."""
-    planes, t = pictures(48, 80), torch.full((1, 1, 1, 1), 0.3)
+    planes, t = (pictures(48, 80) * 2)[:count], torch.full((1, 1, 1, 1), 0.3)
     squares = factor * factor
-    out = scattered(1, (PLANES + 3) * squares, 48 // factor, 80 // factor, spread=spread).to(memory_format=order)
-    logits, residue = out[:, : PLANES * squares], out[:, PLANES * squares :]
+    out = scattered(1, (count + 3) * squares, 48 // factor, 80 // factor, spread=spread).to(memory_format=order)
+    logits, residue = out[:, : count * squares], out[:, count * squares :]
     expected = plain(planes, logits, t, factor, None)
     assert (blended(planes, [logits], t, factor) - expected).abs().max() < 3e-6
-    assert (blended(planes, logits.chunk(PLANES, 1), t, factor) - expected).abs().max() < 3e-6
+    assert (blended(planes, logits.chunk(count, 1), t, factor) - expected).abs().max() < 3e-6
     with_residue = blended(planes, [logits], t, factor, residue.chunk(3, 1))
     assert (with_residue - plain(planes, logits, t, factor, residue)).abs().max() < 3e-6 + spread * 1e-6
 

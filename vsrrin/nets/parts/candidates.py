@@ -6,7 +6,9 @@ residues).
 
 What flow says depends on where it is read: at the pixel itself (Super SloMo's projection, wrong beside a moving edge),
 or at the point that passes the pixel at that time by the flow of frame 0, or by that of frame 1. Near edges and
-occlusions one of the three is right as a rule, so each of them brings its pixel of each frame: six candidates.
+occlusions one of the three is right as a rule, so each of them brings its pixel of each frame: six candidates. Where
+flow is wrong altogether, what is right most often is that nothing moves, or that all moves as most of the picture does:
+four candidates more.
 
 What a network adds to that, its residues, depends on the time. Where a pair has several new frames, residues found once
 at the middle do for all of them when they are moved along: no worse than those found at each time, on fast motion
@@ -34,9 +36,15 @@ ESTIMATED = 6
 """Channels of what `CandidateNet.estimate` returns."""
 PLANES = 2 * KINDS
 """Candidates: from frame 0 and frame 1, by each kind of flow."""
+STEADY = 4
+"""Further candidates: both frames as they are, and moved as the most of the picture is."""
 _MIDDLE = 0.5
 _LATE = -2.0
 """Logit, at first, of the candidates from flow read elsewhere."""
+_LATER = -5.0
+"""That of steady ones."""
+_SPARSE = 4
+"""Distance of the places, pixels of half size, whose motion tells that of the picture."""
 _TINY = 1e-4
 
 type Flows = list[tuple[Tensor, Tensor]]
@@ -183,10 +191,19 @@ def candidates(img0: Tensor, img1: Tensor, flows: Flows) -> list[Tensor]:
     return planes
 
 
-def prior(t: Tensor) -> Tensor:
-    """Return logits of the candidates before anything is learned, (N, PLANES, 1, 1): projected ones, by time."""
+def steady(img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> list[Tensor]:
+    """Return `STEADY` candidates more, (N, 3, H, W): of frame 0, of frame 1, as they are, then moved as a whole."""
+    sparse = estimate[:, :4, ::_SPARSE, ::_SPARSE].flatten(2).median(2).values
+    way = sparse[:, :2] - sparse[:, 2:]  # the mean of both directions, twice, as the frames are twice the size
+    whole = way[:, :, None, None].expand(-1, -1, *img0.shape[2:])
+    return [img0, img1, backward_warp(img0, -t * whole), backward_warp(img1, (1 - t) * whole)]
+
+
+def prior(t: Tensor, planes: int = PLANES) -> Tensor:
+    """Return logits of the candidates before anything is learned, (N, planes, 1, 1): projected ones, by time."""
     start = torch.log(torch.cat((1 - t, t), 1) + _TINY)
-    return torch.cat((start, start + _LATE, start + _LATE), 1)
+    late = [start + (_LATE if kind < KINDS else _LATER) for kind in range(1, planes // 2)]
+    return torch.cat((start, *late), 1)
 
 
 def blended(
@@ -195,25 +212,25 @@ def blended(
     """Return the frame at t: the sum of the candidates by the softmax of their logits, and a residue.
 
     Args:
-        planes: The candidates, `PLANES` of (N, 3, H, W).
-        logits: What a network adds to `prior`, as any number of tensors with `PLANES` f f channels together and a
-            size of (H / f, W / f), see `enlarged`.
+        planes: The candidates, P of (N, 3, H, W).
+        logits: What a network adds to `prior`, as any number of tensors with P f f channels together and a size of
+            (H / f, W / f), see `enlarged`.
         t: (N, 1, 1, 1).
         factor: f.
         residue: Is added to the picture: likewise 3 f f channels, or nothing.
     """
-    start = prior(t)
+    start = prior(t, len(planes))
     if (quick := fused.blended(planes, logits, start, factor, residue)) is not None:
         return quick
     found = torch.cat(tuple(logits), 1)
     # The same before they are enlarged as after it, in two thirds of the time.
-    weights = torch.softmax(found.view(len(found), PLANES, -1, *found.shape[2:]) + start[:, :, None], 1)
+    weights = torch.softmax(found.view(len(found), len(planes), -1, *found.shape[2:]) + start[:, :, None], 1)
     picture = mixed(planes, enlarged(weights.flatten(1, 2), factor))
     return picture + enlarged(torch.cat(tuple(residue), 1), factor) if residue else picture
 
 
 def mixed(planes: list[Tensor], weights: Tensor) -> Tensor:
-    """Return the sum of the candidates (N, 3, H, W) by their weights, (N, PLANES, H, W)."""
+    """Return the sum of the candidates (N, 3, H, W) by their weights, (N, planes, H, W)."""
     if not may_take_shortcuts():
         return torch.stack([weights[:, k : k + 1] * plane for k, plane in enumerate(planes)]).sum(0)
     picture = planes[0] * _wide(weights[:, :1])
@@ -237,11 +254,11 @@ def frame_weights(logits: Tensor) -> Tensor:
     """Return the weights of both frames apart from t, (N, 2, H, W).
 
     Args:
-        logits: What a network adds to `prior`, (N, PLANES, H, W).
+        logits: What a network adds to `prior`, (N, planes, H, W).
 
     The share of frame 1 is t w1 / ((1 - t) w0 + t w1).
     """
-    half = prior(torch.full((1, 1, 1, 1), 0.5, device=logits.device))
+    half = prior(torch.full((1, 1, 1, 1), 0.5, device=logits.device), logits.shape[1])
     weights = torch.softmax(logits + half, 1)
     return torch.stack((weights[:, 0::2].sum(1), weights[:, 1::2].sum(1)), 1)
 

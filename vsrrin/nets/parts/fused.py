@@ -21,8 +21,6 @@ from torch import Tensor
 
 from .warp import may_use_opencv
 
-_PICTURES = 6
-
 
 @cache
 def kernels() -> ModuleType | None:
@@ -72,7 +70,7 @@ def blended(
     """
     given = (*planes, *logits, *residue)
     together = all(plane.stride(1) == 1 for plane in planes)
-    if len(planes) != _PICTURES or not together or not _suit(*given) or (found := kernels()) is None:
+    if not together or not _suit(*given) or (found := kernels()) is None:
         return None
     height, width = planes[0].shape[2:]
     # Of the pictures one row each: their channels follow each other.

@@ -64,9 +64,9 @@ def _float_code(_: Any, bits: Any) -> Any:
     )
 
 
-_load: Callable[[Any], np.float32] = intrinsic(_load_code)
-_bits: Callable[[np.float32], np.uint32] = intrinsic(_bits_code)
-_float: Callable[[Any], np.float32] = intrinsic(_float_code)
+_load: Callable[[Any], np.float32] = cast(Any, intrinsic(_load_code))
+_bits: Callable[[np.float32], np.uint32] = cast(Any, intrinsic(_bits_code))
+_float: Callable[[Any], np.float32] = cast(Any, intrinsic(_float_code))
 
 
 def _as_in(value: Any, out: Any) -> Any:
@@ -163,48 +163,48 @@ def blend(
     first: int,
     last: int,
 ) -> None:
-    """Write the sum of six pictures by the softmax of logits, with a residue.
+    """Write the sum of pictures by the softmax of logits, with a residue.
 
     Args:
         out: Is filled from row ``first`` to before ``last``, (H, W, 3).
-        table: Six pictures, of which the channels follow each other in memory; then the logits of each, ``factor`` by
+        table: Pictures, of which the channels follow each other in memory; then the logits of each, ``factor`` by
             ``factor`` pixels in as many planes; then those planes of the residue's three channels.
-        start: Is added to the logits, (6).
+        start: Is added to the logits, one for each picture.
         factor: See above.
         residue: Whether there is one.
         first: See above.
         last: See above.
     """
-    width, squares = out.shape[1], factor * factor
-    w, more = np.empty((6, width), np.float32), np.zeros((3, width), np.float32)
-    w0, w1, w2, w3, w4, w5 = w[0], w[1], w[2], w[3], w[4], w[5]
+    width, squares, count = out.shape[1], factor * factor, len(start)
+    w, more = np.empty((count, width), np.float32), np.zeros((3, width), np.float32)
+    most, total = np.empty(width, np.float32), np.empty(width, np.float32)
     for y in range(first, last):
-        for k in range(6):
-            _unfold(w[k], table, 6 + k * squares, factor, y, start[k])
+        for k in range(count):
+            _unfold(w[k], table, count + k * squares, factor, y, start[k])
         if residue:
             for c in range(3):
-                _unfold(more[c], table, 6 + (6 + c) * squares, factor, y, np.float32(0))
-        for x in range(width):
-            most = max(max(max(w0[x], w1[x]), max(w2[x], w3[x])), max(w4[x], w5[x]))
-            a0, a1, a2 = _exp(w0[x] - most), _exp(w1[x] - most), _exp(w2[x] - most)
-            a3, a4, a5 = _exp(w3[x] - most), _exp(w4[x] - most), _exp(w5[x] - most)
-            share = _ONE / (a0 + a1 + a2 + a3 + a4 + a5)
-            w0[x], w1[x], w2[x] = a0 * share, a1 * share, a2 * share
-            w3[x], w4[x], w5[x] = a3 * share, a4 * share, a5 * share
-        p0, p1, p2 = table[0, 0] + y * table[0, 1], table[1, 0] + y * table[1, 1], table[2, 0] + y * table[2, 1]
-        p3, p4, p5 = table[3, 0] + y * table[3, 1], table[4, 0] + y * table[4, 1], table[5, 0] + y * table[5, 1]
+                _unfold(more[c], table, count + (count + c) * squares, factor, y, np.float32(0))
+        most[:] = w[0]
+        for k in range(1, count):
+            weight = w[k]
+            for x in range(width):
+                most[x] = max(most[x], weight[x])
+        total[:] = 0
+        for k in range(count):
+            weight = w[k]
+            for x in range(width):
+                weight[x] = _exp(weight[x] - most[x])
+                total[x] += weight[x]
         row = out[y]
         for x in range(width):
+            total[x] = _ONE / total[x]
             for c in range(3):
-                at = 4 * c
-                row[x, c] = (
-                    w0[x] * _load(p0 + at)
-                    + w1[x] * _load(p1 + at)
-                    + w2[x] * _load(p2 + at)
-                    + w3[x] * _load(p3 + at)
-                    + w4[x] * _load(p4 + at)
-                    + w5[x] * _load(p5 + at)
-                    + more[c, x]
-                )
-            p0, p1, p2 = p0 + table[0, 2], p1 + table[1, 2], p2 + table[2, 2]
-            p3, p4, p5 = p3 + table[3, 2], p4 + table[4, 2], p5 + table[5, 2]
+                row[x, c] = more[c, x]
+        for k in range(count):
+            at, step, weight = table[k, 0] + y * table[k, 1], table[k, 2], w[k]
+            for x in range(width):
+                share = weight[x] * total[x]
+                row[x, 0] += share * _load(at)
+                row[x, 1] += share * _load(at + 4)
+                row[x, 2] += share * _load(at + 8)
+                at += step
