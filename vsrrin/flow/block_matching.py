@@ -25,20 +25,20 @@ _REDUCTION = 4
 """Pixels a side of a reduced pixel, of pictures of half the frames' size; doubled until the longer side has at most
 `_LONGEST`."""
 _LONGEST = 128
-_BLOCK, _STEP = 8, 4
+BLOCK, STEP = 8, 4
 """Side and distance of blocks, reduced pixels."""
-_REACH = 16
+REACH = 16
 """Largest shift along each axis, reduced pixels."""
 _SHORTEST = 16
 """Reduced pixels a side below which there are too few blocks to match."""
 _LENGTH_COST = 2.0
 """Squared grey levels by which a shift must be better for each reduced pixel that it is longer."""
-_MEDIAN = 5
+MEDIAN = 5
 """Side of the median filter over blocks, which takes out lone mismatches."""
-_SHIFTS = 2 * _REACH + 1
+SHIFTS = 2 * REACH + 1
 """Shifts that are tried along each axis."""
-_ALONG = torch.arange(-_REACH, _REACH + 1, dtype=torch.float32)
-_PENALTY = _LENGTH_COST * _BLOCK * _BLOCK * torch.hypot(_ALONG[:, None], _ALONG)
+_ALONG = torch.arange(-REACH, REACH + 1, dtype=torch.float32)
+PENALTY = _LENGTH_COST * BLOCK * BLOCK * torch.hypot(_ALONG[:, None], _ALONG)
 
 _SHARE = 8
 """At most one in so many blocks of the pictures twice as fine is searched again, so that the time is bounded."""
@@ -52,7 +52,7 @@ _FARTHEST = 32
 """Pixels from the coarse shift from which on it costs no more to differ from it."""
 _APART = 2
 """Pixels that the two directions of a block may differ."""
-_MARGIN = 2 * _REACH + 1
+_MARGIN = 2 * REACH + 1
 """Pixels by which the finer pictures are widened: a coarse shift, and one more."""
 
 
@@ -67,18 +67,25 @@ def coarse_motion(grey0: Grey, grey1: Grey) -> tuple[Flow, Flow] | None:
         Flow 0->1 and 1->0, each (H, W, 2), contiguous; ``None`` for frames too small for it.
     """
     height, width = grey0.shape
-    reduction = _REDUCTION
-    while max(height, width) / reduction > _LONGEST:
-        reduction *= 2
-    size = round(width / reduction), round(height / reduction)
-    if min(size) < _SHORTEST:
+    reduced = reduced_size(height, width)
+    if reduced is None:
         return None
+    size = reduced[::-1]
     small0, small1 = (_reduced(grey, size) for grey in (grey0, grey1))
     fine = 2 * size[0], 2 * size[1]
     fine0, fine1 = (_reduced(grey, fine) for grey in (grey0, grey1))
     forth = _searched_again(fine0, fine1, _match(small0, small1))
     back = _searched_again(fine1, fine0, _match(small1, small0))
     return _enlarged(_agreed(forth, back), height, width, fine), _enlarged(_agreed(back, forth), height, width, fine)
+
+
+def reduced_size(height: int, width: int) -> tuple[int, int] | None:
+    """Return (height, width) of the strongly reduced pictures; ``None`` for pictures too small to be matched."""
+    reduction = _REDUCTION
+    while max(height, width) / reduction > _LONGEST:
+        reduction *= 2
+    size = round(height / reduction), round(width / reduction)
+    return None if min(size) < _SHORTEST else size
 
 
 def _match(block_of: NDArray[np.float32], within: NDArray[np.float32]) -> Flow:
@@ -88,19 +95,19 @@ def _match(block_of: NDArray[np.float32], within: NDArray[np.float32]) -> Flow:
     a block has two by two, in one convolution with a channel for each cell. Sums of 8-bit values squared are exact in
     float32, in any order.
     """
-    rows, columns = ((side - _BLOCK) // _STEP + 1 for side in block_of.shape)
-    picture = torch.from_numpy(block_of)[: (rows + 1) * _STEP, : (columns + 1) * _STEP]
-    cells = picture.unfold(0, _STEP, _STEP).unfold(1, _STEP, _STEP).reshape(-1, 1, _STEP, _STEP)
-    area = F.pad(torch.from_numpy(within)[None, None], (_REACH,) * 4, mode="replicate")
-    around = _windows(area, _STEP + 2 * _REACH, rows + 1, columns + 1)
-    product = F.conv2d(around[None], cells, groups=len(cells)).view(rows + 1, columns + 1, _SHIFTS, _SHIFTS)
+    rows, columns = ((side - BLOCK) // STEP + 1 for side in block_of.shape)
+    picture = torch.from_numpy(block_of)[: (rows + 1) * STEP, : (columns + 1) * STEP]
+    cells = picture.unfold(0, STEP, STEP).unfold(1, STEP, STEP).reshape(-1, 1, STEP, STEP)
+    area = F.pad(torch.from_numpy(within)[None, None], (REACH,) * 4, mode="replicate")
+    around = _windows(area, STEP + 2 * REACH, rows + 1, columns + 1)
+    product = F.conv2d(around[None], cells, groups=len(cells)).view(rows + 1, columns + 1, SHIFTS, SHIFTS)
     product = product[:-1] + product[1:]
     product = product[:, :-1] + product[:, 1:]
-    energy = _windows(_sums(area[0, 0]), _SHIFTS, rows, columns)
-    cost = torch.sub(energy.view_as(product), product, alpha=2).add_(_PENALTY)
+    energy = _windows(_sums(area[0, 0]), SHIFTS, rows, columns)
+    cost = torch.sub(energy.view_as(product), product, alpha=2).add_(PENALTY)
     best = cost.view(rows * columns, -1).numpy().argmin(1)  # many times faster than PyTorch's
-    shifts = (best % _SHIFTS, best // _SHIFTS)
-    channels = (cv2.medianBlur((axis.reshape(rows, columns) - _REACH).astype(np.float32), _MEDIAN) for axis in shifts)
+    shifts = (best % SHIFTS, best // SHIFTS)
+    channels = (cv2.medianBlur((axis.reshape(rows, columns) - REACH).astype(np.float32), MEDIAN) for axis in shifts)
     return np.stack([np.asarray(channel, np.float32) for channel in channels], axis=-1)
 
 
@@ -127,7 +134,7 @@ def _searched_again(block_of: NDArray[np.float32], within: NDArray[np.float32], 
 
     What is small is found there. Other blocks keep their shift: small blocks are more often mistaken for others.
     """
-    rows, columns = ((side - _BLOCK) // _STEP + 1 for side in block_of.shape)
+    rows, columns = ((side - BLOCK) // STEP + 1 for side in block_of.shape)
     # Block j lies halfway from coarse block (j - 1) / 2.
     place = np.array(((0.5, 0, -0.5), (0, 0.5, -0.5)))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -135,23 +142,23 @@ def _searched_again(block_of: NDArray[np.float32], within: NDArray[np.float32], 
     start = np.asarray(enlarged, np.float32)
     whole = np.rint(start).astype(np.intp)
     area = np.asarray(cv2.copyMakeBorder(within, *(_MARGIN,) * 4, cv2.BORDER_REPLICATE), np.float32)
-    tops = np.arange(rows)[:, None] * _STEP + _MARGIN + whole[..., 1]
-    lefts = np.arange(columns) * _STEP + _MARGIN + whole[..., 0]
-    own = sliding_window_view(block_of, (_BLOCK, _BLOCK))[::_STEP, ::_STEP][:rows, :columns]
-    missed = _squared(own - sliding_window_view(area, (_BLOCK, _BLOCK))[tops, lefts]).ravel()
+    tops = np.arange(rows)[:, None] * STEP + _MARGIN + whole[..., 1]
+    lefts = np.arange(columns) * STEP + _MARGIN + whole[..., 0]
+    own = sliding_window_view(block_of, (BLOCK, BLOCK))[::STEP, ::STEP][:rows, :columns]
+    missed = _squared(own - sliding_window_view(area, (BLOCK, BLOCK))[tops, lefts]).ravel()
     worst = np.argsort(-missed, kind="stable")[: rows * columns // _SHARE]
-    worst = np.sort(worst[missed[worst] > _MISSED * _BLOCK * _BLOCK])
+    worst = np.sort(worst[missed[worst] > _MISSED * BLOCK * BLOCK])
     row, column = np.divmod(worst, columns)
     if not len(worst):
         return _Again(start, worst, np.zeros((0, 2), np.float32))
     blocks = np.ascontiguousarray(own[row, column])
-    near = sliding_window_view(area, (_BLOCK + 2,) * 2)[tops[row, column] - 1, lefts[row, column] - 1]
+    near = sliding_window_view(area, (BLOCK + 2,) * 2)[tops[row, column] - 1, lefts[row, column] - 1]
     known = np.minimum.reduce(
-        [_squared(blocks - near[:, y : y + _BLOCK, x : x + _BLOCK]) for y in range(3) for x in range(3)]
+        [_squared(blocks - near[:, y : y + BLOCK, x : x + BLOCK]) for y in range(3) for x in range(3)]
     )
     found, least = _least(blocks, area, row, column)
     apart = np.hypot(*(found - whole[row, column]).T)
-    better = least + (_GAIN + _LENGTH_COST * np.minimum(apart, _FARTHEST)) * _BLOCK * _BLOCK < known / 2
+    better = least + (_GAIN + _LENGTH_COST * np.minimum(apart, _FARTHEST)) * BLOCK * BLOCK < known / 2
     return _Again(start, worst[better], found[better])
 
 
@@ -161,11 +168,11 @@ def _least(
     """Shift of least squared difference of some blocks, and that difference."""
     edge = _MARGIN - _FINE_REACH
     around = torch.from_numpy(area)[edge:-edge, edge:-edge].contiguous()
-    side, shifts = _BLOCK + 2 * _FINE_REACH, 2 * _FINE_REACH + 1
+    side, shifts = BLOCK + 2 * _FINE_REACH, 2 * _FINE_REACH + 1
     at = torch.from_numpy(row), torch.from_numpy(column)
-    windows = around.unfold(0, side, _STEP).unfold(1, side, _STEP)[at]
+    windows = around.unfold(0, side, STEP).unfold(1, side, STEP)[at]
     product = F.conv2d(windows[None], torch.from_numpy(blocks)[:, None], groups=len(blocks))[0]
-    energy = _sums(around)[0, 0].unfold(0, shifts, _STEP).unfold(1, shifts, _STEP)[at]
+    energy = _sums(around)[0, 0].unfold(0, shifts, STEP).unfold(1, shifts, STEP)[at]
     cost = torch.sub(energy, product, alpha=2).view(len(blocks), -1).numpy()
     best = cost.argmin(1)
     found = np.stack((best % shifts, best // shifts), axis=-1) - _FINE_REACH
@@ -177,7 +184,7 @@ def _agreed(here: _Again, there: _Again) -> Flow:
     shift, back = here.coarse.copy(), there.all()
     rows, columns = shift.shape[:2]
     row, column = np.divmod(here.blocks, columns)
-    x, y = column + here.found[:, 0] / _STEP, row + here.found[:, 1] / _STEP
+    x, y = column + here.found[:, 0] / STEP, row + here.found[:, 1] / STEP
     met = np.zeros(len(here.blocks), bool)
     for down in (np.floor(y), np.ceil(y)):
         for across in (np.floor(x), np.ceil(x)):
@@ -199,14 +206,14 @@ def _reduced(grey: Grey, size: tuple[int, int]) -> NDArray[np.float32]:
 
 def _sums(area: Tensor) -> Tensor:
     """Sums of squares over the block that begins at each pixel, (1, 1, H - 7, W - 7)."""
-    size = (_BLOCK, _BLOCK)
+    size = (BLOCK, BLOCK)
     squares = cv2.boxFilter(area.square().numpy(), -1, size, anchor=(0, 0), normalize=False)
-    return torch.from_numpy(np.asarray(squares)[None, None, : 1 - _BLOCK, : 1 - _BLOCK])
+    return torch.from_numpy(np.asarray(squares)[None, None, : 1 - BLOCK, : 1 - BLOCK])
 
 
 def _windows(picture: Tensor, side: int, rows: int, columns: int) -> Tensor:
     """The squares of that side around blocks or cells, (count, side, side), of a picture (1, 1, H, W)."""
-    squares = picture[0, 0].unfold(0, side, _STEP).unfold(1, side, _STEP)
+    squares = picture[0, 0].unfold(0, side, STEP).unfold(1, side, STEP)
     return squares[:rows, :columns].reshape(-1, side, side)
 
 
@@ -214,8 +221,8 @@ def _enlarged(shift: Flow, height: int, width: int, size: tuple[int, int]) -> Fl
     """Shifts of blocks as flow of the whole frame, bilinear between the blocks' centres."""
     scale = size[0] / width, size[1] / height
     # Frame pixel to place on the grid of blocks, each of which counts at its centre.
-    steps = [s / _STEP for s in scale]
-    starts = [((s - 1) / 2 - (_BLOCK - 1) / 2) / _STEP for s in scale]
+    steps = [s / STEP for s in scale]
+    starts = [((s - 1) / 2 - (BLOCK - 1) / 2) / STEP for s in scale]
     place = np.array(((steps[0], 0, starts[0]), (0, steps[1], starts[1])), np.float64)
     flow = cv2.warpAffine(
         np.divide(shift, np.array(scale, np.float32), dtype=np.float32),

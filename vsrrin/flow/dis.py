@@ -1,8 +1,8 @@
 """DIS optical flow of a frame pair, both directions.
 
 Kroeger, Timofte, Dai, Van Gool: "Fast Optical Flow using Dense Inverse Search", ECCV 2016; OpenCV's implementation. It
-runs on the CPU outside the GIL, in whichever thread asks for a pair: VapourSynth asks for several frames at once, so
-the flow of the next pairs is found while a device other than the CPU synthesises this one.
+runs on the CPU outside the GIL, in whichever thread asks for a pair. Where the network runs on another device, flow is
+found there instead, see :mod:`vsrrin.flow.device_flow`.
 """
 
 import math
@@ -46,15 +46,15 @@ PRESETS: dict[Preset, DisSettings] = {
 set, bicubic and without a network, "fine" was as good as OpenCV's preset "medium" (30.27 dB against 30.28) in half of
 its time, "fast" (30.18 dB) took half of that again; on half the size "fast" has 30.20 dB."""
 
-_OVERBRIGHT = 1.5
+OVERBRIGHT = 1.5
 """Brightness that superwhite does not reach, but HDR does."""
-_KNEE = 10.0
+KNEE = 10.0
 """How soon the logarithm for HDR sets in, relative to white."""
 
-_UPWARDS = 1 / 64
+UPWARDS = 1 / 64
 """Grey levels added before rounding: more than rounding errors, less than the twelfth that means are apart."""
 
-_SMALLEST = 16
+SMALLEST = 16
 """Pixels a side that DIS needs for its 8 px patches at its finest scale."""
 
 
@@ -90,7 +90,7 @@ class DisFlow:
 
     def _calculate(self, grey0: Grey, grey1: Grey, start: Flow | None) -> Flow:
         height, width = grey0.shape
-        bottom, right = max(_SMALLEST - height, 0), max(_SMALLEST - width, 0)
+        bottom, right = max(SMALLEST - height, 0), max(SMALLEST - width, 0)
         if bottom or right:
             grey0, grey1 = (np.pad(g, ((0, bottom), (0, right)), mode="edge") for g in (grey0, grey1))
         idle = self._idle.setdefault(grey0.shape, LifoQueue())
@@ -180,16 +180,16 @@ def greys(brightness0: Brightness, brightness1: Brightness) -> tuple[Grey, Grey]
     if not all(math.isfinite(float(b.sum())) for b in both):
         both = [np.nan_to_num(b, nan=0.0, posinf=0.0, neginf=0.0) for b in both]
     peak = max(float(b.max()) for b in both)
-    if peak > _OVERBRIGHT:
-        scale = 255 / np.log1p(_KNEE * peak)
-        both = [np.log1p(_KNEE * np.maximum(b, 0)) * np.float32(scale) for b in both]
+    if peak > OVERBRIGHT:
+        scale = 255 / np.log1p(KNEE * peak)
+        both = [np.log1p(KNEE * np.maximum(b, 0)) * np.float32(scale) for b in both]
     else:
         scale = 255 / peak if 0 < peak < 1 / 16 else 255
         both = [b * np.float32(scale) for b in both]  # new arrays: the given ones serve other pairs too
     # Rounded: truncation would flip a level wherever float arithmetic ends just below a whole number. Of 8-bit video
     # every twelfth mean of four pixels lies halfway between two levels, where it would decide too: these go up.
     for b in both:
-        b += np.float32(_UPWARDS)
+        b += np.float32(UPWARDS)
         np.clip(np.rint(b, out=b), 0, 255, out=b)
     grey0, grey1 = (b.astype(np.uint8) for b in both)
     return grey0, grey1
