@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Hashable, Sequence
 from fractions import Fraction
+from functools import partial
 from itertools import batched
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from vsrrin.checkpoint.loader import Model, load
 from vsrrin.errors import ArgumentError, FrameSizeError
-from vsrrin.flow.dis import DisFlow, Preset, brightness, check_preset, half_flow
+from vsrrin.flow.dis import DisFlow, Preset, check_preset
 from vsrrin.flow.own_flow_scale import best_explaining, shrunk_flow, unlike
 
 from . import forks, memory
@@ -26,11 +27,12 @@ from .backends.torch_backend import resolve_device
 from .cache import BoundedCache
 from .cores import cores_of, share
 from .frame_pool import FramePool
+from .motion import Motion, motion_of, padded_flow, seen_on_host
 from .options import Options
 from .pairs import Pair, SourceFrame
 from .plan import Plan, Planner
 from .tiles import Tile
-from .transfer import Mark, Mover, Transfer, mover_of
+from .transfer import DONE, Mark, Mover, Transfer, mover_of
 from .value_range import finite_range, usual_gain
 
 CACHE_BYTES = 2**30
@@ -68,6 +70,7 @@ class Interpolator:
         log: Called with messages about what was chosen; the default logs to "vsrrin".
         backend: Backend to use in place of the one that the options name.
         mover: Copies to use in place of the device's own.
+        motion: Optical flow to use in place of the device's own; ``preset`` is then its own affair.
 
     Raises:
         ArgumentError: An argument is of the wrong type or out of range, or the network has no motion to scale.
@@ -87,6 +90,7 @@ class Interpolator:
         log: Callable[[str], None] | None = None,
         backend: Backend | None = None,
         mover: Mover | None = None,
+        motion: Motion | None = None,
     ) -> None:
         options = options or Options()
         if not isinstance(model, Model):
@@ -124,7 +128,7 @@ class Interpolator:
         self._source_frames: BoundedCache[SourceFrame] = BoundedCache(SOURCE_FRAME_BYTES, lambda frame: frame.bytes)
         self._middles: BoundedCache[Tensor] = BoundedCache(min(cache_bytes, SOURCE_FRAME_BYTES), lambda x: x.nbytes)
         self._plans: dict[tuple[int, int], Plan] = {}
-        self._motion = DisFlow(check_preset(preset or self.spec.flow_preset))
+        self._motion = motion or motion_of(self.device, check_preset(preset or self.spec.flow_preset))
         mover = mover or mover_of(self.device)
         self._transfer = Transfer(mover)
         self._memory = FramePool(IDLE_BYTES, pinned=mover.pinned)
@@ -188,7 +192,7 @@ class Interpolator:
             fill(image)
             low, high = finite_range(image)
             plan.padder.fill_border(padded)
-            seen = brightness(image, plan.scale) if self.spec.external_flow else None
+            seen = seen_on_host(self._motion, image, plan.scale) if self.spec.external_flow else None
         image, there = self._upload(padded)
         return SourceFrame(image=image, size=size, low=low, high=high, brightness=seen, there=there)
 
@@ -217,23 +221,24 @@ class Interpolator:
         low, high = min(left.low, right.low), max(left.high, right.high)
         # Video has values beyond nominal white and outside the RGB gamut on purpose.
         pair = Pair(img0=left.image, img1=right.image, plan=plan, low=min(low, 0.0), high=max(high, 1.0))
-        awaited = [left.there, right.there]
-        if left.brightness is not None and right.brightness is not None:
-            # Not under the lock: the device serves other pairs meanwhile.
-            flows = self._motion(left.brightness, right.brightness)
-            height, width = plan.padder.padded
-            flow = self._after_clearing(lambda: self._memory.empty(1, 4, height // 2, width // 2))
-            half_flow(flows, *left.size, flow)
-            pair.flow, there = self._upload(flow)
-            awaited.append(there)
-        for mark in awaited:
-            mark.wait()
+        if self.spec.external_flow:
+            pair.flow, there = self._flow(left, right, plan)
+            there.wait()
+        left.there.wait()
+        right.there.wait()
         if (gain := usual_gain(low, high)) != 1:
             images = self._after_clearing(lambda: (left.image * gain, right.image * gain))
             pair.gain, (pair.img0, pair.img1) = gain, images
         with self._cores.taken(self.threads), torch.inference_mode():
             self._spare_memory(plan, lambda current: self._estimate(pair, current))
         return pair
+
+    def _flow(self, left: SourceFrame, right: SourceFrame, plan: Plan) -> tuple[Tensor, Mark]:
+        find = partial(padded_flow, self._motion, left, right, plan, self._memory.empty)
+        if isinstance(self._motion, DisFlow):  # takes no turn: the device serves other pairs meanwhile
+            return self._upload(self._after_clearing(find))
+        with self._cores.taken(self.threads):
+            return self._after_clearing(find), DONE
 
     def synthesize(self, pair: Pair, t: Sequence[float | Fraction]) -> list[Tensor]:
         """Make new frames of a prepared pair, see `interpolate`."""

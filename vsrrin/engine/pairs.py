@@ -21,8 +21,8 @@ class SourceFrame:
         size: (height, width) before padding.
         low: Least value of the image.
         high: Greatest value of the image.
-        brightness: Pictures to estimate optical flow on, without padding and at the scale of the plan; ``None`` for
-            networks that find flow themselves.
+        brightness: Pictures to estimate optical flow on, without padding and at the scale of the plan; ``None`` where
+            flow is found on the device, or by the network.
         there: Mark to wait for before the image is used.
     """
 
