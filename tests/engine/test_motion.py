@@ -1,4 +1,4 @@
-"""vsrrin.engine.motion: flow by tensor operations in the engine, which the CPU does not take by itself."""
+"""vsrrin.engine.motion: flow by tensor operations in the engine."""
 
 from fractions import Fraction
 
@@ -10,22 +10,13 @@ from tests.engines import MOTION, inner, middle, recorder
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
 from vsrrin.engine.interpolator import Interpolator
-from vsrrin.engine.motion import motion_of
 from vsrrin.engine.options import Options
 from vsrrin.flow.device_flow import DeviceFlow
-from vsrrin.flow.dis import DisFlow
 
 
 @pytest.fixture(scope="module")
 def draft() -> Model:
     return loader.load("draft")
-
-
-def test_the_cpu_takes_opencv_and_other_devices_tensor_operations() -> None:
-    assert isinstance(motion_of(torch.device("cpu"), "fine"), DisFlow)
-    for name in ("cuda:1", "xpu", "mps"):
-        found = motion_of(torch.device(name), "fast")
-        assert isinstance(found, DeviceFlow) and found.preset == "fast"
 
 
 @pytest.mark.parametrize("options", [{}, {"scale": 0.5}, {"tile": 64, "overlap": 16}])

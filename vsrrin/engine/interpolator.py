@@ -27,7 +27,7 @@ from .backends.torch_backend import resolve_device
 from .cache import BoundedCache
 from .cores import cores_of, share
 from .frame_pool import FramePool
-from .motion import Motion, motion_of, padded_flow, seen_on_host
+from .motion import Motion, padded_flow, seen_on_host
 from .options import Options
 from .pairs import Pair, SourceFrame
 from .plan import Plan, Planner
@@ -70,7 +70,7 @@ class Interpolator:
         log: Called with messages about what was chosen; the default logs to "vsrrin".
         backend: Backend to use in place of the one that the options name.
         mover: Copies to use in place of the device's own.
-        motion: Optical flow to use in place of the device's own; ``preset`` is then its own affair.
+        motion: Optical flow to use in place of OpenCV's; ``preset`` is then its own affair.
 
     Raises:
         ArgumentError: An argument is of the wrong type or out of range, or the network has no motion to scale.
@@ -128,7 +128,7 @@ class Interpolator:
         self._source_frames: BoundedCache[SourceFrame] = BoundedCache(SOURCE_FRAME_BYTES, lambda frame: frame.bytes)
         self._middles: BoundedCache[Tensor] = BoundedCache(min(cache_bytes, SOURCE_FRAME_BYTES), lambda x: x.nbytes)
         self._plans: dict[tuple[int, int], Plan] = {}
-        self._motion = motion or motion_of(self.device, check_preset(preset or self.spec.flow_preset))
+        self._motion = motion or DisFlow(check_preset(preset or self.spec.flow_preset))
         mover = mover or mover_of(self.device)
         self._transfer = Transfer(mover)
         self._memory = FramePool(IDLE_BYTES, pinned=mover.pinned)

@@ -1,15 +1,15 @@
-"""Optical flow for networks that take it from outside, found where the network is.
+"""Optical flow for networks that take it from outside.
 
-On the CPU that is OpenCV's, which is many times faster there than tensor operations. On other devices it is found from
-the frames that are there already: nothing but their pixels comes from the host.
+It is OpenCV's, found on the CPU, or found by tensor operations where the network is, from the frames that are there
+already: nothing but their pixels comes from the host. Which is faster with a GPU has not been measured, and the latter
+does not look for small things a second time, so OpenCV's is the default on all devices.
 """
 
-import torch
 import torch.nn.functional as F  # noqa: N812  (the name the field uses)
 from torch import Tensor
 
 from vsrrin.flow.device_flow import DeviceFlow
-from vsrrin.flow.dis import Brightness, DisFlow, Preset, brightness, half_flow
+from vsrrin.flow.dis import Brightness, DisFlow, brightness, half_flow
 
 from .pairs import SourceFrame
 from .plan import Plan
@@ -17,11 +17,6 @@ from .transfer import Empty
 
 type Motion = DisFlow | DeviceFlow
 """Optical flow by OpenCV on the host, or by tensor operations on the device."""
-
-
-def motion_of(device: torch.device, preset: Preset) -> Motion:
-    """Return the optical flow of a device."""
-    return DisFlow(preset) if device.type == "cpu" else DeviceFlow(preset)
 
 
 def seen_on_host(motion: Motion, image: Tensor, scale: float) -> Brightness | None:

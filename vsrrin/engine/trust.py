@@ -4,15 +4,14 @@ import torch
 from torch import Tensor
 
 from vsrrin.flow.confidence import REDUCTION, Map, ReducedPair, confidence, reduced
-from vsrrin.flow.device_flow import DeviceFlow
 from vsrrin.flow.dis import DisFlow, brightness, half_flow
 from vsrrin.nets.parts.warp import double
 from vsrrin.nets.spec import NetSpec
 
 from .pairs import Pair
 
-_DIS, _ON_DEVICE = DisFlow("fast"), DeviceFlow("fast")
-"""For networks without flow, on the CPU and on other devices."""
+_DIS = DisFlow("fast")
+"""For networks without flow."""
 
 
 def flow_of(pair: Pair, spec: NetSpec) -> Tensor:
@@ -68,10 +67,7 @@ def _half_flow(pair: Pair) -> Tensor:
     rows, columns = -(-height // 2), -(-width // 2)
     if pair.flow is not None:
         return pair.flow[..., :rows, :columns]
-    images = [pair.plan.padder.crop(image) for image in (pair.img0, pair.img1)]
-    if images[0].device.type != "cpu":
-        return _ON_DEVICE(images[0], images[1])
     flow = torch.empty(1, 4, rows, columns)
-    seen = (brightness(image) for image in images)
+    seen = (brightness(pair.plan.padder.crop(image).cpu()) for image in (pair.img0, pair.img1))
     half_flow(_DIS(next(seen), next(seen)), height, width, flow)
     return flow
