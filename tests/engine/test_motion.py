@@ -1,5 +1,6 @@
 """vsrrin.engine.motion: flow by tensor operations in the engine."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -19,9 +20,9 @@ def draft() -> Model:
     return loader.load("draft")
 
 
-@pytest.mark.parametrize("options", [{}, {"scale": 0.5}, {"tile": 64, "overlap": 16}])
-def test_new_frames_are_those_of_opencvs_flow(draft: Model, options: dict[str, float]) -> None:
-    given = Options(device="cpu", precision="fp32", backend="torch", **options)  # type: ignore[arg-type]
+@pytest.mark.parametrize("options", [Options(), Options(scale=0.5), Options(tile=64, overlap=16)])
+def test_new_frames_are_those_of_opencvs_flow(draft: Model, options: Options) -> None:
+    given = replace(options, device="cpu", precision="fp32", backend="torch")
     images = texture(99, 135), texture(99, 135, MOTION)
     steps = [Fraction(1, 4), Fraction(1, 2)]
     host = Interpolator(draft, given).interpolate(*images, steps)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.nets.test_rrin_lite import PLANES, constant_flow, time
+from tests.nets.test_rrin_lite import PLANES, STEADY, constant_flow, time
 from vsrrin.errors import ArgumentError, FrameSizeError
 from vsrrin.nets.parts.warp import SHARP, backward_warp
 from vsrrin.nets.registry import identify
@@ -50,6 +50,25 @@ def test_each_candidate_can_be_chosen_alone(fresh, plane, t):
     move = (shift * torch.tensor((4.0, -2.0))).view(1, 2, 1, 1).expand(1, 2, 48, 64)
     expected = backward_warp(image, move, SHARP) if "projected" in plane else backward_warp(image, move)
     assert (result - expected)[..., 4:-4, 8:-8].abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("plane", STEADY)
+def test_each_steady_candidate_can_be_chosen_alone(plane):
+    torch.manual_seed(0)
+    img0, img1 = torch.rand(2, 1, 3, 48, 64)
+    flow = constant_flow(4, -2)
+    flow[..., :8] = 30.0  # most moves otherwise
+    net = QuickLite(steady=True).eval()
+    bias_of(net.weigher.weigh).fill_(-60)[16 * (len(PLANES) + STEADY.index(plane)) :][:16] = 60
+    result = net(img0, img1, time(0.25), flow)
+    image, shift = (img0, -0.25) if plane.startswith("0") else (img1, 0.75)
+    move = (shift * torch.tensor((4.0, -2.0))).view(1, 2, 1, 1).expand(1, 2, 48, 64)
+    expected = image if "still" in plane else backward_warp(image, move)
+    assert (result - expected).abs().max() < 1e-4
+    found = SPEC.build(net.state_dict(), "exact")
+    assert isinstance(found, QuickLite)
+    assert found.planes == 10
+    assert SPEC.detect(net.state_dict())
 
 
 def test_every_pixel_of_sixteen_has_its_own_weight(fresh, pair):

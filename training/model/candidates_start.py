@@ -7,7 +7,15 @@ from torch import Tensor
 
 from vsrrin.nets.parts.candidates import PLANES, STEADY
 
-_SEEN, _WEIGHED = "choose.first.0.weight", ("choose.out.weight", "choose.out.bias")
+_LAYERS = {
+    "choose.first.0.weight": (12, 1),
+    "choose.out.weight": (4, 0),
+    "choose.out.bias": (4, 0),
+    "weigher.first.0.weight": (12, 1),
+    "weigher.weigh.weight": (16, 0),
+    "weigher.weigh.bias": (16, 0),
+}
+"""What grows with the number of candidates: channels for each, and which dimension they are."""
 
 
 def with_steady(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -23,9 +31,9 @@ def with_steady(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[
         ``state`` as it is where the network is another, or has as many candidates.
     """
     made = dict(state)
-    for name, each, dimension in ((_SEEN, 12, 1), *((name, 4, 0) for name in _WEIGHED)):
+    for name, (each, dimension) in _LAYERS.items():
         if name not in state or name not in own:
-            return made
+            continue
         if own[name].shape[dimension] - state[name].shape[dimension] == each * STEADY:
             before, after = state[name].tensor_split([each * PLANES], dimension)
             more = list(before.shape)

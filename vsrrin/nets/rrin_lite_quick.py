@@ -20,6 +20,7 @@ from vsrrin.nets.parts.candidates import (
     ESTIMATED,
     PLANES,
     SIZE_MULTIPLE,
+    STEADY,
     CandidateNet,
     Motion,
     blended,
@@ -27,6 +28,7 @@ from vsrrin.nets.parts.candidates import (
     enlarged,
     frame_weights,
     moved,
+    steady,
 )
 from vsrrin.nets.parts.convolution_stacks import mark_stack
 from vsrrin.nets.parts.lite_blocks import ResidualConv, check_levels, leaky_conv, stack, start_at_zero
@@ -38,8 +40,10 @@ from .spec import BlendMask, NetSpec
 
 LEVELS = 3
 """At most: the network's sides are multiples of 4."""
-_MAPS = 3 * PLANES + 11
-"""Maps of half size that the network looks at."""
+_MAPS = 11
+"""Maps of half size that the network looks at beside the candidates."""
+_MOVED = 4 * 4
+"""Channels of the change of the flow."""
 _SCALE = 0.05
 _SPREAD = 0.2
 """Scales of motion, and of differences of motion, pixels of half size, as network input."""
@@ -48,23 +52,24 @@ _SPREAD = 0.2
 class Weigher(nn.Module):
     """Small U-Net of residual convolutions that weighs candidates and moves flow, at a quarter of the frames' size."""
 
-    def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
+    def __init__(self, widths: tuple[int, ...], blocks: tuple[int, ...], planes: int) -> None:
         super().__init__()
         steps = list(itertools.pairwise(widths))
-        self.first = leaky_conv(4 * _MAPS, widths[0])
+        seen = 4 * (3 * planes + _MAPS)
+        self.first = leaky_conv(seen, widths[0])
         self.down = nn.ModuleList(leaky_conv(fine, coarse, 2) for fine, coarse in steps)
         self.level = nn.ModuleList(
             nn.Sequential(*(ResidualConv(width) for _ in range(count)))
             for width, count in zip(widths, blocks, strict=True)
         )
         self.up = nn.ModuleList(leaky_conv(coarse + fine, fine) for fine, coarse in steps)
-        self.weigh = nn.Conv2d(widths[0], PLANES * 16, 3, padding=1)
-        self.move = nn.Conv2d(widths[0], 4 * 4, 3, padding=1)
+        self.weigh = nn.Conv2d(widths[0], planes * 16, 3, padding=1)
+        self.move = nn.Conv2d(widths[0], _MOVED, 3, padding=1)
         keep_fp32(self.move)
-        mark_stack(self, 4 * _MAPS, multiple=2 ** len(steps))
+        mark_stack(self, seen, multiple=2 ** len(steps))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, 116, H, W), of the layers' type, to (N, 112, H, W) float32.
+        """Map (N, 12 P + 44, H, W), of the layers' type, to (N, 16 P + 16, H, W) float32, for P candidates.
 
         The result is changes of the candidates' logits with 16 pixels in channels, then those of the flow with 4.
         """
@@ -79,21 +84,25 @@ class Weigher(nn.Module):
 
 
 class QuickLite(CandidateNet):
-    """Network on flow from outside: ``weigher`` weighs six candidates a pixel, per t."""
+    """Network on flow from outside: ``weigher`` weighs candidates a pixel, per t."""
 
-    def __init__(self, *, widths: tuple[int, ...] = (40, 56, 64), blocks: tuple[int, ...] = (1, 1, 2)) -> None:
+    def __init__(
+        self, *, widths: tuple[int, ...] = (40, 56, 64), blocks: tuple[int, ...] = (1, 1, 2), steady: bool = False
+    ) -> None:
         """Make the layers, the output layers zero.
 
         Args:
             widths: Channels of the U-Net's levels, the finest first; at most `LEVELS`.
             blocks: Residual convolutions of each.
+            steady: Whether there are steady candidates, too.
 
         Raises:
             ArgumentError: Too many levels.
         """
         super().__init__()
         check_levels("QuickLite", widths, LEVELS)
-        self.weigher = Weigher(tuple(widths), tuple(blocks))
+        self.planes = PLANES + STEADY * steady
+        self.weigher = Weigher(tuple(widths), tuple(blocks), self.planes)
         start_at_zero(self.weigher.weigh, self.weigher.move)
 
     @property
@@ -109,22 +118,27 @@ class QuickLite(CandidateNet):
             factor = 2
         else:
             out = self.weigher(self._seen(img0, img1, estimate, motion, t))
-            delta, logits, factor = enlarged(out[:, 16 * PLANES :], 2), [out[:, : 16 * PLANES]], 4
-        return blended(candidates(img0, img1, motion.flows(t, delta)), logits, t, factor)
+            delta, logits, factor = enlarged(out[:, -_MOVED:], 2), [out[:, :-_MOVED]], 4
+        planes = candidates(img0, img1, motion.flows(t, delta))
+        if self.planes > PLANES:
+            planes += steady(img0, img1, estimate, t)
+        return blended(planes, logits, t, factor)
 
     def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the residues at t, see `CandidateNet.residues`: 28 channels."""
+        """Return the residues at t, see `CandidateNet.residues`: 4 P + 4 channels."""
         out = self.weigher(self._seen(img0, img1, estimate, Motion.of(estimate, t), t))
-        return enlarged(out[:, 16 * PLANES :], 2), F.pixel_unshuffle(frame_logits(out), 2)
+        return enlarged(out[:, -_MOVED:], 2), F.pixel_unshuffle(frame_logits(out), 2)
 
     def _seen(self, img0: Tensor, img1: Tensor, estimate: Tensor, motion: Motion, t: Tensor) -> Tensor:
-        """Return the input of the network, (N, 116, H/4, W/4)."""
+        """Return the input of the network, (N, 12 P + 44, H/4, W/4)."""
         small0, small1 = (
             torch.cat((halve(image), doubt), 1) for image, doubt in ((img0, estimate[:, 4:5]), (img1, estimate[:, 5:6]))
         )
         warped: list[Tensor] = []
         for to_0, to_1 in motion.flows(t):
             warped += [backward_warp(small0, to_0), backward_warp(small1, to_1)]
+        if self.planes > PLANES:
+            warped += steady(small0, small1, estimate, t)
         # Doubt of both frames by the projected flow, and of each frame where its own flow leads.
         doubts = [warped[plane][:, 3:] for plane in (0, 1, 2, 5)]
         mean = motion.mean
@@ -134,18 +148,26 @@ class QuickLite(CandidateNet):
 
 
 def frame_logits(out: Tensor) -> Tensor:
-    """Return what `Weigher` returned as logits of the candidates, (N, PLANES, H, W)."""
-    return enlarged(out[:, : 16 * PLANES], 4)
+    """Return what `Weigher` returned as logits of the candidates, (N, P, H, W)."""
+    return enlarged(out[:, :-_MOVED], 4)
 
 
-_KEYS = Keys({"weigher.first.0.weight": ("width", 4 * _MAPS, None, None)})
+_KEYS = Keys(
+    {
+        "weigher.weigh.weight": ("weighed", "width", None, None),
+        # Three pixels of four for each candidate are seen, and sixteen weights made.
+        "weigher.first.0.weight": ("width", lambda sizes: sizes["weighed"] * 3 // 4 + 4 * _MAPS, None, None),
+    }
+)
 
 
 def _build(state: Mapping[str, Tensor], arithmetic: str) -> nn.Module:
     levels = 1 + count_of(state, "weigher.down.{}.0.weight")
     coarser = (state[f"weigher.down.{step}.0.weight"].shape[0] for step in range(levels - 1))
+    sizes = _KEYS.sizes(state)
     return QuickLite(
-        widths=(_KEYS.sizes(state)["width"], *coarser),
+        widths=(sizes["width"], *coarser),
+        steady=sizes["weighed"] > 16 * PLANES,
         blocks=tuple(count_of(state, f"weigher.level.{level}.{{}}.beta") for level in range(levels)),
     )
 

@@ -192,9 +192,16 @@ def candidates(img0: Tensor, img1: Tensor, flows: Flows) -> list[Tensor]:
 
 
 def steady(img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> list[Tensor]:
-    """Return `STEADY` candidates more, (N, 3, H, W): of frame 0, of frame 1, as they are, then moved as a whole."""
+    """Return `STEADY` candidates more, (N, C, H, W): of frame 0, of frame 1, as they are, then moved as a whole.
+
+    Args:
+        img0: Frame 0 of any size.
+        img1: Frame 1, likewise.
+        estimate: What `CandidateNet.estimate` returned.
+        t: (N, 1, 1, 1).
+    """
     sparse = estimate[:, :4, ::_SPARSE, ::_SPARSE].flatten(2).median(2).values
-    way = sparse[:, :2] - sparse[:, 2:]  # the mean of both directions, twice, as the frames are twice the size
+    way = (sparse[:, :2] - sparse[:, 2:]) * (img0.shape[3] / (2 * estimate.shape[3]))  # the mean of both directions
     whole = way[:, :, None, None].expand(-1, -1, *img0.shape[2:])
     return [img0, img1, backward_warp(img0, -t * whole), backward_warp(img1, (1 - t) * whole)]
 
