@@ -1,9 +1,11 @@
 """Encoding of a clip in segments, while VapourSynth makes the next frames."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
+from typing import Protocol
 
 import vapoursynth as vs
 
@@ -27,7 +29,23 @@ class Job:
     spans: Sequence[range]
 
 
-def encode_segments(job: Job, work: WorkFolder, report: Callable[[int, Sequence[int]], None]) -> list[Segment]:
+class Report(Protocol):
+    """Receiver of progress."""
+
+    def __call__(self, frames: int, cuts: Sequence[int], workers: Mapping[str, float] = ..., /) -> None:
+        """Take the number of frames encoded in this run, cuts found in it, and frames per second of each worker."""
+        ...
+
+
+class Encode(Protocol):
+    """Way to encode all segments that are not finished: `encode_segments`, or one of other processes."""
+
+    def __call__(self, job: Job, work: WorkFolder, report: Report) -> list[Segment]:
+        """Encode them, and return the facts of all segments in order."""
+        ...
+
+
+def encode_segments(job: Job, work: WorkFolder, report: Report) -> list[Segment]:
     """Encode all segments that are not finished.
 
     Args:
@@ -45,52 +63,76 @@ def encode_segments(job: Job, work: WorkFolder, report: Callable[[int, Sequence[
     """
     known = {number: work.finished(number, len(span)) for number, span in enumerate(job.spans)}
     cuts: list[int] = []
-    with in_background(_encode_missing(job, work, known), "vsrrin encoder") as frames:
-        for count, (number, is_cut) in enumerate(frames, 1):
+    with in_background(_encode_missing(job, work, known), "vsrrin encoder") as encoded:
+        for count, (number, is_cut) in enumerate(encoded, 1):
             cuts += [number] * is_cut
             report(count, cuts)
-    segments = [segment for segment in known.values() if segment is not None]
+    return joinable(known.values(), job)
+
+
+def joinable(known: Iterable[Segment | None], job: Job) -> list[Segment]:
+    """Return all segments of a job, in order.
+
+    Raises:
+        ConvertError: They cannot be joined.
+    """
+    segments = [segment for segment in known if segment is not None]
     assert len(segments) == len(job.spans)
-    _check_headers(segments, job.encoder)
-    return segments
-
-
-def _check_headers(segments: Sequence[Segment], encoder: EncoderSettings) -> None:
     if any(a.headers != b.headers for a, b in pairwise(segments)):
         raise ConvertError(
-            f"{encoder.codec} began its segments in different ways, so they cannot be joined; it may have been "
+            f"{job.encoder.codec} began its segments in different ways, so they cannot be joined; it may have been "
             "updated since the first run: begin again with overwrite=True"
         )
+    return segments
 
 
 def _encode_missing(job: Job, work: WorkFolder, known: dict[int, Segment | None]) -> Generator[tuple[int, bool]]:
     """Make segments and enter them in ``known``; yield each frame encoded, and whether a new scene begins with it."""
     for run in runs([number for number, segment in known.items() if segment is None]):
-        with closing(_frames(job.clip, range(job.spans[run[0]].start, job.spans[run[-1]].stop))) as frames:
+        with closing(frames(job.clip, range(job.spans[run[0]].start, job.spans[run[-1]].stop))) as made:
             for number in run:
-                known[number] = yield from _encode_segment(job, work, number, frames)
+                try:
+                    cuts, headers = yield from write_segment(job, number, made, work.part(number))
+                    known[number] = work.finish(number, len(job.spans[number]), cuts, headers)
+                except BaseException:
+                    work.discard_part(number)
+                    raise
 
 
-def _encode_segment(
-    job: Job, work: WorkFolder, number: int, frames: Iterator[vs.VideoFrame]
-) -> Generator[tuple[int, bool], None, Segment]:
-    path, span, size = work.part(number), job.spans[number], (job.clip.width, job.clip.height)
+def write_segment(
+    job: Job, number: int, made: Iterator[vs.VideoFrame], path: Path
+) -> Generator[tuple[int, bool], None, tuple[tuple[int, ...], bytes]]:
+    """Encode a segment to a file; yield each frame encoded, and whether a new scene begins with it.
+
+    Args:
+        job: What it is a segment of.
+        number: Its number.
+        made: Frames, of which the next is its first.
+        path: The file, which is left as it is if that fails.
+
+    Returns:
+        The frames with which a new scene begins, and the bytes before the first frame.
+
+    Raises:
+        ConvertError: A frame cannot be made or encoded, or the file cannot be written.
+    """
     cuts: list[int] = []
-    try:
-        with SegmentWriter(path, job.encoder, size, job.times, job.tags) as out:
-            for output in span:
-                with next(frames) as frame:
-                    out.write(frame, output)
-                    is_cut = frame.props.get("_SceneChangePrev") == 1
-                cuts += [output] * is_cut
-                yield output, is_cut
-        return work.finish(number, len(span), tuple(cuts), out.headers)
-    except BaseException:
-        work.discard_part(number)
-        raise
+    with SegmentWriter(path, job.encoder, (job.clip.width, job.clip.height), job.times, job.tags) as out:
+        for output in job.spans[number]:
+            with next(made) as frame:
+                out.write(frame, output)
+                is_cut = frame.props.get("_SceneChangePrev") == 1
+            cuts += [output] * is_cut
+            yield output, is_cut
+    return tuple(cuts), out.headers
 
 
-def _frames(clip: vs.VideoNode, span: range) -> Generator[vs.VideoFrame]:
+def frames(clip: vs.VideoNode, span: range) -> Generator[vs.VideoFrame]:
+    """Yield frames of a clip, made while they are used.
+
+    Raises:
+        FrameError: A frame cannot be made.
+    """
     part = clip[span.start : span.stop] if len(span) < clip.num_frames else clip
     number = span.start
     try:

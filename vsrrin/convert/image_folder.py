@@ -28,6 +28,7 @@ from .images import ImageClip, read_folder, write_png
 from .interruptible import in_background
 from .prepare import Settings
 from .run import Progress, Result, run
+from .signature import signature
 from .source import ClipSource, FrameError, Source, reason, unreadable
 from .work_folder import WorkFolder
 
@@ -107,7 +108,7 @@ class FolderConversion:
         self.bits = self._clip.format.bits_per_sample
         self.duration = self.source.duration
         self.notes = tuple(self._notes(first))
-        self.signature = {**prepare.signature(settings, self.source, self._clip), "output": "PNG"}
+        self.signature = {**signature(settings, self.source, self._clip), "output": "PNG"}
 
     def finished(self, work: WorkFolder) -> int:
         """Return the number of finished images."""

@@ -1,18 +1,15 @@
 """Preparation of a conversion: choices and checks before its first frame."""
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, fields, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from fractions import Fraction
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
 import vapoursynth as vs
 
-from vsrrin import __version__
-from vsrrin.checkpoint.loader import locate
 from vsrrin.clip import alpha, graph, mending
 from vsrrin.clip.clip_checks import check_clip
 from vsrrin.clip.frames import Colour
@@ -27,21 +24,18 @@ from vsrrin.convert.media.pixels import Pixels
 from vsrrin.convert.media.streams import AudioMode, StreamPlan, plan_streams
 from vsrrin.convert.media.ticks import settled
 from vsrrin.engine.options import Options
-from vsrrin.engine.pool import shared_by
 from vsrrin.errors import ArgumentError, ConvertError
 
 from . import interlacing, speed, transparency, work_folder
 from .animations.stillness import keep_still
+from .encode import Job
 from .interlacing import Deinterlace
+from .signature import signature
 from .source import ClipSource, Moment, Source, open_clip, open_file
 from .speed import Speed
 
 _SEGMENT_SECONDS = 10
 _SHORTEST_SEGMENT = 24
-_NAMED = ("model", "device", "precision", "backend", "scale", "tile", "overlap", "scene", "scene_threshold", "at_cut")
-"""Options with a place of their own in the signature; it has the others by name, unless they are the default."""
-_PACKAGES = ("torch", "av", "numpy", "opencv-python-headless", "vapoursynth", "vapoursynth-bestsource")
-"""Packages that decode, convert, interpolate and encode."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +126,12 @@ class Prepared:
     segment_frames: int
     signature: Mapping[str, object]
     notes: tuple[str, ...]
+
+    @property
+    def job(self) -> Job:
+        """Work of the encoder, in segments."""
+        spans = work_folder.ranges(self.times.frames, self.segment_frames)
+        return Job(clip=self.clip, encoder=self.encoder, times=self.times, tags=self.tags, spans=spans)
 
 
 def prepare(settings: Settings, clip_source: ClipSource | None = None) -> Prepared:
@@ -265,7 +265,11 @@ def with_tiles(settings: Settings, source: Source) -> Settings:
 
 def with_choices_of_first_run(settings: Settings) -> Settings:
     """Return settings with tiles, backend and precision that the first run has chosen, for one that continues it."""
-    first = work_folder.recorded(settings.target) if settings.resume else {}
+    return with_choices(settings, work_folder.recorded(settings.target) if settings.resume else {})
+
+
+def with_choices(settings: Settings, first: Mapping[str, object]) -> Settings:
+    """Return settings with tiles, backend and precision of the signature of another run, where they are open."""
     tiles, way = first.get("tiles"), first.get("way")
     if settings.tile is None and isinstance(tiles, dict):
         tile = tiles.get("tile")
@@ -360,40 +364,3 @@ def _segment_frames(settings: Settings, times: VideoTimes) -> int:
     if settings.segment_frames < 1:
         raise ArgumentError(f"segment_frames must be at least 1, not {settings.segment_frames}")
     return settings.segment_frames
-
-
-def signature(settings: Settings, source: Source, made: vs.VideoNode) -> dict[str, object]:
-    """Return the values that output frames depend on, as JSON can hold them.
-
-    Sound and subtitles are not among them: they may change between an interrupted run and the one that continues it.
-    """
-    networks = shared_by(settings)
-    others = {field.name: getattr(settings, field.name) for field in fields(Options) if field.name not in _NAMED}
-    used = [network.backend for network in networks]
-    backends = "; ".join(f"{backend.device}, {backend.name}, {backend.precision}" for backend in used)
-    return {
-        "input": dict(source.signature),
-        "frames": made.num_frames,
-        "part": [str(source.cut.start), str(source.cut.end)],
-        "speed": {name: str(getattr(settings.rates, name)) for name in ("factor", "fps", "rate_out")},
-        "model": work_folder.sha256(locate(settings.model)[0]),
-        "network": f"{networks[0].model.spec.name}, {backends}",
-        "way": {"backend": used[0].name.partition(" ")[0], "precision": used[0].precision},
-        "tiles": {"tile": settings.tile, "overlap": settings.overlap},
-        "scale": settings.scale,
-        "scenes": [settings.scene, settings.scene_threshold, settings.at_cut],
-        **{name: value for name, value in others.items() if value != getattr(Options, name)},
-        **({"pace": [str(settings.speed), settings.ease]} if settings.speed is not None else {}),
-        **({"loop": True} if settings.loop else {}),
-        **({"deinterlace": settings.deinterlace} if settings.deinterlace else {}),
-        **({"progressive": True} if settings.progressive else {}),
-        "versions": {"vsrrin": __version__, **{name: _version(name) for name in _PACKAGES}},
-    }
-
-
-def _version(package: str) -> str | None:
-    """Return the version of a package; ``None`` if it was not installed as one, as with some builds of VapourSynth."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

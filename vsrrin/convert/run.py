@@ -1,7 +1,7 @@
 """Runner of conversions, which keeps finished work and names a target only when it is whole."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -19,12 +19,14 @@ class Progress:
         frames_total: All output frames.
         resumed_frames: Output frames that earlier runs have encoded.
         cuts: Output frames with which a new scene begins, as far as known.
+        workers: Frames per second of each worker, by its name; empty where this process does the work.
     """
 
     frames_done: int
     frames_total: int
     resumed_frames: int
     cuts: tuple[int, ...] = ()
+    workers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,12 +10,13 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from vsrrin import files
 from vsrrin.errors import ConvertError
 
 from . import speed
-from .encode import Job, encode_segments
+from .encode import Encode, encode_segments
 from .media.containers import container_for
 from .media.encode import SegmentWriter
 from .media.losses import losses
@@ -27,10 +28,11 @@ from .media.verify import verify
 from .prepare import Settings, in_format, prepare
 from .run import Progress, Result, run
 from .source import ClipSource, FrameError, unreadable
-from .work_folder import Segment, WorkFolder, fingerprint, ranges
+from .work_folder import Segment, WorkFolder, fingerprint
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """Errors of a disk that does not take another file, either."""
+_NOBODY: Mapping[str, float] = MappingProxyType({})
 
 
 class VideoConversion:
@@ -40,6 +42,9 @@ class VideoConversion:
         settings: Settings of the conversion.
         source: A clip to convert instead of the file ``settings.source``.
 
+    Attributes:
+        encode: Function that encodes the segments.
+
     Raises:
         VsrrinError: The source, a setting, the target or the model cannot be used.
     """
@@ -48,13 +53,14 @@ class VideoConversion:
 
     def __init__(self, settings: Settings, source: ClipSource | None = None) -> None:
         self.settings = settings
+        self.encode: Encode = encode_segments
         self.prepared = prepare(settings, source)
         self.source = self.prepared.source
         self.frames = self.prepared.times.frames
         self.losses: list[str] = []
         self.plan = self._tried()
         self._changes = tuple(note for note in self.plan.notes if note not in self.plan.losses)
-        self.spans = ranges(self.frames, self.prepared.segment_frames)
+        self.spans = self.prepared.job.spans
 
     @property
     def duration(self) -> Fraction:
@@ -83,20 +89,14 @@ class VideoConversion:
         """
         known, resumed = [cut for segment in self._segments(work) for cut in segment.cuts], self.finished(work)
 
-        def encoded(frames: int, cuts: Sequence[int]) -> None:
-            found = tuple(sorted((*known, *cuts)))
-            report(Progress(frames_done=resumed + frames, frames_total=self.frames, resumed_frames=resumed, cuts=found))
+        def encoded(frames: int, cuts: Sequence[int], workers: Mapping[str, float] = _NOBODY) -> None:
+            found, done = tuple(sorted((*known, *cuts))), resumed + frames
+            state = Progress(frames_done=done, frames_total=self.frames, resumed_frames=resumed, cuts=found)
+            report(replace(state, workers=workers))
 
-        prepared = self.prepared
-        job = Job(
-            clip=prepared.clip,
-            encoder=prepared.encoder,
-            times=prepared.times,
-            tags=prepared.tags,
-            spans=self.spans,
-        )
         try:
-            return tuple(cut for segment in encode_segments(job, work, encoded) for cut in segment.cuts)
+            segments = self.encode(self.prepared.job, work, encoded)
+            return tuple(cut for segment in segments for cut in segment.cuts)
         except FrameError as error:
             near = speed.timing(self.settings.rates, self.source).at(error.number).left
             raise unreadable(error, self.source, near) from error
