@@ -88,6 +88,13 @@ def test_a_pipe_gets_a_line_for_each_tenth() -> None:
     assert "\r" not in stream.getvalue()
 
 
+def test_each_worker_is_shown_with_its_speed() -> None:
+    stream = io.StringIO()
+    with Reporter(stream=stream, clock=Clock()) as reporter:
+        reporter.progress(5, 10, cuts=0, workers={"alpha": 6.04, "10.0.0.2:4001": 0.0})
+    assert stream.getvalue().endswith(", cuts: 0; workers: 2 (alpha: 6.0 fps, 10.0.0.2:4001: 0.0 fps)\n")
+
+
 def test_frames_of_earlier_runs_do_not_count_for_the_speed() -> None:
     stream, clock = io.StringIO(), Clock()
     with Reporter(stream=stream, clock=clock) as reporter:

@@ -22,11 +22,12 @@ from vsrrin.convert import moments, several
 from vsrrin.convert.targets import MOVING_IMAGES, VIDEOS, is_folder
 from vsrrin.errors import ArgumentError, ConvertError, VsrrinError
 
-from . import arguments, outline, rates
+from . import arguments, cluster, outline, rates
 from . import progress as cli_progress
 
 # Loading torch takes seconds, so the work is imported by the functions that do it: help and Ctrl-C stay quick.
 if TYPE_CHECKING:
+    from vsrrin.convert.cluster.crew import Crew
     from vsrrin.convert.image_folder import FolderConversion
     from vsrrin.convert.prepare import Settings
     from vsrrin.convert.run import Progress, Result
@@ -92,6 +93,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     _add_frames(parser)
     _add_output(parser)
     _add_running(parser)
+    cluster.add(parser)
     parser.set_defaults(run=_run)
 
 
@@ -181,6 +183,7 @@ def _run(options: argparse.Namespace) -> int:
             model = inspection.locate(getattr(options, "model", str(Settings.model)))
             stack.enter_context(_vapoursynth_log(reporter))
             work.common = {"start": start, "end": end, "model": model, **speed}
+            work.crew = stack.enter_context(cluster.crew(options, reporter.say))
             if options.out_dir is None:
                 work.convert(*jobs[0])
                 return 0
@@ -206,16 +209,23 @@ class _Work:
     target: str
     common: dict[str, object] = field(default_factory=dict)
     """Settings of all of them."""
+    crew: "Crew | None" = None
+    """Workers, if they are to be made by others than this process."""
 
     def convert(self, source: Path, target: str) -> None:
         """Convert, or print what would be done."""
         from vsrrin.convert import convert_file
         from vsrrin.convert.prepare import Settings
+        from vsrrin.convert.video import VideoConversion
 
         self.target, folder = target, is_folder(target, "OUT")
         settings = arguments.make(Settings, self.options, source=source, target=Path(target), **self.common)
         _log_start(self.reporter, settings)
         conversion = convert_file.prepared(settings, folder=folder, image_rate=self.input_fps)
+        if self.crew is not None:
+            if not isinstance(conversion, VideoConversion):
+                raise ArgumentError(f"--workers and --cluster are for videos, and {target} is none: leave them out")
+            self.crew.take(conversion, self.input_fps)
         if self.options.dry_run:
             _dry_run(conversion)
         else:
@@ -284,7 +294,8 @@ def _convert(
         for cut in sorted(set(state.cuts) - known):
             reporter.note(f"cut: a new scene begins with output frame {cut}")
         known.update(state.cuts)
-        reporter.progress(state.frames_done, state.frames_total, cuts=len(state.cuts), resumed=state.resumed_frames)
+        done, total, resumed = state.frames_done, state.frames_total, state.resumed_frames
+        reporter.progress(done, total, cuts=len(state.cuts), resumed=resumed, workers=state.workers)
 
     result = run(conversion, progress=progress, say=reporter.say)
     reporter.note(f"cuts: {', '.join(map(str, result.cuts)) or 'none'}")

@@ -4,11 +4,11 @@ import shutil
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from threading import RLock
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TextIO
 
 from vsrrin.errors import ConvertError
@@ -22,6 +22,7 @@ _SHORTEST = 0.5
 _REDRAWN = 0.1
 """Seconds between two drawings of the bar."""
 _TENTHS = 10
+_ALONE: Mapping[str, float] = MappingProxyType({})
 _LOG_HEAD = "# vsrrin log"
 
 
@@ -128,7 +129,9 @@ class Reporter:
             if self._log is not None:
                 self._log.write(message)
 
-    def progress(self, done: int, total: int, *, cuts: int | None = None, resumed: int = 0) -> None:
+    def progress(
+        self, done: int, total: int, *, cuts: int | None = None, resumed: int = 0, workers: Mapping[str, float] = _ALONE
+    ) -> None:
         """Show the progress of the work.
 
         Args:
@@ -136,11 +139,12 @@ class Reporter:
             total: Number of output frames.
             cuts: Number of scene cuts found; ``None`` where nobody looks for any.
             resumed: Number of frames of earlier runs.
+            workers: Frames per second of each worker, by its name.
         """
         with self._lock:
             now = self._clock()
             self._speed.add(now, done - resumed)
-            text = _status(done, total, self._speed.fps(), cuts)
+            text = _status(done, total, self._speed.fps(), cuts) + _each(workers)
             tenth = _TENTHS * done // total
             if tenth > self._tenth:
                 self._tenth = tenth
@@ -183,6 +187,11 @@ class _Speed:
 def _status(done: int, total: int, fps: float | None, cuts: int | None) -> str:
     speed = "" if fps is None else f", {fps:.1f} fps, {_clock_time((total - done) / fps)} left"
     return f"{100 * done // total:3} %  {done} of {total} frames{speed}{'' if cuts is None else f', cuts: {cuts}'}"
+
+
+def _each(workers: Mapping[str, float]) -> str:
+    each = ", ".join(f"{name}: {fps:.1f} fps" for name, fps in workers.items())
+    return f"; workers: {len(workers)} ({each})" if workers else ""
 
 
 def _clock_time(seconds: float) -> str:

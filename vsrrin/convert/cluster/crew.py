@@ -1,0 +1,189 @@
+"""The client of a cluster: who works there, whether it may, and what for."""
+
+import logging
+import secrets
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+from distributed import Client
+
+from vsrrin.checkpoint import loader
+from vsrrin.checkpoint.ranges import ranges_path
+from vsrrin.clip import mending
+from vsrrin.convert.encode import Job, Report, joinable
+from vsrrin.convert.interruptible import in_background
+from vsrrin.convert.prepare import Settings, with_choices
+from vsrrin.convert.video import VideoConversion
+from vsrrin.convert.work_folder import Segment, WorkFolder, fingerprint, sha256
+from vsrrin.engine.pool import shared_by
+from vsrrin.errors import ArgumentError, ConvertError
+
+from . import worker
+from .sharing import Plan, Sharing
+from .worker import Order
+
+_WAIT = "10s"
+"""Longest wait for the scheduler."""
+
+
+class Crew:
+    """Workers of a Dask cluster; a context manager that ends the connection.
+
+    Args:
+        address: Address of the scheduler, such as "tcp://scheduler:8786".
+        cluster_map: Folders here and what they are called on the workers.
+        cluster_mixed: Take workers whose processor, libraries or backend differ from those here, so that bits may.
+        say: Called with messages for the user.
+
+    Raises:
+        ConvertError: The scheduler cannot be reached.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        cluster_map: Mapping[Path, str] | None = None,
+        cluster_mixed: bool = False,
+        say: Callable[[str], None],
+    ) -> None:
+        self._map, self._mixed, self._say = cluster_map or {}, cluster_mixed, say
+        for name in ("distributed", "distributed.client", "distributed.core", "distributed.comm"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what it says is said here, in fewer words
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of other versions of libraries, which are compared here
+                self._client = Client(address, timeout=_WAIT, set_as_default=False, name="vsrrin")
+        except (OSError, TimeoutError, ValueError, TypeError) as error:
+            raise ConvertError(
+                f"the scheduler {address} cannot be reached from here ({error}): start it there (dask scheduler), and "
+                "give its address as it says it"
+            ) from error
+        self._address = address
+
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(Exception):  # the scheduler may be gone
+            self._client.close()
+
+    def take(self, conversion: VideoConversion, image_rate: Fraction) -> None:
+        """Let the workers make the segments of a conversion.
+
+        Args:
+            conversion: The conversion.
+            image_rate: Rate at which a folder of images is shown.
+        """
+
+        def encode(job: Job, work: WorkFolder, report: Report) -> list[Segment]:
+            return self._encode(conversion, image_rate, job, work, report)
+
+        conversion.encode = encode
+
+    def _encode(
+        self, conversion: VideoConversion, image_rate: Fraction, job: Job, work: WorkFolder, report: Report
+    ) -> list[Segment]:
+        known = {number: work.finished(number, len(span)) for number, span in enumerate(job.spans)}
+        if any(segment is None for segment in known.values()):
+            plan = self._plan(conversion, image_rate)
+            shared = Sharing(self._client, plan, job, work, known, self._say)
+            with in_background(shared.made(), "vsrrin cluster") as states:
+                for state in states:
+                    report(state.frames, state.cuts, state.workers)
+        return joinable(known.values(), job)
+
+    def _plan(self, conversion: VideoConversion, image_rate: Fraction) -> Plan:
+        settings, source = conversion.settings, conversion.settings.source
+        digest = sha256(source)
+        if source.is_file() and not fingerprint(source).items() <= conversion.source.signature.items():
+            raise ConvertError(f"{source} has changed since it was opened: begin again")
+        (device, *others) = {network.backend.device.type for network in shared_by(settings)}
+        if others:
+            raise ArgumentError(f"device must be of one kind with a cluster, not {settings.device!r}")
+        sent, model = _weights(settings)
+        repair = settings.repair
+        if repair not in (None, "auto"):
+            repair = mending.numbers(repair, conversion.source.whole, "repair")
+        order = Order(
+            token=secrets.token_hex(8),
+            settings=replace(
+                with_choices(settings, conversion.signature),
+                source=Path(there(source, self._map)),
+                target=Path(settings.target.name),
+                device=device,
+                repair=repair,
+                overwrite=False,
+                resume=False,
+            ),
+            image_rate=image_rate,
+            digest=digest,
+            encoder=conversion.prepared.encoder,
+            weights=model,
+        )
+        return Plan(
+            address=self._address,
+            order=order,
+            files=sent,
+            facts=worker.facts(device),
+            signature=conversion.signature,
+            mixed=self._mixed,
+        )
+
+
+def there(source: Path, cluster_map: Mapping[Path, str]) -> str:
+    """Return the path of a file on the workers.
+
+    Args:
+        source: The file here.
+        cluster_map: Folders here and what they are called there; of several around the file, the innermost counts.
+    """
+    path = source.absolute()
+    for folder in sorted(cluster_map, key=lambda folder: -len(folder.parts)):
+        for real in (path, path.resolve()):
+            if real.is_relative_to(folder):
+                return f"{cluster_map[folder].rstrip('/')}/{real.relative_to(folder).as_posix()}"
+    return str(path)
+
+
+def parse_map(texts: Sequence[str]) -> dict[Path, str]:
+    """Return folders here and what they are called on the workers, from texts such as "/media=/mnt/media".
+
+    Raises:
+        ArgumentError: A text is not two absolute paths, or there is no such folder here.
+    """
+    found = {}
+    for text in texts:
+        before, equals, after = text.partition("=")
+        folder = Path(before)
+        if not equals or not folder.is_absolute() or not after.startswith("/"):
+            raise ArgumentError(
+                f"cluster_map must be FROM=TO, two absolute paths: a folder here and the same folder on the workers, "
+                f"such as /media=/mnt/media, not {text!r}"
+            )
+        if not folder.is_dir():
+            raise ArgumentError(f"cluster_map must be FROM=TO with a folder here as FROM, and there is no {before}")
+        found[folder] = after
+    return found
+
+
+def _weights(settings: Settings) -> tuple[dict[str, Path], str | None]:
+    """Return files of a checkpoint by the names they get on a worker, and its own name there, if it is not bundled."""
+    path, bundled = loader.locate(settings.model)
+    if bundled:
+        return {}, None
+    path = path.resolve()
+    if path.is_dir():
+        files = {f"weights/{path.name}/{file.name}": file for file in path.iterdir() if file.is_file()}
+        beside = [ranges_path(path)]
+    else:
+        files, beside = {}, [path, path.with_suffix(".json"), ranges_path(path)]
+    files |= {f"weights/{file.name}": file for file in beside if file.is_file()}
+    return files, f"weights/{path.name}"
