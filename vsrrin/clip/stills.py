@@ -58,7 +58,7 @@ def _apart(sample: NDArray[Any], source: NDArray[Any], still: NDArray[np.bool_])
     """Return how far samples are from the source's where it is still, and 0 elsewhere."""
     if sample.dtype == np.float16:  # which OpenCV does not know
         sample, source = sample.astype(np.float32), source.astype(np.float32)
-    return np.asarray(cv2.absdiff(sample, source)) * still
+    return np.where(still, np.asarray(cv2.absdiff(sample, source)), 0)  # beside it may be what is no number
 
 
 def _resized(values: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
