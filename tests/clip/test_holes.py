@@ -26,14 +26,15 @@ def test_holes_are_filled_with_what_is_around_them() -> None:
 
 
 @pytest.mark.parametrize("local", [1, 4])
-def test_they_are_filled_in_place_from_half_the_size(local: int) -> None:
+def test_holes_of_several_pictures_are_filled_from_a_quarter_of_their_size(local: int) -> None:
     slope, spoilt, hole = slope_with_hole()
     for width in (64, 63):
-        picture = np.dstack([spoilt[:, :width]] * 3)
-        fill_soft(picture, hole[:, :width].copy(), local)
-        known = hole[:, :width] == 0
-        assert np.array_equal(picture[known], np.dstack([slope[:, :width]] * 3)[known])
-        assert np.abs(picture - slope[:, :width, None]).max() < 0.1
+        pictures = [np.dstack([values[:, :width]] * 3) for values in (spoilt, 2 * spoilt)]
+        inside = hole[:, :width] > 0
+        once, twice = fill_soft(pictures, 1 - hole[:, :width], local)
+        assert once.shape == twice.shape == (48, width, 3)
+        assert np.abs(once - slope[:, :width, None])[inside].max() < 0.1
+        assert np.allclose(2 * once, twice, atol=1e-6)
 
 
 def test_a_part_is_that_of_the_whole_picture_enlarged() -> None:
@@ -49,7 +50,12 @@ def test_a_part_is_that_of_the_whole_picture_enlarged() -> None:
 def test_motion_is_in_pixels_of_the_larger_picture() -> None:
     motion = np.full((10, 20, 2), (1, -2), np.float32)
     larger = motion_in(motion, np.s_[8:20, 16:32], (30, 40))
-    assert larger.shape == (12, 16, 2)
-    assert np.allclose(larger, (2, -6))
-    x, y = places(larger)
-    assert (x[0, 0], y[11, 15]) == (2, 5)
+    assert [way.shape for way in larger] == [(12, 16)] * 2
+    assert np.allclose(larger[0], 2)
+    assert np.allclose(larger[1], -6)
+    x, y = places(*larger, np.s_[8:20, 16:32])
+    assert (x[0, 0], y[11, 15]) == (18, 13)
+    ramp = np.dstack(np.meshgrid(np.arange(20, dtype=np.float32), np.arange(10, dtype=np.float32)))
+    x, y = motion_in(ramp, np.s_[8:20, 16:32], (30, 40))
+    assert np.abs(x / 2 - (np.arange(16, 32) / 2 - 0.25)).max() < 1
+    assert np.abs(y / 3 - (np.arange(8, 20)[:, None] / 3 - 1 / 3)).max() < 1

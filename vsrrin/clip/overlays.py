@@ -5,7 +5,6 @@ elsewhere.
 """
 
 import math
-from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 from typing import NamedTuple
@@ -13,21 +12,20 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import vapoursynth as vs
-from numpy.typing import NDArray
 from torch import Tensor
 
 from . import frames
 from .frames import Colour
-from .holes import Mask, Part, Picture, enlarged, fill_soft, motion_in, places
-from .overlay_search import LONGEST, Sketch, find, sketch
+from .holes import Mask, Part, Picture, enlarged, fill_soft, merged, motion_in, places
+from .overlay_search import LONGEST, Found, Sketch, find, sketch
 
-_MARGIN = 24
+_MARGIN = 10
 """Pixels around an overlay from which what is behind it is filled in, on the picture that is searched."""
 _LOCAL = 4
 """How much what is near counts for this, see `filled`."""
 _SAME_COLOUR = 0.08
-"""Difference up to which a pixel beside an overlay has its colour."""
-_AGREE = 0.08
+"""Difference between frames, summed over colours, up to which a pixel beside an overlay belongs to it."""
+_AGREE = 0.16
 """Difference from which frames do not agree; from half of it on they do."""
 
 type _Two = tuple[Picture, Picture]
@@ -42,7 +40,7 @@ class _Region(NamedTuple):
     clean: _Two
     """The frames without the overlay."""
     weight: Picture
-    """Part that the source frames have in a new one, (H, W, 1)."""
+    """Part that the source frames have in a new one, (H, W)."""
 
 
 class Overlays(NamedTuple):
@@ -65,8 +63,8 @@ class Overlays(NamedTuple):
         for region in self.regions:
             left, right = region.sources
             new = _picture(image)[region.part]
-            source = left + (right - left) * np.float32(t)
-            new += (source - new) * region.weight
+            source = cv2.scaleAdd(cv2.subtract(right, left), float(t), left)
+            new += cv2.multiply(cv2.subtract(source, new), cv2.merge([region.weight] * 3))
 
 
 def sketch_of(frame: vs.VideoFrame) -> Sketch:
@@ -84,7 +82,7 @@ def overlays_of(left: vs.VideoFrame, right: vs.VideoFrame, sketches: tuple[Sketc
     size = left.height, left.width
     scale = left.width / found.mask.shape[1]
     regions = []
-    for part in _parts(found.mask, size):
+    for part in _parts(found, size):
         before, after = (frames.part_to_rgb(part, frame, Colour.of_frame(frame)) for frame in (left, right))
         if np.isfinite(before).all() and np.isfinite(after).all():
             mask = np.asarray(enlarged(found.mask * np.uint8(255), part, size) > 0.4 * 255).view(np.uint8)
@@ -97,66 +95,52 @@ def _picture(image: Tensor) -> Picture:
     return np.asarray(image[0].permute(1, 2, 0).numpy())
 
 
-def _parts(mask: Mask, size: tuple[int, int]) -> Iterator[Part]:
-    """Yield the parts of a frame that overlays are in, with what is around them."""
-    margin = np.ones((2 * _MARGIN + 1,) * 2, np.uint8)
-    count, _, boxes, _ = cv2.connectedComponentsWithStats(cv2.dilate(mask, margin))
+def _parts(found: Found, size: tuple[int, int]) -> list[Part]:
+    """Return the parts of a frame that overlays are in, apart from each other, with what is around them."""
 
-    def side(start: int, length: int, axis: int) -> slice:
-        step = size[axis] / mask.shape[axis] / frames.ALIGNED
-        first, last = math.floor(start * step), math.ceil((start + length) * step)
-        return slice(first * frames.ALIGNED, min(last * frames.ALIGNED, size[axis]))
+    def side(box: slice, axis: int) -> slice:
+        step = size[axis] / found.mask.shape[axis] / frames.ALIGNED
+        first, last = math.floor((box.start - _MARGIN) * step), math.ceil((box.stop + _MARGIN) * step)
+        return slice(max(first, 0) * frames.ALIGNED, min(last * frames.ALIGNED, size[axis]))
 
-    for x, y, w, h in boxes[1:count, :4]:
-        yield side(y, h, 0), side(x, w, 1)
+    return merged((side(rows, 0), side(columns, 1)) for rows, columns in found.boxes)
 
 
-def _region(part: Part, sources: _Two, mask: Mask, motion: NDArray[np.float32], scale: float) -> _Region:
-    whole = _same_colour(mask, sources, round(2 * scale))
+def _region(part: Part, sources: _Two, mask: Mask, motion: _Two, scale: float) -> _Region:
+    apart = np.asarray(cv2.transform(cv2.absdiff(*sources), np.ones((1, 3), np.float32)), np.float32)
+    whole = np.asarray(cv2.dilate(mask, _disk(round(2 * scale))), np.uint8) & (apart <= _SAME_COLOUR).view(np.uint8)
+    whole |= mask
     # Wider than the overlay: its edge is a mix with what is behind it.
     hole = np.asarray(cv2.dilate(whole, _disk(round(2 * scale))), np.uint8)
     clean = _uncovered(sources, hole, motion)
-    return _Region(part, sources, clean, _weight(whole, hole, sources, scale)[..., None])
+    return _Region(part, sources, clean, _weight(whole, hole, apart, scale))
 
 
-def _same_colour(mask: Mask, sources: _Two, reach: int) -> Mask:
-    """Return a mask with the pixels around it whose colour in both frames is that of its nearest pixel."""
-    distance, nearest = cv2.distanceTransformWithLabels(1 - mask, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    inside = mask > 0
-    places_of = np.zeros(int(nearest.max()) + 1, np.intp)
-    places_of[nearest[inside]] = np.flatnonzero(inside)
-    around = (distance <= reach) & ~inside
-    at = places_of[nearest[around]]
-    apart = [np.abs(source[around] - source.reshape(-1, 3)[at]).max(-1) for source in sources]
-    result = mask.copy()
-    result[around] = np.maximum(*apart) <= _SAME_COLOUR
-    return result
-
-
-def _weight(mask: Mask, hole: Mask, sources: _Two, scale: float) -> Picture:
+def _weight(mask: Mask, hole: Mask, apart: Picture, scale: float) -> Picture:
     """Return the part of the sources in a new frame, (H, W): all of an opaque overlay, less at its edge.
 
     At the rim of the hole they are better than what was filled in, where they agree.
     """
     soft = cv2.dilate(mask, _disk(round(scale))).astype(np.float32)
     soft = np.asarray(cv2.GaussianBlur(soft, (0, 0), scale / 2), np.float32)
-    red, green, blue = cv2.split(cv2.absdiff(*sources))
-    apart = np.asarray(cv2.max(cv2.max(red, green), blue), np.float32)
     rim = cv2.dilate(hole, _disk(round(scale))) * np.clip(2 - apart * np.float32(2 / _AGREE), 0, 1)
-    return np.asarray(np.maximum(np.maximum(soft, rim), mask), np.float32)
+    return np.asarray(cv2.max(cv2.max(soft, rim), mask.astype(np.float32)), np.float32)
 
 
-def _uncovered(sources: _Two, hole: Mask, motion: NDArray[np.float32]) -> _Two:
+def _uncovered(sources: _Two, hole: Mask, motion: _Two) -> _Two:
     """Return both frames with a hole filled, from the other frame where motion leads out of the hole."""
-    known = (1 - hole) * np.uint8(255)
+    known = 1 - hole
+    height, width = hole.shape
+    whole = slice(0, height), slice(0, width)
+    soft = fill_soft(sources, known, _LOCAL)
 
     def fill(side: int) -> Picture:
-        at = places(motion if side == 0 else -motion)
+        at = places(*(motion if side == 0 else (-motion[0], -motion[1])), whole)
+        seen = hole & np.asarray(cv2.remap(cv2.erode(known, _disk(1)), *at, cv2.INTER_NEAREST), np.uint8)
         other = cv2.remap(sources[1 - side], *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        seen = hole & (np.asarray(cv2.remap(known, *at, cv2.INTER_LINEAR)) == 255).view(np.uint8)
         result = sources[side].copy()
+        cv2.copyTo(soft[side], hole, result)
         cv2.copyTo(other, seen, result)
-        fill_soft(result, hole - seen, _LOCAL)
         return result
 
     return fill(0), fill(1)
