@@ -1,5 +1,6 @@
 """What a conversion settles before its first frame, and what it writes down to be continued by."""
 
+import sys
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
@@ -17,6 +18,7 @@ from vsrrin.convert.prepare import Settings, prepare
 from vsrrin.convert.source import ClipSource
 from vsrrin.engine import memory
 from vsrrin.engine.options import Options
+from vsrrin.nets.parts import fused
 
 type Tiles = list[tuple[object, object]]
 
@@ -90,6 +92,24 @@ def test_what_decodes_and_finds_motion_is_part_of_the_signature(tmp_path: Path) 
     assert versions["numpy"] == np.__version__
     assert versions["opencv-python-headless"].startswith(cv2.__version__)
     assert versions["vapoursynth"] and versions["vapoursynth-bestsource"]
+
+
+def test_numba_is_part_of_the_signature_where_it_changes_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def numba(model: str) -> object:
+        settings = Settings(Path("clip"), tmp_path / "out.mkv", model=model, precision="fp32", backend="torch")
+        return prepare(settings, ClipSource(lambda: blank(vs.GRAY8), {})).signature.get("numba")
+
+    there = numba("rrin_lite")
+    assert there == numba("balanced") == fused.numba_version()
+    assert numba("draft") is None
+    monkeypatch.setitem(sys.modules, "numba", None)  # as if it were not installed
+    fused.kernels.cache_clear()
+    try:
+        assert numba("rrin_lite") == "none"
+    finally:
+        monkeypatch.undo()
+        fused.kernels.cache_clear()
+    assert numba("rrin_lite") == there
 
 
 def test_every_option_that_is_set_is_part_of_the_signature(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from vsrrin import __version__
 from vsrrin.checkpoint.loader import locate
 from vsrrin.engine.options import Options
 from vsrrin.engine.pool import shared_by
+from vsrrin.nets.parts import fused
 
 from . import work_folder
 from .source import Source
@@ -32,6 +33,7 @@ def signature(settings: "Settings", source: Source, made: vs.VideoNode) -> dict[
     others = {field.name: getattr(settings, field.name) for field in fields(Options) if field.name not in _NAMED}
     used = [network.backend for network in networks]
     backends = "; ".join(f"{backend.device}, {backend.name}, {backend.precision}" for backend in used)
+    compiled = networks[0].model.spec.compiled_steps and any(backend.device.type == "cpu" for backend in used)
     return {
         "input": dict(source.signature),
         "frames": made.num_frames,
@@ -40,6 +42,7 @@ def signature(settings: "Settings", source: Source, made: vs.VideoNode) -> dict[
         "model": work_folder.sha256(locate(settings.model)[0]),
         "network": f"{networks[0].model.spec.name}, {backends}",
         "way": {"backend": used[0].name.partition(" ")[0], "precision": used[0].precision},
+        **({"numba": fused.numba_version()} if compiled else {}),
         "tiles": {"tile": settings.tile, "overlap": settings.overlap},
         "scale": settings.scale,
         "scenes": [settings.scene, settings.scene_threshold, settings.at_cut],

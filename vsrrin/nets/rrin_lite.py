@@ -254,6 +254,7 @@ SPEC = NetSpec(
     size_multiple=SIZE_MULTIPLE,
     arbitrary_t=True,
     supports_half=True,
+    compiled_steps=True,
     external_flow=True,
     estimates_flow=False,
     bytes_per_pixel=512,

@@ -79,6 +79,8 @@ class NetSpec:
     flow_preset: str = "fine"
     """Settings of DIS that find the flow for ``external_flow``, a name of :data:`vsrrin.flow.dis.PRESETS`: weights have
     learned to live with the errors of one of them."""
+    compiled_steps: bool = False
+    """Whether Numba, where it is installed, computes steps of it on CPUs, see :mod:`vsrrin.nets.parts.fused`."""
     shares: bool = False
     """Whether the network has a ``share``, which finds once a pair what ``synthesize`` finds at each t otherwise."""
     parts: tuple[Part, ...] = ()

@@ -26,6 +26,8 @@ DEATHS = 3
 _STEP = 0.1
 _HEADS = 0.5
 """Seconds between two looks at what is done, and at who is there."""
+_OF_MACHINES = ("network", "numba", "encoder")
+"""What a machine adds to a signature by itself, so that it may differ where bits may."""
 _OWN = ("path", "modified", "files")
 """Facts of a source that differ between machines, and that its checksum stands for."""
 
@@ -277,10 +279,8 @@ class Sharing:
 
     def _check_signature(self, member: _Member, theirs: Mapping[str, Any]) -> None:
         ours, theirs = _comparable(self._plan.signature), _comparable(theirs)
-        self._compare(member, *({key: made[key] for key in ("network", "encoder")} for made in (ours, theirs)))
-        rest = [
-            key for key in {*ours, *theirs} - {"network", "encoder", "versions"} if ours.get(key) != theirs.get(key)
-        ]
+        self._compare(member, *({key: made.get(key) for key in _OF_MACHINES} for made in (ours, theirs)))
+        rest = [key for key in {*ours, *theirs} - {*_OF_MACHINES, "versions"} if ours.get(key) != theirs.get(key)]
         if rest:
             raise ConvertError(f"{member} does not understand this conversion as here: {_said(rest, ours, theirs)}")
 

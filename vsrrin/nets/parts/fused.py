@@ -38,6 +38,11 @@ def kernels() -> ModuleType | None:
     return found
 
 
+def numba_version() -> str:
+    """Return the version of Numba if it computes these steps, which changes last bits; "none" if not."""
+    return "none" if kernels() is None else str(import_module("numba").__version__)
+
+
 def stacked(images: Sequence[Tensor], maps: Sequence[Tensor], dtype: torch.dtype) -> Tensor | None:
     """Return the input of a stack of convolutions, see `vsrrin.nets.parts.lite_blocks.stack`.
 
