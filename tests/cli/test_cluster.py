@@ -52,6 +52,24 @@ def test_a_dry_run_asks_nobody(folder: Path) -> None:
     assert "segments   1 of 500 frames" in out
 
 
+@pytest.mark.parametrize(
+    ("target", "arguments", "said"),
+    [
+        ("out.mkv", ("--workers", "100000"), "vsrrin: --workers must be 1 to "),
+        (
+            "out.mkv",
+            (*SCHEDULER, "--cluster-map", "bad"),
+            "vsrrin: --cluster-map must be FROM=TO, two absolute paths: ",
+        ),
+        ("out.gif", ("--workers", "1"), "vsrrin: --workers and --cluster are for videos, and out.gif is none"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_run_would(
+    target: str, arguments: tuple[str, ...], said: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in mistake(capsys, "in.mp4", target, "--dry-run", "--model", "draft", *arguments)
+
+
 @pytest.fixture
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     """A scheduler without workers."""

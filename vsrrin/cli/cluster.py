@@ -30,9 +30,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def wanted(options: argparse.Namespace) -> bool:
+    """Return whether parsed arguments ask for workers."""
+    return options.cluster is not None or options.workers is not None
+
+
 @contextmanager
 def crew(options: argparse.Namespace, say: Callable[[str], None]) -> "Iterator[Crew | None]":
-    """Yield the workers that parsed arguments ask for, connected; ``None`` for none.
+    """Yield the workers that parsed arguments ask for, connected; ``None`` for none, or in a dry run.
 
     Raises:
         VsrrinError: An argument is not as it must be, distributed is missing, or the scheduler cannot be reached.
@@ -40,7 +45,7 @@ def crew(options: argparse.Namespace, say: Callable[[str], None]) -> "Iterator[C
     for flag, given in (("--cluster-map", options.cluster_map), ("--cluster-mixed", options.cluster_mixed)):
         if given and options.cluster is None:
             raise ArgumentError(f"{flag} is for --cluster ADDRESS, which is not given")
-    if options.dry_run or (options.cluster is None and options.workers is None):
+    if not wanted(options):
         yield None
         return
     try:
@@ -50,6 +55,11 @@ def crew(options: argparse.Namespace, say: Callable[[str], None]) -> "Iterator[C
             raise
         raise ConvertError("the package distributed is not installed: pip install 'vsrrin[cluster]'") from None
     folders = crew.parse_map(options.cluster_map)
+    if options.workers is not None:
+        local.check_count(options.workers)
+    if options.dry_run:
+        yield None
+        return
     with ExitStack() as stack:
         address = options.cluster
         if address is None:

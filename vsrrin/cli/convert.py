@@ -222,10 +222,11 @@ class _Work:
         settings = arguments.make(Settings, self.options, source=source, target=Path(target), **self.common)
         _log_start(self.reporter, settings)
         conversion = convert_file.prepared(settings, folder=folder, image_rate=self.input_fps)
-        if self.crew is not None:
+        if cluster.wanted(self.options):
             if not isinstance(conversion, VideoConversion):
                 raise ArgumentError(f"--workers and --cluster are for videos, and {target} is none: leave them out")
-            self.crew.take(conversion, self.input_fps)
+            if self.crew is not None:
+                self.crew.take(conversion, self.input_fps)
         if self.options.dry_run:
             _dry_run(conversion)
         else:

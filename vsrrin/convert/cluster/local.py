@@ -35,9 +35,7 @@ def local_workers(count: int, device: Devices = None) -> Iterator[str]:
         ArgumentError: There are not so many cores.
         BackendError: There is no such device.
     """
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-    if not 1 <= count <= len(cores):
-        raise ArgumentError(f"workers must be 1 to {len(cores)}, the number of cores here, not {count}")
+    cores = check_count(count)
     gpus = _gpus(device)
     shares = [cores[n * len(cores) // count : (n + 1) * len(cores) // count] for n in range(count)]
     common = {
@@ -53,6 +51,18 @@ def local_workers(count: int, device: Devices = None) -> Iterator[str]:
     }
     with SpecCluster(workers=workers, scheduler=scheduler, silence_logs=logging.CRITICAL) as cluster:
         yield cluster.scheduler_address
+
+
+def check_count(count: int) -> list[int]:
+    """Return the numbers of the cores here, if they are enough for so many workers.
+
+    Raises:
+        ArgumentError: There are not so many cores.
+    """
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    if not 1 <= count <= len(cores):
+        raise ArgumentError(f"workers must be 1 to {len(cores)}, the number of cores here, not {count}")
+    return cores
 
 
 def _gpus(device: Devices) -> list[str]:
