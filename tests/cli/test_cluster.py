@@ -46,6 +46,14 @@ def test_a_scheduler_that_is_not_there(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["in.mp4"]
 
 
+@pytest.mark.parametrize("address", ["boss", "http://127.0.0.1:9", "tls://127.0.0.1:9"])
+def test_addresses_that_cannot_be_used(address: str, folder: Path) -> None:
+    status, _, err = run("in.mp4", "out.mkv", "--cluster", address)
+    assert status == 1
+    assert err.startswith(f"vsrrin: the scheduler {address} cannot be reached from here (")
+    assert err.count("\n") == 1  # no traces of threads that end later
+
+
 def test_a_dry_run_asks_nobody(folder: Path) -> None:
     status, out, _ = run("in.mp4", "out.mkv", "--dry-run", "--model", "draft", *SCHEDULER)
     assert status == 0

@@ -9,6 +9,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from distributed import Client
 
@@ -58,8 +59,8 @@ class Crew:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of other versions of libraries, which are compared here
-                self._client = Client(address, timeout=_WAIT, set_as_default=False, name="vsrrin")
-        except (OSError, TimeoutError, ValueError, TypeError) as error:
+                self._client = _Client(address, timeout=_WAIT, set_as_default=False, name="vsrrin")
+        except Exception as error:  # each of Dask's transports has errors of its own
             raise ConvertError(
                 f"the scheduler {address} cannot be reached from here ({error}): start it there (dask scheduler), and "
                 "give its address as it says it"
@@ -136,6 +137,16 @@ class Crew:
             signature=conversion.signature,
             mixed=self._mixed,
         )
+
+
+class _Client(Client):  # type: ignore[misc]
+    def __init__(self, address: str, **options: Any) -> None:
+        try:
+            super().__init__(address, **options)
+        except BaseException:
+            # Dask closes it itself after some errors; after others it would wait for that for 20 s, and print a trace.
+            self.status = "closed"
+            raise
 
 
 def there(source: Path, cluster_map: Mapping[Path, str]) -> str:
