@@ -24,6 +24,8 @@ PATIENCE = 30.0
 DEATHS = 3
 """Workers that may die of a segment until it is given to no other."""
 _STEP = 0.1
+_PATIENT = 2.0
+"""Seconds after which it is asked whether the worker that was to answer is still there."""
 _HEADS = 0.5
 """Seconds between two looks at what is done, and at who is there."""
 _OF_MACHINES = ("network", "numba", "encoder")
@@ -238,10 +240,10 @@ class Sharing:
                 member.step = "opening"
                 self._ask(member, worker.open_source, self._plan.order)
             elif future is not None and member.step == "opening":
-                self._check_signature(member, future.result())
+                self._check_signature(member, self._result(member, future))
                 member.step = "ready"
             elif future is not None and member.number is not None:
-                yield from self._take(member, member.number, future.result())
+                yield from self._take(member, member.number, self._result(member, future))
         except _GoneError:
             self._there()  # it may be the scheduler that has gone
             self._lose(member)
@@ -251,6 +253,15 @@ class Sharing:
             self._say(f"{problem}; the others go on without it")
             self._refused.add(member.address)
             del self._members[member.address]
+
+    def _result(self, member: _Member, future: Future[Any]) -> Any:
+        """Return what a worker has finished; if it dies with that, Dask waits for ever for one of its address."""
+        while True:
+            try:
+                return future.result(timeout=_PATIENT)
+            except TimeoutError:
+                if member.address not in self._there():
+                    raise _GoneError from None
 
     def _failure(self, member: _Member, error: BaseException) -> Exception:
         if isinstance(
