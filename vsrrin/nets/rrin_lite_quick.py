@@ -138,7 +138,7 @@ class QuickLite(CandidateNet):
         for to_0, to_1 in motion.flows(t):
             warped += [backward_warp(small0, to_0), backward_warp(small1, to_1)]
         if self.planes > PLANES:
-            warped += steady(small0, small1, estimate, t)
+            warped += steady(small0, small1, estimate, t, 1)
         # Doubt of both frames by the projected flow, and of each frame where its own flow leads.
         doubts = [warped[plane][:, 3:] for plane in (0, 1, 2, 5)]
         mean = motion.mean

@@ -191,7 +191,7 @@ def candidates(img0: Tensor, img1: Tensor, flows: Flows) -> list[Tensor]:
     return planes
 
 
-def steady(img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> list[Tensor]:
+def steady(img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor, factor: int = 2) -> list[Tensor]:
     """Return `STEADY` candidates more, (N, C, H, W): of frame 0, of frame 1, as they are, then moved as a whole.
 
     Args:
@@ -199,11 +199,20 @@ def steady(img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> list[Tens
         img1: Frame 1, likewise.
         estimate: What `CandidateNet.estimate` returned.
         t: (N, 1, 1, 1).
+        factor: Size of the frames relative to that of the estimate.
     """
-    sparse = estimate[:, :4, ::_SPARSE, ::_SPARSE].flatten(2).median(2).values
-    way = (sparse[:, :2] - sparse[:, 2:]) * (img0.shape[3] / (2 * estimate.shape[3]))  # the mean of both directions
+    sparse = _median(estimate[:, :4, ::_SPARSE, ::_SPARSE].flatten(2))
+    way = (sparse[:, :2] - sparse[:, 2:]) * (factor / 2)  # the mean of both directions
     whole = way[:, :, None, None].expand(-1, -1, *img0.shape[2:])
     return [img0, img1, backward_warp(img0, -t * whole), backward_warp(img1, (1 - t) * whole)]
+
+
+def _median(values: Tensor) -> Tensor:
+    """Return the lower median of each row, (N, C, L) to (N, C)."""
+    if not is_traced():
+        return values.median(2).values
+    middle = (values.shape[2] - 1) // 2  # exporters know no median
+    return values.sort(2).values[:, :, middle : middle + 1].squeeze(2)
 
 
 def prior(t: Tensor, planes: int = PLANES) -> Tensor:
@@ -231,7 +240,7 @@ def blended(
         return quick
     found = torch.cat(tuple(logits), 1)
     # The same before they are enlarged as after it, in two thirds of the time.
-    weights = torch.softmax(found.view(len(found), len(planes), -1, *found.shape[2:]) + start[:, :, None], 1)
+    weights = torch.softmax(found.unflatten(1, (len(planes), -1)) + start[:, :, None], 1)
     picture = mixed(planes, enlarged(weights.flatten(1, 2), factor))
     return picture + enlarged(torch.cat(tuple(residue), 1), factor) if residue else picture
 
