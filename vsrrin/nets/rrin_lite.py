@@ -3,7 +3,7 @@
 Papers: those of :mod:`vsrrin.nets.parts.candidates`.
 Code: vsrrin, MIT. Weights: trained by vsrrin, MIT.
 
-One network corrects the flow, another weighs six candidates made with it. Like RRIN it learns a residue of the flow
+One network corrects the flow, another weighs ten candidates made with it. Like RRIN it learns a residue of the flow
 before, and one of the picture after; both and the weights' change are zero at first.
 """
 

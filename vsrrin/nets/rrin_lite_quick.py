@@ -1,4 +1,4 @@
-"""RRIN-lite, quick: one small network weighs six candidates.
+"""RRIN-lite, quick: one small network weighs ten candidates.
 
 Papers: those of :mod:`vsrrin.nets.parts.candidates`.
 Code: vsrrin, MIT. Weights: trained by vsrrin, MIT.
