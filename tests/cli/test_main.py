@@ -264,7 +264,7 @@ def test_the_list_as_json(folder: Path) -> None:
 def test_inspecting_bundled_weights_by_name(folder: Path) -> None:
     report = facts(succeed("models", "inspect", "rrin_lite"))
     assert report["network"].startswith("rrin_lite (")
-    assert report["tensors"] == "76, 1,570,932 values"
+    assert report["tensors"] == "76, 1,589,380 values"
     assert report["sizes"] == "the usual ones of rrin_lite"
     assert report["arithmetic"] == "exact: the metadata of rrin_lite.safetensors (rrin_lite has exact)"
     assert "choose.first.0.weight (32, 81, 3, 3)" in report["recognised"]
