@@ -267,7 +267,7 @@ def test_inspecting_bundled_weights_by_name(folder: Path) -> None:
     assert report["tensors"] == "76, 1,589,380 values"
     assert report["sizes"] == "the usual ones of rrin_lite"
     assert report["arithmetic"] == "exact: the metadata of rrin_lite.safetensors (rrin_lite has exact)"
-    assert "choose.first.0.weight (32, 81, 3, 3)" in report["recognised"]
+    assert "choose.first.0.weight (32, 129, 3, 3)" in report["recognised"]
     assert report["file"] == "rrin_lite.safetensors: safetensors, 76 float16"
     assert report["side-car"] == "rrin_lite.json, its sha256 agrees"
     assert not report["training data"].startswith("none")

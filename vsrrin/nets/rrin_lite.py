@@ -9,6 +9,7 @@ before, and one of the picture after; both and the weights' change are zero at f
 
 import itertools
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -261,7 +262,7 @@ SPEC = NetSpec(
     arithmetics=("exact",),
     keys=_KEYS,
     build=_build,
-    default=RRINLite,
+    default=partial(RRINLite, steady=True),
     mask=BlendMask("choose", lambda out: frame_weights(frame_logits(out))),
     shares=True,
 )

@@ -10,6 +10,7 @@ for the candidates themselves and their mixing.
 
 import itertools
 from collections.abc import Mapping
+from functools import partial
 from typing import cast
 
 import torch
@@ -189,7 +190,7 @@ SPEC = NetSpec(
     arithmetics=("exact",),
     keys=_KEYS,
     build=_build,
-    default=QuickLite,
+    default=partial(QuickLite, steady=True),
     mask=BlendMask("weigher", lambda out: frame_weights(frame_logits(out))),
     shares=True,
     flow_preset="fast",
