@@ -240,7 +240,7 @@ def blended(
         return quick
     found = torch.cat(tuple(logits), 1)
     # The same before they are enlarged as after it, in two thirds of the time.
-    weights = torch.softmax(found.unflatten(1, (len(planes), -1)) + start[:, :, None], 1)
+    weights = torch.softmax(found.view(found.shape[0], len(planes), -1, *found.shape[2:]) + start[:, :, None], 1)
     picture = mixed(planes, enlarged(weights.flatten(1, 2), factor))
     return picture + enlarged(torch.cat(tuple(residue), 1), factor) if residue else picture
 
