@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import BUNNY
-from tests.convert.media.files import ffmpeg
+from tests.convert.media.files import ffmpeg, larger_bunny
 from vsrrin import ConvertError
 from vsrrin.convert import video as convert_module
 from vsrrin.convert.video import convert
@@ -42,11 +42,7 @@ convert(
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 frames, large enough that a conversion takes a while."""
-    folder = tmp_path_factory.mktemp("source")
-    picture = ("-vf", "scale=480:270,setsar=1", "-frames:v", str(FRAMES // 2))
-    ffmpeg(folder, "-i", str(BUNNY), *picture, "-c:v", "libx264", "-preset", "ultrafast", "in.mp4")
-    return folder / "in.mp4"
+    return larger_bunny(tmp_path_factory.mktemp("source"), FRAMES // 2)
 
 
 @pytest.fixture(scope="module")
@@ -185,8 +181,9 @@ def test_work_in_progress_is_neither_shared_nor_forgotten(source: Path, target: 
     run = Run(source, target)
     run.until(SEGMENT)
     os.kill(run.process.pid, signal.SIGSTOP)  # or it might end before this process is as far
-    with pytest.raises(ConvertError, match="another run is converting"):
-        convert(Settings(source, target, resume=True, segment_frames=SEGMENT, codec="libx264"))
+    for resume in (False, True):
+        with pytest.raises(ConvertError, match="another run is converting"):
+            convert(Settings(source, target, resume=resume, segment_frames=SEGMENT, codec="libx264"))
     os.kill(run.process.pid, signal.SIGCONT)
     run.until(2 * SEGMENT)
     os.kill(run.process.pid, signal.SIGKILL)

@@ -240,8 +240,8 @@ def _check_target(settings: Settings) -> None:
     if target.exists() and source.exists() and target.samefile(source):
         raise ArgumentError(f"source and target are the same folder, {target}: choose another target")
     _check_replaceable(target, overwrite=settings.overwrite)
-    if work_folder.recorded(target) and not settings.resume and not settings.overwrite:
-        raise work_folder.unfinished(target)
+    if not settings.resume and not settings.overwrite:
+        work_folder.check_fresh(target)
 
 
 def _check_replaceable(target: Path, *, overwrite: bool) -> None:

@@ -337,8 +337,8 @@ def check_target(settings: Settings) -> None:
         raise ArgumentError(f"source and target are the same file, {target}: choose another target")
     if target.exists() and not settings.overwrite:
         raise ConvertError(f"{target} exists: overwrite=True replaces it")
-    if work_folder.recorded(target) and not settings.resume and not settings.overwrite:
-        raise work_folder.unfinished(target)
+    if not settings.resume and not settings.overwrite:
+        work_folder.check_fresh(target)
 
 
 def _format_notes(pixels: Pixels, encoder: EncoderSettings, first: vs.VideoFrame) -> tuple[str, ...]:

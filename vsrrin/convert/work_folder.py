@@ -25,7 +25,7 @@ from vsrrin import files
 from vsrrin.errors import ConvertError
 
 _MIB = 1 << 20
-_MANIFEST, _SUMS = "manifest.json", "sha256.txt"
+_LOCK, _MANIFEST, _SUMS = "lock", "manifest.json", "sha256.txt"
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class WorkFolder:
         self._signature: dict[str, object] = json.loads(json.dumps(signature))
         self._resume, self._overwrite = resume, overwrite
         self._manifest = self.path / _MANIFEST
-        self._lock = FileLock(self.path / "lock", thread_local=False)
+        self._lock = FileLock(self.path / _LOCK, thread_local=False)
 
     def __enter__(self) -> "WorkFolder":
         try:
@@ -137,7 +137,7 @@ class WorkFolder:
                 self._drop_damaged()
                 return True
             if not self._overwrite:
-                raise unfinished(self._target)
+                raise _unfinished(self._target)
         elif (done := len(_finished(self.path))) and (self._resume or not self._overwrite):
             raise ConvertError(
                 f"{self.path} holds {done} finished segments or images of an unknown conversion (there is no "
@@ -148,7 +148,7 @@ class WorkFolder:
     def _begin(self) -> None:
         # The manifest is replaced last: as long as anything is left, it says what that is of.
         for file in self.path.iterdir():
-            if file.name not in ("lock", self._manifest.name):
+            if file.name not in (_LOCK, self._manifest.name):
                 file.unlink()
         try:
             files.write(self._manifest, json.dumps(self._signature, indent=2).encode())
@@ -241,10 +241,7 @@ class WorkFolder:
         try:
             self._lock.acquire(blocking=False)
         except Timeout:
-            raise ConvertError(
-                f"another run is converting to {self._target} (it works in {self.path}): wait for it, or choose "
-                "another target"
-            ) from None
+            raise _at_work(self._target) from None
 
 
 def folder_of(target: Path) -> Path:
@@ -273,8 +270,31 @@ def _sums(folder: Path) -> dict[str, str]:
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
-def unfinished(target: Path) -> ConvertError:
-    """Return the error for an interrupted conversion, with what can be done about it."""
+def check_fresh(target: Path) -> None:
+    """Check that there is no conversion to a target, neither one at work nor one that was interrupted.
+
+    Raises:
+        ConvertError: There is one; with what can be done about it.
+    """
+    if not recorded(target):
+        return
+    try:
+        FileLock(folder_of(target) / _LOCK, thread_local=False).acquire(blocking=False).lock.release()
+    except Timeout:
+        raise _at_work(target) from None
+    except OSError:
+        pass  # a folder that may not be written to has nobody at work
+    raise _unfinished(target)
+
+
+def _at_work(target: Path) -> ConvertError:
+    return ConvertError(
+        f"another run is converting to {target} (it works in {folder_of(target)}): wait for it, or choose another "
+        "target"
+    )
+
+
+def _unfinished(target: Path) -> ConvertError:
     done = len(_finished(folder_of(target)))
     return ConvertError(
         f"an unfinished conversion to {target} is in {folder_of(target)} ({done} segments or images are finished): "

@@ -9,7 +9,6 @@ before, and one of the picture after; both and the weights' change are zero at f
 
 import itertools
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import cast
 
 import torch
@@ -30,7 +29,7 @@ from vsrrin.nets.parts.candidates import (
     enlarged,
     frame_weights,
     moved,
-    steady,
+    whole_flow,
 )
 from vsrrin.nets.parts.convolution_stacks import mark_stack
 from vsrrin.nets.parts.lite_blocks import (
@@ -128,7 +127,7 @@ class RRINLite(CandidateNet):
         refine_context_blocks: tuple[int, ...] = (2, 3),
         choose_context_widths: tuple[int, ...] = (128,),
         choose_context_blocks: tuple[int, ...] = (4,),
-        steady: bool = False,
+        steady: bool = True,
     ) -> None:
         """Make the layers, the output layers zero.
 
@@ -183,8 +182,7 @@ class RRINLite(CandidateNet):
         return refined[0] - motion.to_0, refined[1] - motion.to_1, out
 
     def _candidates(self, img0: Tensor, img1: Tensor, flows: Flows, estimate: Tensor, t: Tensor) -> list[Tensor]:
-        planes = candidates(img0, img1, flows)
-        return planes + steady(img0, img1, estimate, t) if self.planes > PLANES else planes
+        return candidates(img0, img1, flows, whole_flow(estimate, t, 2) if self.planes > PLANES else None)
 
     def _choice(self, planes: list[Tensor], flows: Flows, estimate: Tensor, t: Tensor) -> Tensor:
         maps = [(to_0 - to_1) * _OFFSET for to_0, to_1 in flows]
@@ -262,7 +260,7 @@ SPEC = NetSpec(
     arithmetics=("exact",),
     keys=_KEYS,
     build=_build,
-    default=partial(RRINLite, steady=True),
+    default=RRINLite,
     mask=BlendMask("choose", lambda out: frame_weights(frame_logits(out))),
     shares=True,
 )

@@ -10,7 +10,6 @@ for the candidates themselves and their mixing.
 
 import itertools
 from collections.abc import Mapping
-from functools import partial
 from typing import cast
 
 import torch
@@ -29,7 +28,8 @@ from vsrrin.nets.parts.candidates import (
     enlarged,
     frame_weights,
     moved,
-    steady,
+    moved_as_a_whole,
+    whole_flow,
 )
 from vsrrin.nets.parts.convolution_stacks import mark_stack
 from vsrrin.nets.parts.lite_blocks import ResidualConv, check_levels, leaky_conv, stack, start_at_zero
@@ -88,7 +88,7 @@ class QuickLite(CandidateNet):
     """Network on flow from outside: ``weigher`` weighs candidates a pixel, per t."""
 
     def __init__(
-        self, *, widths: tuple[int, ...] = (40, 56, 64), blocks: tuple[int, ...] = (1, 1, 2), steady: bool = False
+        self, *, widths: tuple[int, ...] = (40, 56, 64), blocks: tuple[int, ...] = (1, 1, 2), steady: bool = True
     ) -> None:
         """Make the layers, the output layers zero.
 
@@ -120,10 +120,8 @@ class QuickLite(CandidateNet):
         else:
             out = self.weigher(self._seen(img0, img1, estimate, motion, t))
             delta, logits, factor = enlarged(out[:, -_MOVED:], 2), [out[:, :-_MOVED]], 4
-        planes = candidates(img0, img1, motion.flows(t, delta))
-        if self.planes > PLANES:
-            planes += steady(img0, img1, estimate, t)
-        return blended(planes, logits, t, factor)
+        whole = whole_flow(estimate, t, 2) if self.planes > PLANES else None
+        return blended(candidates(img0, img1, motion.flows(t, delta), whole), logits, t, factor)
 
     def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Return the residues at t, see `CandidateNet.residues`: 4 P + 4 channels."""
@@ -139,7 +137,7 @@ class QuickLite(CandidateNet):
         for to_0, to_1 in motion.flows(t):
             warped += [backward_warp(small0, to_0), backward_warp(small1, to_1)]
         if self.planes > PLANES:
-            warped += steady(small0, small1, estimate, t, 1)
+            warped += [small0, small1, *moved_as_a_whole(small0, small1, whole_flow(estimate, t, 1))]
         # Doubt of both frames by the projected flow, and of each frame where its own flow leads.
         doubts = [warped[plane][:, 3:] for plane in (0, 1, 2, 5)]
         mean = motion.mean
@@ -190,7 +188,7 @@ SPEC = NetSpec(
     arithmetics=("exact",),
     keys=_KEYS,
     build=_build,
-    default=partial(QuickLite, steady=True),
+    default=QuickLite,
     mask=BlendMask("weigher", lambda out: frame_weights(frame_logits(out))),
     shares=True,
     flow_preset="fast",

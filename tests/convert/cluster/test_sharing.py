@@ -4,17 +4,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.conftest import BUNNY
 from tests.convert.cluster.machines import Machines, convert_there, frames_of
-from tests.convert.media.files import ffmpeg
+from tests.convert.media.files import larger_bunny
 from vsrrin import ConvertError
 from vsrrin.convert import prepare
+from vsrrin.convert.cluster.sharing import Sharing, State
 from vsrrin.convert.run import Progress
 from vsrrin.convert.video import convert
 from vsrrin.convert.work_folder import folder_of
@@ -35,11 +36,7 @@ convert_there(address, settings, progress=lambda state: print(state.frames_done,
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """32 frames, large enough that a conversion takes a while."""
-    folder = tmp_path_factory.mktemp("source")
-    picture = ("-vf", "scale=480:270,setsar=1", "-frames:v", str(FRAMES // 2))
-    ffmpeg(folder, "-i", str(BUNNY), *picture, "-c:v", "libx264", "-preset", "ultrafast", "in.mp4")
-    return folder / "in.mp4"
+    return larger_bunny(tmp_path_factory.mktemp("source"), FRAMES // 2)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +71,25 @@ def test_workers_are_killed_one_after_the_other(machines: Machines, source: Path
     assert frames_of(tmp_path / "out.mp4") == whole
     gone = [text.split(" on ")[0] for text in said if "has gone" in text]
     assert gone == ["worker one", "worker two"]
+
+
+def test_a_worker_dies_between_finishing_a_segment_and_telling_so(
+    machines: Machines, source: Path, whole: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dask waits for ever for another one of its address."""
+    machines.begin("one", "two")
+    advance = Sharing._advance
+
+    def kill(self: Sharing, member: Any) -> Generator[State]:
+        if member.number is not None and member.future.done() and len(machines.workers) == 2:
+            machines.kill(member.name)
+        yield from advance(self, member)
+
+    monkeypatch.setattr(Sharing, "_advance", kill)
+    said: list[str] = []
+    convert_there(machines, Settings(source, tmp_path / "out.mp4"), said=said)
+    assert frames_of(tmp_path / "out.mp4") == whole
+    assert sum("has gone: frames" in text for text in said) == 1
 
 
 def test_the_client_is_killed(machines: Machines, source: Path, whole: str, tmp_path: Path) -> None:

@@ -51,6 +51,13 @@ def bunny(folder: Path, name: str, *arguments: str, inputs: tuple[str, ...] = ()
     return folder / name
 
 
+def larger_bunny(folder: Path, frames: int) -> Path:
+    """The bundled clip, short, and large enough that a conversion of it takes a while."""
+    picture = ("-vf", "scale=480:270,setsar=1", "-frames:v", str(frames))
+    ffmpeg(folder, "-i", str(BUNNY), *picture, "-c:v", "libx264", "-preset", "ultrafast", "in.mp4")
+    return folder / "in.mp4"
+
+
 def steady(frames: int, rate: Fraction | int = RATE, start: Fraction = Fraction(0)) -> VideoTimes:
     """Times of frames at a constant rate."""
     return VideoTimes(start=start, time_base=1 / Fraction(rate), frames=frames, step=1, pts=None, last=1)

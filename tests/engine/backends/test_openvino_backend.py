@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import weakref
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812  (the name the field uses)
 from torch import Tensor, nn
 
 from tests.conftest import texture
-from tests.engine.backends.test_torch_backend import inputs, make_net
+from tests.engine.backends.test_torch_backend import make_net
 from vsrrin.checkpoint import loader
 from vsrrin.engine import pool
 from vsrrin.engine.backends import choice, openvino_backend, processor
@@ -196,68 +195,6 @@ def test_what_openvino_does_not_know_is_refused(name: str) -> None:
     assert {"fp16": "precision must be one of auto, fp32", "cuda": "runs on the CPU only, not on 'cuda'"}[name] in str(
         caught.value
     )
-
-
-# The folder of compiled stacks
-
-
-@pytest.fixture
-def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Tensor]:
-    """Makes a backend that keeps even the smallest stacks in a folder of its own, and a picture with it."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(openvino_backend, "_WORTH_KEEPING", 0)
-    net = make_net(rrin.SPEC)
-
-    def make() -> Tensor:
-        backend = OpenVinoBackend(net, rrin.SPEC, CPU, torch.float32)
-        img0, img1, _ = inputs(rrin.SPEC)
-        return backend.synthesize(img0, img1, backend.estimate(img0, img1, None), torch.full((1, 1, 1, 1), 0.5))
-
-    return make
-
-
-def kept(folder: Path) -> list[Path]:
-    return sorted((folder / "vsrrin" / "openvino").iterdir())
-
-
-def test_compiled_stacks_are_kept_and_used_again(cached: Callable[[], Tensor], tmp_path: Path) -> None:
-    first = cached()
-    files = kept(tmp_path)
-    assert len(files) == 4
-    written = [file.stat().st_mtime_ns for file in files]
-    assert torch.equal(cached(), first)
-    assert kept(tmp_path) == files
-    assert [file.stat().st_mtime_ns for file in files] == written
-
-
-@pytest.mark.parametrize("damage", ["empty", "cut", "noise", "folder"])
-def test_a_damaged_folder_does_no_harm(cached: Callable[[], Tensor], tmp_path: Path, damage: str) -> None:
-    first = cached()
-    for file in kept(tmp_path):
-        data = file.read_bytes()
-        if damage == "folder":
-            file.unlink()
-            file.mkdir()
-        else:
-            file.write_bytes({"empty": b"", "cut": data[: len(data) // 2], "noise": os.urandom(len(data))}[damage])
-    assert torch.equal(cached(), first)
-
-
-def test_a_folder_that_cannot_be_made_does_no_harm(cached: Callable[[], Tensor], tmp_path: Path) -> None:
-    (tmp_path / "vsrrin").write_text("in the way")
-    cached()
-    assert (tmp_path / "vsrrin").read_text() == "in the way"
-
-
-def test_the_folder_is_bounded(cached: Callable[[], Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "vsrrin" / "openvino"
-    folder.mkdir(parents=True)
-    for age in range(5):
-        (folder / f"{age}.blob").write_bytes(bytes(1000))
-        os.utime(folder / f"{age}.blob", ns=(10**9 * (100 - age),) * 2)
-    monkeypatch.setattr(openvino_backend, "_CACHE_BYTES", 3000)
-    openvino_backend._cache_folder()
-    assert [file.name for file in kept(tmp_path)] == ["0.blob", "1.blob", "2.blob"]
 
 
 # The choice

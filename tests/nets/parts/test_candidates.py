@@ -19,7 +19,7 @@ from vsrrin.nets.parts.candidates import (
     mixed,
     moved,
     prior,
-    steady,
+    whole_flow,
 )
 from vsrrin.nets.parts.warp import EXACT, SHARP, backward_warp
 
@@ -126,7 +126,9 @@ def test_steady_candidates_are_the_frames_and_the_frames_moved_as_most_of_the_pi
     estimate = torch.zeros(1, 6, 16, 24)
     estimate[:, 0], estimate[:, 3] = 2.0, 1.0  # of half the size, by one direction; the other one knows nothing of it
     estimate[:, :4, :4] = 50.0  # a part that moves otherwise
-    still0, still1, moved0, moved1 = steady(img0, img1, estimate, torch.full((1, 1, 1, 1), t))
+    flows = [(estimate[:, :2], estimate[:, 2:4])] * 3
+    *others, still0, still1, moved0, moved1 = candidates(img0, img1, flows, whole_flow(estimate, time(t), 2))
+    assert len(others) == PLANES
     assert torch.equal(still0, img0)
     assert torch.equal(still1, img1)
     for found, image, share in ((moved0, img0, -t), (moved1, img1, 1 - t)):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from vsrrin.errors import ArgumentError, BackendError
+from vsrrin.nets.parts import fused
 from vsrrin.nets.parts.precision import to_precision
 from vsrrin.nets.spec import NetSpec
 
@@ -33,6 +34,8 @@ class TorchBackend:
         self.precision = next(name for name, known in DTYPES.items() if known == dtype)
         self.device = device
         self._external_flow = spec.external_flow
+        if spec.compiled_steps and device.type == "cpu":
+            fused.kernels()  # now, as it may take seconds, and not before the first frame
         # Any: nets have methods of their own, which nn.Module's types do not know.
         self._net: Any = to_precision(copy.deepcopy(net).to(device), dtype).eval().requires_grad_(False)
         # Hidden layers are where the memory goes; they shrink with the type (measured: to 0.5 to 0.75), images and flow

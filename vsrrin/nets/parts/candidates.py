@@ -180,31 +180,45 @@ def moved(residues: Tensor, motion: Motion, t: Tensor) -> list[Tensor]:
     return [delta * torch.cat((t, t, 1 - t, 1 - t), 1) / _MIDDLE, *planes]
 
 
-def candidates(img0: Tensor, img1: Tensor, flows: Flows) -> list[Tensor]:
-    """Return the candidates, `PLANES` of (N, 3, H, W): of frame 0, of frame 1, kind by kind."""
+def candidates(img0: Tensor, img1: Tensor, flows: Flows, whole: tuple[Tensor, Tensor] | None = None) -> list[Tensor]:
+    """Return the candidates, (N, 3, H, W): of frame 0, of frame 1, kind by kind.
+
+    Args:
+        img0: Frame 0, (N, 3, H, W).
+        img1: Frame 1, likewise.
+        flows: Flow of all kinds.
+        whole: Flow of the whole picture to frame 0 and to frame 1, see `whole_flow`, for `STEADY` candidates more than
+            `PLANES`.
+    """
     # The first kind is what most pixels are made of: only there is the sharper sampling worth its time.
     (to_0, to_1), *others = flows
     planes = [backward_warp(img0, double(to_0 * 2), SHARP), backward_warp(img1, double(to_1 * 2), SHARP)]
     wide0, wide1 = in_fours(img0), in_fours(img1)
     for to_0, to_1 in others:
         planes += [backward_warp(wide0, double(to_0 * 2))[:, :3], backward_warp(wide1, double(to_1 * 2))[:, :3]]
+    if whole is not None:
+        planes += [img0, img1, *(image[:, :3] for image in moved_as_a_whole(wide0, wide1, whole))]
     return planes
 
 
-def steady(img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor, factor: int = 2) -> list[Tensor]:
-    """Return `STEADY` candidates more, (N, C, H, W): of frame 0, of frame 1, as they are, then moved as a whole.
+def whole_flow(estimate: Tensor, t: Tensor, factor: int) -> tuple[Tensor, Tensor]:
+    """Return the flow of most of the picture from t to frame 0 and to frame 1, (N, 2, 1, 1).
 
     Args:
-        img0: Frame 0 of any size.
-        img1: Frame 1, likewise.
         estimate: What `CandidateNet.estimate` returned.
         t: (N, 1, 1, 1).
-        factor: Size of the frames relative to that of the estimate.
+        factor: Size of the pictures whose pixels it is in, relative to that of the estimate.
     """
     sparse = _median(estimate[:, :4, ::_SPARSE, ::_SPARSE].flatten(2))
-    way = (sparse[:, :2] - sparse[:, 2:]) * (factor / 2)  # the mean of both directions
-    whole = way[:, :, None, None].expand(-1, -1, *img0.shape[2:])
-    return [img0, img1, backward_warp(img0, -t * whole), backward_warp(img1, (1 - t) * whole)]
+    way = ((sparse[:, :2] - sparse[:, 2:]) * (factor / 2))[:, :, None, None]  # the mean of both directions
+    return -t * way, (1 - t) * way
+
+
+def moved_as_a_whole(img0: Tensor, img1: Tensor, whole: tuple[Tensor, Tensor]) -> list[Tensor]:
+    """Return both frames (N, C, H, W) at the time that `whole_flow` was asked for."""
+    return [
+        backward_warp(img, flow.expand(-1, -1, *img.shape[2:])) for img, flow in zip((img0, img1), whole, strict=True)
+    ]
 
 
 def _median(values: Tensor) -> Tensor:
