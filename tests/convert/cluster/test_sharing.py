@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from tests.convert.cluster.machines import Machines, convert_there, frames_of
 from tests.convert.media.files import larger_bunny
 from vsrrin import ConvertError
 from vsrrin.convert import prepare
-from vsrrin.convert.cluster.sharing import Sharing, State
+from vsrrin.convert.cluster.sharing import Sharing
 from vsrrin.convert.run import Progress
 from vsrrin.convert.video import convert
 from vsrrin.convert.work_folder import folder_of
@@ -78,14 +78,14 @@ def test_a_worker_dies_between_finishing_a_segment_and_telling_so(
 ) -> None:
     """Dask waits for ever for another one of its address."""
     machines.begin("one", "two")
-    advance = Sharing._advance
+    result = Sharing._result
 
-    def kill(self: Sharing, member: Any) -> Generator[State]:
-        if member.number is not None and member.future.done() and len(machines.workers) == 2:
+    def kill(self: Sharing, member: Any, future: Any) -> Any:
+        if member.number is not None and len(machines.workers) == 2:
             machines.kill(member.name)
-        yield from advance(self, member)
+        return result(self, member, future)
 
-    monkeypatch.setattr(Sharing, "_advance", kill)
+    monkeypatch.setattr(Sharing, "_result", kill)
     said: list[str] = []
     convert_there(machines, Settings(source, tmp_path / "out.mp4"), said=said)
     assert frames_of(tmp_path / "out.mp4") == whole
