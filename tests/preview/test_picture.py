@@ -303,9 +303,9 @@ def test_the_mask_is_the_one_that_the_network_blends_with(spec: NetSpec, name: s
         if spec is rrin.SPEC:
             layer.bias[0], layer.bias[1] = 1.0, -1.0
         else:  # as if by two sigmoids: weights in the same proportion, for all pixels that a channel each is for
-            logits = torch.tensor((math.log(mask0), math.log(mask1))).repeat(3)
+            logits = torch.tensor((math.log(mask0), math.log(mask1))).repeat(net.planes // 2)
             pixels = 4 if spec is rrin_lite.SPEC else 16
-            layer.bias[: 6 * pixels] = logits.repeat_interleave(pixels)
+            layer.bias[: net.planes * pixels] = logits.repeat_interleave(pixels)
     path = tmp_path / "x.safetensors"
     loader.save(net, spec, path, arithmetic=spec.arithmetics[0], sidecar=SIDECAR)
     maps = maps_of(loader.load(path), *moving((4, 0)), Fraction(1, 4), Options(device="cpu", precision="fp32"))

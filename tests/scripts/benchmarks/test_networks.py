@@ -43,10 +43,10 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_memory_is_that_of_a_process_of_its_own() -> None:
     """What this process holds does not count."""
+    alone = benchmark.peak_memory(by_name("rrin_lite"), (64, 48))
     held = torch.ones(2**28)
-    peak = benchmark.peak_memory(by_name("rrin_lite"), (64, 48))
-    assert 50e6 < peak < held.nbytes
     assert benchmark.own_peak() > held.nbytes
+    assert 50e6 < benchmark.peak_memory(by_name("rrin_lite"), (64, 48)) < alone + held.nbytes / 2
 
 
 def test_every_network_is_measured_unless_told_otherwise() -> None:
