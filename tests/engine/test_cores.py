@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from vsrrin.engine.cores import Cores, share, threads
+from vsrrin.engine.cores import Cores, cores_of, share, threads
 
 
 @pytest.fixture
@@ -101,3 +101,13 @@ def test_the_number_of_threads_is_the_calling_threads_own() -> None:
 @pytest.mark.parametrize(("lanes", "expected"), [(1, 4), (2, 2), (3, 1), (4, 1), (9, 1)])
 def test_lanes_share_the_threads(lanes: int, expected: int) -> None:
     assert share(lanes) == expected
+
+
+@pytest.mark.usefixtures("four_threads")
+def test_cores_are_not_counted_by_a_thread_that_has_some_of_them() -> None:
+    cores_of.cache_clear()
+    try:
+        with threads(1):
+            assert cores_of("cpu").count == 4
+    finally:
+        cores_of.cache_clear()

@@ -65,6 +65,7 @@ def share(lanes: int) -> int:
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """Make PyTorch use so many threads for what the calling thread does; others' settings are left alone."""
+    cores_of("cpu")  # before there are fewer threads to count
     before = torch.get_num_threads()  # this also sets the thread's number, which PyTorch would do later
     if before == count:
         yield
