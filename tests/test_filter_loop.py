@@ -1,4 +1,4 @@
-"""vsrrin.interpolate, proxy and retime with loop=True."""
+"""vsrrin.interpolate, proxy, retime and blur with loop=True, and repair of a loop."""
 
 import random
 from collections.abc import Callable
@@ -162,10 +162,51 @@ def test_proxy_and_retime() -> None:
 
 
 @pytest.mark.parametrize(
+    ("durations", "arguments"),
+    [
+        ([1] * 8, {"samples": 5}),
+        ([1] * 8, {"fps": 5}),
+        ([1, 2, 1, 4], {"fps": 5}),
+        ([1] * 4, {"fps": "5/2", "shutter": 360}),  # open for the whole loop, half of it before its beginning
+    ],
+    ids=["", "lower rate", "varying rate", "one frame"],
+)
+def test_a_blurred_loop_has_no_beginning(durations: list[int], arguments: dict[str, Any]) -> None:
+    clip = disc(len(durations))
+    if 2 in durations:
+        clip = with_durations(clip, [Fraction(duration, 10) for duration in durations])
+    one, two = (vsrrin.blur(each, loop=True, **arguments) for each in (clip, clip * 2))
+    rounds = vsrrin.blur(clip * 3, **arguments)
+    assert one.num_frames * 3 == rounds.num_frames
+    for n, frame in enumerate(one.frames()):
+        assert same_picture(frame, rounds.get_frame(one.num_frames + n))
+        assert same_picture(frame, two.get_frame(n))
+        assert same_picture(frame, two.get_frame(one.num_frames + n))
+    assert not same_picture(one.get_frame(0), vsrrin.blur(clip, **arguments).get_frame(0))
+
+
+def test_blur_mixes_nothing_across_a_cut_at_the_seam(small_bunny: vs.VideoNode) -> None:
+    clip = small_bunny[:4] + small_bunny[4:].std.Invert().std.FlipHorizontal()
+    output = vsrrin.blur(clip, 360, loop=True)
+    for n in (0, 7):
+        assert abs(planes(output.get_frame(n))[0].mean() - planes(clip.get_frame(n))[0].mean()) < 2
+
+
+def test_a_damaged_end_of_a_loop_is_made_of_both_sides_of_the_seam() -> None:
+    clip = disc(16)
+    broken = clip[:15] + clip[15].std.Invert()
+    mended = vsrrin.repair(broken * 3, [15, 31, 47], model="draft")[16:32]
+    assert all(same_picture(mended.get_frame(n), clip.get_frame(n)) for n in range(15))
+    end, wanted = (planes(each.get_frame(15))[1] for each in (mended, clip))
+    assert psnr(end, wanted) > max(psnr(planes(clip.get_frame(n))[1], wanted) for n in (14, 0)) + 4
+
+
+@pytest.mark.parametrize(
     ("make", "wanted"),
     [
         (lambda: loop(disc(1)), "interpolate: loop needs a clip of at least 2 frames, and this one has 1"),
         (lambda: vsrrin.proxy(disc(1), loop=True), "proxy: loop needs a clip of at least 2 frames"),
+        (lambda: vsrrin.blur(disc(1), loop=True), "blur: loop needs a clip of at least 2 frames"),
         (lambda: vsrrin.interpolate(disc(2), loop=1), "interpolate: loop must be True or False, not 1"),
     ],
 )

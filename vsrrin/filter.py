@@ -223,6 +223,7 @@ def blur(clip: vs.VideoNode, request: Blurring) -> vs.VideoNode:
         samples: Frames in each mean, an odd number from 3 to 31. More are needed where things move far in a frame.
         linear: Mix light, as a camera does, instead of sample values: highlights leave brighter traces. Slower.
         timecodes: A timecode file (v2) of the clip if its frame rate varies; else its durations are read at once.
+        loop: The first frame follows the last: the ends are blurred by what is beyond them.
         request: Shutter and rate, and options, each given as an argument of its own. The model is "draft" unless given,
             as errors of single frames do not show in a mean.
 
@@ -246,6 +247,7 @@ def blur(clip: vs.VideoNode, request: Blurring) -> vs.VideoNode:
         shutter=request.shutter,
         samples=request.samples,
         linear=request.linear,
+        loop=request.loop,
     )
 
 

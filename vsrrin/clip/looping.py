@@ -63,7 +63,9 @@ class LoopTiming:
         return _LoopedTime(time.left + self._offset, time.right + self._offset, time.t, self._period)
 
 
-def looped(clip: vs.VideoNode, timing: Timing, options: Options, *, loop: bool) -> tuple[vs.VideoNode, Timing]:
+def looped(
+    clip: vs.VideoNode, timing: Timing, options: Options, *, loop: bool, beyond: int = 0
+) -> tuple[vs.VideoNode, Timing]:
     """Return a clip and a timing for :func:`vsrrin.clip.alpha.build` that make a loop of them if they are to.
 
     Marks of scene detectors on both sides of the seam do not count: they are about the ends of a clip.
@@ -73,6 +75,7 @@ def looped(clip: vs.VideoNode, timing: Timing, options: Options, *, loop: bool) 
         timing: The map from output frames to moments of the source.
         options: Options of interpolation.
         loop: Whether the first frame follows the last.
+        beyond: Rounds of the loop before its beginning and after its end that the timing has moments in.
 
     Raises:
         ArgumentError: ``loop`` is no truth value, or the clip has one frame only.
@@ -87,7 +90,7 @@ def looped(clip: vs.VideoNode, timing: Timing, options: Options, *, loop: bool) 
     if isinstance(timing, ConstantTiming) and timing.factor == 1 and options.duplicates != "spread":
         return clip, timing
     reach = scene_score.RADIUS + 2 + (3 * options.longest_run if options.duplicates == "spread" else 0)
-    rounds = -(-reach // frames)
+    rounds = -(-reach // frames) + beyond
     return _without_ends(clip) * (2 * rounds + 1), LoopTiming(timing, frames, rounds)
 
 

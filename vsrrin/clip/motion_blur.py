@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import ceil
 
 import vapoursynth as vs
 
@@ -10,8 +11,9 @@ from vsrrin.errors import ArgumentError
 
 from . import frames, graph, props
 from .frames import Colour
+from .looping import looped
 from .retiming import RetimedTiming, Seconds, exact
-from .timing import SourceTimes
+from .timing import FrameTime, SourceTimes
 
 _MARKS = ("_SceneChangePrev", "_SceneChangeNext")
 _MOST_SAMPLES = 31
@@ -31,6 +33,7 @@ def build(
     shutter: Seconds,
     samples: int,
     linear: bool,
+    loop: bool,
 ) -> vs.VideoNode:
     """Return a clip whose frames are means of new frames around their moments.
 
@@ -42,6 +45,7 @@ def build(
         shutter: Degrees of which 360 are the whole time of an output frame.
         samples: New frames in each mean, an odd number.
         linear: Mix light instead of sample values.
+        loop: Whether the first frame follows the last.
 
     Raises:
         VsrrinError: An argument is out of range, or see :func:`vsrrin.clip.graph.build`.
@@ -60,12 +64,19 @@ def build(
     radius = samples // 2
     step = angle / 360 / fps / (samples - 1)
 
-    def moment(n: int) -> Fraction:
+    def at(n: int) -> FrameTime:
         frame, sample = divmod(n, samples)
-        return max(frame / fps + (sample - radius) * step, Fraction(0))
+        moment = frame / fps + (sample - radius) * step
+        if not loop:
+            return source.find(max(moment, Fraction(0)))
+        rounds, own = divmod(moment, source.end)
+        place = source.find(own)
+        left = place.left + rounds * clip.num_frames
+        return FrameTime(left, left + 1, place.t)
 
-    timing = RetimedTiming(source, length * samples, lambda n: source.find(moment(n)), fps=fps * samples)
-    new = graph.build(clip, timing, options, name="blur")
+    timing = RetimedTiming(source, length * samples, at, fps=fps * samples)
+    beyond = ceil(radius * step / source.end)
+    new = graph.build(*looped(clip, timing, options, loop=loop, beyond=beyond), options, name="blur")
     # The first and the last stand for half of the time between two: the shutter is open for the angle, exactly.
     weights = [1, *[2] * (samples - 2), 1]
     mixed = _light(new) if linear else new

@@ -69,6 +69,7 @@ class _Shutter:
     samples: int = 9
     linear: bool = False
     timecodes: str | os.PathLike[str] | None = None
+    loop: bool = False
 
 
 @dataclass(frozen=True)

@@ -256,7 +256,7 @@ class SourceTimes:
 
         Numbers before the first frame and after the last are those of repetitions.
         """
-        start, end = self._ticks[time.left], self._ticks[time.left + 1]
+        start, end = self._tick(time.left), self._tick(time.left + 1)
         tick, begin = start + time.t * (end - start), self._tick(first)
         return FrameTime(first, following, (tick - begin) / (self._tick(following) - begin))
 
