@@ -3,12 +3,14 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conversions import mistake, run
 from tests.convert.cluster.machines import Machines
+from vsrrin.convert.cluster import local
 
 SCHEDULER = ("--cluster", "tcp://127.0.0.1:9")
 WITHOUT = (
@@ -26,6 +28,14 @@ WITHOUT = (
         (("--cluster-mixed", "--workers", "1"), "vsrrin: --cluster-mixed is for --cluster ADDRESS, which is not given"),
         ((*SCHEDULER, "--cluster-map", "/a:/b"), "vsrrin: --cluster-map must be FROM=TO, two absolute paths: "),
         ((*SCHEDULER, "--cluster-map", "/nowhere=/b"), "there is no /nowhere"),
+        *(
+            (
+                ("--cluster", address),
+                f"vsrrin: --cluster must be the address of a scheduler, as it says it: a host and a port, such as "
+                f"tcp://scheduler:8786, not {address!r}",
+            )
+            for address in ("", " ", "boss", "8786", "tcp://boss", "tcp://:8786", "boss:port", "boss:0", "boss:70000")
+        ),
     ],
 )
 def test_arguments_that_are_wrong(
@@ -46,7 +56,7 @@ def test_a_scheduler_that_is_not_there(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["in.mp4"]
 
 
-@pytest.mark.parametrize("address", ["boss", "http://127.0.0.1:9", "tls://127.0.0.1:9"])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "tls://127.0.0.1:9", "127.0.0.1:9"])
 def test_addresses_that_cannot_be_used(address: str, folder: Path) -> None:
     status, _, err = run("in.mp4", "out.mkv", "--cluster", address)
     assert status == 1
@@ -76,6 +86,31 @@ def test_a_dry_run_refuses_what_the_run_would(
     target: str, arguments: tuple[str, ...], said: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert said in mistake(capsys, "in.mp4", target, "--dry-run", "--model", "draft", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "said"),
+    [
+        ("there.mkv", 1, "vsrrin: there.mkv exists: --overwrite replaces it"),
+        ("out.gif", 2, "vsrrin: --workers and --cluster are for videos, and out.gif is none"),
+    ],
+)
+def test_workers_start_when_nothing_else_is_wrong(
+    target: str,
+    status: int,
+    said: str,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @contextmanager
+    def none(*given: object) -> Iterator[str]:
+        pytest.fail("workers were started")
+        yield ""
+
+    monkeypatch.setattr(local, "local_workers", none)
+    (folder / "there.mkv").touch()
+    assert said in mistake(capsys, "in.mp4", target, "--model", "draft", "--workers", "1", status=status)
 
 
 @pytest.fixture

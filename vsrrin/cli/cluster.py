@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vsrrin.errors import ArgumentError, ConvertError
@@ -37,7 +37,9 @@ def wanted(options: argparse.Namespace) -> bool:
 
 @contextmanager
 def crew(options: argparse.Namespace, say: Callable[[str], None]) -> "Iterator[Crew | None]":
-    """Yield the workers that parsed arguments ask for, connected; ``None`` for none, or in a dry run.
+    """Yield the workers that parsed arguments ask for; ``None`` for none, or in a dry run.
+
+    A scheduler that is named is connected to at once. Workers here start when there is something for them to do.
 
     Raises:
         VsrrinError: An argument is not as it must be, distributed is missing, or the scheduler cannot be reached.
@@ -57,12 +59,13 @@ def crew(options: argparse.Namespace, say: Callable[[str], None]) -> "Iterator[C
     folders = crew.parse_map(options.cluster_map)
     if options.workers is not None:
         local.check_count(options.workers)
+    else:
+        crew.check_address(options.cluster)
     if options.dry_run:
         yield None
         return
-    with ExitStack() as stack:
-        address = options.cluster
-        if address is None:
-            address = stack.enter_context(local.local_workers(options.workers, getattr(options, "device", None)))
-        mixed = options.cluster_mixed
-        yield stack.enter_context(crew.Crew(address, cluster_map=folders, cluster_mixed=mixed, say=say))
+    address = options.cluster
+    if address is None:
+        address = local.local_workers(options.workers, getattr(options, "device", None))
+    with crew.Crew(address, cluster_map=folders, cluster_mixed=options.cluster_mixed, say=say) as found:
+        yield found

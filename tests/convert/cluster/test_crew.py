@@ -175,8 +175,8 @@ def test_nobody_there(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ConvertError, match=r"scheduler tcp://127\.0\.0\.1:9 cannot be reached from here .*dask scheduler"
     ):
         convert_there("tcp://127.0.0.1:9", settings)
-    with pytest.raises(ConvertError, match=r"scheduler nonsense://x cannot be reached"):
-        convert_there("nonsense://x", settings)
+    with pytest.raises(ConvertError, match=r"scheduler nonsense://x:1 cannot be reached"):
+        convert_there("nonsense://x:1", settings)
     monkeypatch.setattr("vsrrin.convert.cluster.sharing.PATIENCE", 1.0)
     machines = Machines(tmp_path)
     try:

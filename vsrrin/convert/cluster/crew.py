@@ -1,12 +1,14 @@
 """The client of a cluster: who works there, whether it may, and what for."""
 
 import logging
+import re
 import secrets
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -36,36 +38,48 @@ class Crew:
     """Workers of a Dask cluster; a context manager that ends the connection.
 
     Args:
-        address: Address of the scheduler, such as "tcp://scheduler:8786".
+        address: Address of the scheduler, such as "tcp://scheduler:8786"; or a context manager that starts one with its
+            workers and yields the address, which is entered when a segment is missing.
         cluster_map: Folders here and what they are called on the workers.
         cluster_mixed: Take workers whose processor, libraries or backend differ from those here, so that bits may.
         say: Called with messages for the user.
 
     Raises:
+        ArgumentError: The address is none.
         ConvertError: The scheduler cannot be reached.
     """
 
     def __init__(
         self,
-        address: str,
+        address: str | AbstractContextManager[str],
         *,
         cluster_map: Mapping[Path, str] | None = None,
         cluster_mixed: bool = False,
         say: Callable[[str], None],
     ) -> None:
         self._map, self._mixed, self._say = cluster_map or {}, cluster_mixed, say
+        self._address, self._held = address, ExitStack()
+        if isinstance(address, str):  # which is the user's, so that mistakes are said before the source is read
+            check_address(address)
+            _ = self._client
+
+    @cached_property
+    def _client(self) -> Client:
+        if not isinstance(self._address, str):
+            self._address = self._held.enter_context(self._address)
         for name in ("distributed", "distributed.client", "distributed.core", "distributed.comm"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # what it says is said here, in fewer words
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of other versions of libraries, which are compared here
-                self._client = _Client(address, timeout=_WAIT, set_as_default=False, name="vsrrin")
+                client = _Client(self._address, timeout=_WAIT, set_as_default=False, name="vsrrin")
         except Exception as error:  # each of Dask's transports has errors of its own
             raise ConvertError(
-                f"the scheduler {address} cannot be reached from here ({error}): start it there (dask scheduler), and "
-                "give its address as it says it"
+                f"the scheduler {self._address} cannot be reached from here ({error}): start it there (dask "
+                "scheduler), and give its address as it says it"
             ) from error
-        self._address = address
+        self._held.callback(_close, client)
+        return client
 
     def __enter__(self) -> "Crew":
         return self
@@ -73,8 +87,7 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with suppress(Exception):  # the scheduler may be gone
-            self._client.close()
+        self._held.__exit__(kind, error, trace)
 
     def take(self, conversion: VideoConversion, image_rate: Fraction) -> None:
         """Let the workers make the segments of a conversion.
@@ -94,8 +107,8 @@ class Crew:
     ) -> list[Segment]:
         known = {number: work.finished(number, len(span)) for number, span in enumerate(job.spans)}
         if any(segment is None for segment in known.values()):
-            plan = self._plan(conversion, image_rate)
-            shared = Sharing(self._client, plan, job, work, known, self._say)
+            client, plan = self._client, self._plan(conversion, image_rate)
+            shared = Sharing(client, plan, job, work, known, self._say)
             with in_background(shared.made(), "vsrrin cluster") as states:
                 for state in states:
                     report(state.frames, state.cuts, state.workers)
@@ -130,7 +143,7 @@ class Crew:
             weights=model,
         )
         return Plan(
-            address=self._address,
+            address=str(self._address),
             order=order,
             files=sent,
             facts=worker.facts(device),
@@ -147,6 +160,25 @@ class _Client(Client):  # type: ignore[misc]
             # Dask closes it itself after some errors; after others it would wait for that for 20 s, and print a trace.
             self.status = "closed"
             raise
+
+
+def _close(client: Client) -> None:
+    with suppress(Exception):  # the scheduler may be gone
+        client.close()
+
+
+def check_address(address: str) -> None:
+    """Check that a text is the address of a scheduler, as far as can be seen without asking there.
+
+    Raises:
+        ArgumentError: It is not.
+    """
+    found = re.fullmatch(r"(?:\w+://)?(?:\[[^\]\s]+\]|[^\s:/\[\]]+):(\d{1,5})", address)
+    if found is None or not 1 <= int(found[1]) <= 65535:
+        raise ArgumentError(
+            f"cluster must be the address of a scheduler, as it says it: a host and a port, such as "
+            f"tcp://scheduler:8786, not {address!r}"
+        )
 
 
 def there(source: Path, cluster_map: Mapping[Path, str]) -> str:
