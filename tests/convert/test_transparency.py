@@ -246,10 +246,12 @@ def test_a_killed_run_is_continued_to_the_same_frames(tmp_path: Path) -> None:
         "def die(progress): progress.frames_done < 8 or os.kill(os.getpid(), signal.SIGKILL)\n"
         f"convert_file({str(source)!r}, {str(target)!r}, progress=die, **{settings})"
     )
+    (temporary := tmp_path / "temporary").mkdir()
     run = subprocess.run(
-        [sys.executable, "-c", killed], check=False, timeout=120, env={**os.environ, "TMPDIR": str(tmp_path)}
+        [sys.executable, "-c", killed], check=False, timeout=120, env={**os.environ, "TMPDIR": str(temporary)}
     )
     assert run.returncode == -signal.SIGKILL
+    assert list(temporary.iterdir()) == []  # the alpha beside the video is read from a file of its own
     continued = convert(source, target, resume=True, segment_frames=6)
     assert continued.resumed_frames == 6
     convert(source, tmp_path / "whole.webm", segment_frames=6)

@@ -22,7 +22,7 @@ def attach(
 ) -> tuple[vs.VideoNode, tuple[str, ...]]:
     """Return a clip with the alpha that is beside its video as the frames' ``_Alpha``, and messages for the user.
 
-    The alpha is copied to a temporary file, which a second decoder reads; it is removed with the clip.
+    The alpha is copied to a temporary file, which a second decoder reads.
 
     Args:
         clip: Frames of a video of VP8 or VP9.
@@ -30,14 +30,12 @@ def attach(
         track: Its stream.
         starts: Times of the frames by the file's own clock.
     """
-    handle, name = tempfile.mkstemp(prefix="vsrrin-", suffix=".mkv")
-    os.close(handle)
-    file = _File(name)
+    file = _File()
     try:
-        times = write_alpha(path, track, Path(name))
+        times = write_alpha(path, track, file.path)
         if not times:
             return clip, ()
-        pictures = open_video(Path(name), 0)
+        pictures = open_video(file.path, 0)
     except (ConvertError, av.error.FFmpegError):
         return clip, (_lost("it cannot be decoded"),)
     if (pictures.width, pictures.height) != (clip.width, clip.height):
@@ -56,10 +54,21 @@ def _lost(why: str) -> str:
 
 
 class _File:
-    """A temporary file that is removed with this object, or at the end of the process."""
+    """A temporary file that lives as long as this object, at most as long as the process.
 
-    def __init__(self, name: str) -> None:
-        weakref.finalize(self, Path(name).unlink, missing_ok=True)
+    On Linux it has no name in any folder, so that nothing is left of it when the process is killed.
+    """
+
+    def __init__(self) -> None:
+        handle, name = tempfile.mkstemp(prefix="vsrrin-", suffix=".mkv")
+        self.path = Path(f"/proc/self/fd/{handle}")
+        if self.path.exists():
+            os.unlink(name)
+            weakref.finalize(self, os.close, handle)
+        else:
+            os.close(handle)
+            self.path = Path(name)
+            weakref.finalize(self, self.path.unlink, missing_ok=True)
 
 
 def _alpha(clip: vs.VideoNode, pictures: vs.VideoNode, places: Sequence[int | None], file: _File) -> vs.VideoNode:
