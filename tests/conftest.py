@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -44,6 +45,13 @@ def pytest_configure(config: pytest.Config) -> None:
     # Before test modules are imported: some ask for the cores then. Not where other processes run the tests, which
     # would all inherit one core.
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if not worker:
+        # What is measured and compiled is kept for this session, for the programs that it starts too, and not in the
+        # user's own folder.
+        folder, cache = tempfile.TemporaryDirectory(prefix="vsrrin-tests-"), pytest.MonkeyPatch()
+        config.add_cleanup(folder.cleanup)
+        config.add_cleanup(cache.undo)
+        cache.setenv("XDG_CACHE_HOME", folder.name)
     if worker or not config.getoption("numprocesses", None):
         patch = pytest.MonkeyPatch()
         config.add_cleanup(patch.undo)

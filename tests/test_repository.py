@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
+import tempfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +44,13 @@ def test_no_file_names_a_machines_folders_or_a_registrys_host() -> None:
         if path != own and (match := forbidden.search(text_of(path)))
     }
     assert found == {}
+
+
+def test_tests_keep_what_they_measure_to_themselves() -> None:
+    code = "import platformdirs; print(platformdirs.user_cache_path('vsrrin', appauthor=False, opinion=False))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert Path(done.stdout).is_relative_to(tempfile.gettempdir())
+    assert not Path(done.stdout).is_relative_to(Path.home() / ".cache")
 
 
 def test_readme_gives_both_commands() -> None:
