@@ -1,6 +1,7 @@
 """vsrrin.clip.pace: what a machine has time for."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,8 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.machine import real_fastest
+from vsrrin.checkpoint import loader
 from vsrrin.clip import pace
 from vsrrin.clip.pace import Pace, affordable
+from vsrrin.engine import measurements
+from vsrrin.engine.backends import calibration
+from vsrrin.engine.backends.calibration import Way
 from vsrrin.engine.options import Options
 
 
@@ -84,8 +90,8 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file in which what was measured is kept."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(pace, "_known", {})
-    assert pace.cache_file().is_relative_to(tmp_path)
-    return pace.cache_file()
+    assert measurements.path().is_relative_to(tmp_path)
+    return measurements.path()
 
 
 def test_time_without_end_buys_the_best_model_and_none_the_quickest(
@@ -102,26 +108,58 @@ def test_time_without_end_buys_the_best_model_and_none_the_quickest(
     assert own.scale == 0.75
 
 
-def test_what_was_measured_is_kept(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = Options(model="auto")
-    first = affordable(options, (36, 64), Fraction(24), Fraction(48), 1e-9)
-    written = kept.read_text()
-    assert all(seconds > 0 for seconds in json.loads(written).values())
-    kept.write_text(json.dumps({key: 77.0 for key in json.loads(written)}))
-    assert affordable(options, (36, 64), Fraction(24), Fraction(48), 1e-9) == first  # by this process
+CHOICE = (Options(model="auto"), (36, 64), Fraction(24), Fraction(48), 1e-9)
+
+
+def started_again(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Seconds of a pair with draft at half the size, as the next process takes them for."""
     monkeypatch.setattr(pace, "_known", {})
-    assert affordable(options, (36, 64), Fraction(24), Fraction(48), 1e-9)[1] == 77 * 24  # by the next
+    return affordable(*CHOICE)[1] / 24
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", '{"a": "b"}', '{"a": null}', "\udcff"], ids=repr)
-def test_a_damaged_file_is_measured_anew(kept: Path, text: str) -> None:
-    kept.parent.mkdir(parents=True)
-    kept.write_bytes(text.encode(errors="surrogateescape"))
-    affordable(Options(model="auto"), (36, 64), Fraction(24), Fraction(48), 1e-9)
-    assert len(json.loads(kept.read_text())) == 2
+def test_what_was_measured_is_kept(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = affordable(*CHOICE)
+    entries = json.loads(kept.read_text())["entries"]
+    assert len(entries) == 2  # at both sizes
+    assert all(entry["seconds of a pair"][0] > 0 for entry in entries.values())
+    monkeypatch.setattr(pace, "_measure", lambda *_: pytest.fail("measured again"))
+    assert affordable(*CHOICE) == first
+
+
+def test_a_measurement_that_was_disturbed_does_not_count_for_long(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([77.0, 77.0, 2.0, 2.0, 3.0, 3.0])
+    monkeypatch.setattr(pace, "_measure", lambda *_: next(answers))
+    assert [started_again(monkeypatch) for _ in range(5)] == [77, 2, 2, 2, 2]
+    assert list(answers) == []  # the fourth and the fifth start have enough of them
+    tomorrow = time.time() + 25 * 3600
+    monkeypatch.setattr(time, "time", lambda: tomorrow)
+    monkeypatch.setattr(pace, "_measure", lambda *_: 5.0)
+    assert [started_again(monkeypatch) for _ in range(2)] == [2, 2]
+    for _ in range(2):  # a machine that has become slower, after as many days
+        tomorrow += 25 * 3600
+        last = started_again(monkeypatch)
+    assert last == 5
+
+
+@pytest.mark.parametrize("entry", [{}, [], None, {"seconds of a pair": [1.0]}, {"seconds of a pair": ["1"], "at": 1}])
+def test_a_damaged_entry_is_measured_anew(entry: object, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    affordable(*CHOICE)
+    content = json.loads(kept.read_text())
+    kept.write_text(json.dumps({**content, "entries": dict.fromkeys(content["entries"], entry)}))
+    monkeypatch.setattr(pace, "_measure", lambda *_: 5.0)
+    assert started_again(monkeypatch) == 5
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(kept: Path) -> None:
     kept.parent.parent.mkdir(parents=True, exist_ok=True)
     kept.parent.write_text("a file in the folder's place")
-    assert affordable(Options(model="auto"), (36, 64), Fraction(24), Fraction(48), 1e-9)[1] > 0
+    assert affordable(*CHOICE)[1] > 0
+
+
+def test_both_kinds_of_measurements_are_in_one_file(kept: Path) -> None:
+    affordable(*CHOICE)
+    ways = [Way("torch", "fp32")]
+    real_fastest(loader.load("balanced").net, ways)
+    affordable(*CHOICE)
+    assert len(json.loads(kept.read_text())["entries"]) == 3
+    assert [record["chosen"] for record in calibration.records()] == ["torch fp32"]

@@ -1,26 +1,22 @@
 """Work that a machine has time for while a clip is played."""
 
-import json
 import math
 import platform
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 from threading import Lock
 
-import platformdirs
 import torch
 
-from vsrrin import files
 from vsrrin.checkpoint import loader
+from vsrrin.engine import measurements
 from vsrrin.engine.interpolator import Interpolator
 from vsrrin.engine.options import Options
 from vsrrin.engine.plan import automatic_scale
 from vsrrin.engine.pool import shared
-from vsrrin.errors import VsrrinError
 
 _MODELS = {"draft": 1.0, "balanced": 4.0, "rrin_lite": 9.0}
 """What new frames cost, relative to each other, on a CPU; the better ones last."""
@@ -34,6 +30,11 @@ _AHEAD, _BEHIND = 0.1, 0.25
 
 _FREE = 8
 """Frames at the beginning, in which networks warm up."""
+
+_ROUNDS = 3
+"""Measurements kept, of which the least counts: something else may have been running during the others."""
+_FRESH = 24 * 3600
+"""Seconds after which one more takes the place of the oldest, as all may have been disturbed."""
 
 _lock = Lock()
 _known: dict[str, float] = {}
@@ -127,7 +128,7 @@ def affordable(
 
 
 def _seconds(options: Options, size: tuple[int, int], steps: int) -> float:
-    """Return the seconds that a pair with so many new frames takes, as measured here or at an earlier time."""
+    """Return the seconds that a pair with so many new frames takes, as measured here or at earlier times."""
     path, _ = loader.locate(options.model)
     machine = (
         platform.node(),
@@ -140,27 +141,22 @@ def _seconds(options: Options, size: tuple[int, int], steps: int) -> float:
     facts = *machine, torch.__version__, path.name, loader.versions(path), *settings, *size, steps
     key = " ".join(map(str, facts))
     with _lock:
-        if not _known:
-            _known.update(_read())
         if key not in _known:
-            _known[key] = _measure(options, size, steps)
-            with suppress(VsrrinError, OSError):  # a folder that cannot be written: measured again next time
-                cache_file().parent.mkdir(parents=True, exist_ok=True)
-                files.write(cache_file(), json.dumps(_known, indent=1).encode())
+            seconds, at = _seconds_in(measurements.kept().get(key, {}))
+            if len(seconds) < _ROUNDS or not 0 <= time.time() - at < _FRESH:
+                seconds = [*seconds, _measure(options, size, steps)][-_ROUNDS:]
+                with measurements.alone():
+                    measurements.keep(key, {"seconds of a pair": seconds, "at": time.time()})
+            _known[key] = min(seconds)
         return _known[key]
 
 
-def cache_file() -> Path:
-    """Return the path of the file that keeps what was measured."""
-    return platformdirs.user_cache_path("vsrrin", appauthor=False, opinion=False) / "play.json"
-
-
-def _read() -> dict[str, float]:
-    try:
-        kept = json.loads(cache_file().read_text(encoding="utf-8"))
-        return {str(key): float(value) for key, value in kept.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
+def _seconds_in(entry: Mapping[str, object]) -> tuple[list[float], float]:
+    """Return the measurements in an entry and the time of the last; none if it is not as it should be."""
+    seconds, at = entry.get("seconds of a pair"), entry.get("at")
+    if not isinstance(seconds, list) or not all(isinstance(each, float | int) and each > 0 for each in [*seconds, at]):
+        return [], 0.0
+    return [float(each) for each in seconds], float(str(at))
 
 
 def _measure(options: Options, size: tuple[int, int], steps: int) -> float:

@@ -13,6 +13,7 @@ from torch import nn
 
 from tests.machine import real_fastest
 from vsrrin.checkpoint import loader
+from vsrrin.engine import measurements
 from vsrrin.engine.backends import calibration, openvino_backend
 from vsrrin.engine.backends.calibration import Way
 from vsrrin.errors import BackendError
@@ -32,7 +33,7 @@ print(calibration.fastest(loader.load("balanced").net, ways))
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder for what is kept; once said is not said for the next test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    calibration._once.cache_clear()
+    measurements._once.cache_clear()
     return tmp_path / "vsrrin"
 
 
@@ -105,34 +106,6 @@ def test_what_was_found_is_kept_until_something_changes(
     assert len(asked) == 5
     real_fastest(net(), WAYS, again=True)
     assert len(asked) == 6
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        b"",
-        b"\xff\xfe",
-        b"[]",
-        b'{"version": 1}',
-        b'{"version": 1, "entries": []}',
-        b"[" * 100_000,
-        b'{"version": 0, "entries": {}}',
-    ],
-)
-def test_a_damaged_file_is_made_anew(damage: bytes, cache: Path, asked: list[Sequence[Way]]) -> None:
-    cache.mkdir()
-    (cache / "calibration.json").write_bytes(damage)
-    real_fastest(net(), WAYS)
-    real_fastest(net(), WAYS)
-    assert len(asked) == 1
-    assert json.loads((cache / "calibration.json").read_text())["version"] == 1
-
-
-def test_the_file_is_bounded(cache: Path, asked: list[Sequence[Way]], monkeypatch: pytest.MonkeyPatch) -> None:
-    for threads in range(1, 71):
-        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
-        real_fastest(net(), WAYS)
-    assert [record["threads"] for record in calibration.records()] == list(range(7, 71))
 
 
 @pytest.mark.parametrize("seconds", [{}, {"openvino fp32": -1}, {"openvino fp32": "0.1"}, [], None, {"another": 1}])

@@ -10,39 +10,27 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Literal
 
-import filelock
-import platformdirs
 import torch
 from torch import Tensor, nn
 
+from vsrrin.engine import measurements
 from vsrrin.errors import VsrrinError
-from vsrrin.files import write
 from vsrrin.nets.parts.convolution_stacks import Stack, hidden_convolutions, named_stacks
 from vsrrin.nets.parts.precision import to_precision
 
 from . import openvino_backend
 from .processor import processor
 
-_VERSION = 1
 _WORK = 2e9
 """Multiplications of one run of a stack: some hundredths of a second."""
 _SECONDS = 1.0
 """Time of the runs; to compile the stack takes about as long."""
 _GAIN = {"fp32": 1.0, "bf16": 1.05, "fp16": 1.05, "int8": 1.1}
 """How many times as fast as a more exact way another one must be, by precision."""
-_KEPT = 64
-"""Results kept; the oldest go first."""
-_PATIENCE = 30
-"""Seconds to wait for another process that measures."""
-
-_NOT_KEPT = "what is fastest here is measured at every start, as {} cannot be written"
 
 _log = logging.getLogger("vsrrin")
 
@@ -67,34 +55,21 @@ def fastest(net: nn.Module, ways: Sequence[Way], *, again: bool = False) -> tupl
         again: Measure, whatever is kept on disk.
     """
     name, facts = _facts(net, ways)
-    with ExitStack() as held:
-        try:
-            path().parent.mkdir(parents=True, exist_ok=True)
-            # Processes that start together must not come to different results.
-            held.enter_context(filelock.FileLock(f"{path()}.lock", timeout=_PATIENCE))
-        except (OSError, filelock.Timeout):
-            _once(_NOT_KEPT.format(path().parent))
-        kept = _kept()
-        found = None if again else _seconds_in(kept.get(name), ways)
+    with measurements.alone():  # processes that start together must not come to different results
+        found = None if again else _seconds_in(measurements.kept().get(name), ways)
         if found is None:
             found = measured(net, ways)
             chosen = _best(found)
             texts = {str(way): seconds for way, seconds in found.items()}
-            kept.pop(name, None)
-            _keep({**kept, name: {**facts, "seconds": texts, "chosen": str(chosen)}})
+            measurements.keep(name, {**facts, "seconds": texts, "chosen": str(chosen)})
             _log.info("measured: %s; %s is used", ", ".join(f"{w} {s * 1e3:.1f} ms" for w, s in found.items()), chosen)
     return _best(found), found
-
-
-def path() -> Path:
-    """Return the file in which results are kept."""
-    return platformdirs.user_cache_path("vsrrin", appauthor=False, opinion=False) / "calibration.json"
 
 
 def records() -> list[dict[str, Any]]:
     """Return what is kept of this processor: ``network``, ``threads``, ``seconds`` by way, and the one ``chosen``."""
     wanted = {"network", "threads", "seconds", "chosen"}
-    entries = [entry for entry in _kept().values() if isinstance(entry, dict) and wanted <= set(entry)]
+    entries = [entry for entry in measurements.kept().values() if wanted <= set(entry)]
     return [entry for entry in entries if entry.get("processor") == processor() and isinstance(entry["seconds"], dict)]
 
 
@@ -167,29 +142,3 @@ def _seconds_in(entry: object, ways: Sequence[Way]) -> dict[Way, float] | None:
     found = {way: texts[str(way)] for way in ways if str(way) in texts}
     sound = found and all(isinstance(seconds, float | int) and 0 < seconds < 1e6 for seconds in found.values())
     return {way: float(seconds) for way, seconds in found.items()} if sound else None
-
-
-def _kept() -> dict[str, object]:
-    try:
-        content = json.loads(path().read_text(encoding="utf-8"))
-        entries = content["entries"] if content["version"] == _VERSION else {}
-        return entries if isinstance(entries, dict) else {}
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        _once(f"{path()} is of no use and made anew: {error!r}")
-        return {}
-
-
-def _keep(entries: Mapping[str, object]) -> None:
-    try:
-        last = dict(list(entries.items())[-_KEPT:])
-        text = json.dumps({"version": _VERSION, "entries": last}, indent=1)
-        write(path(), text.encode())
-    except (OSError, VsrrinError):
-        _once(_NOT_KEPT.format(path().parent))
-
-
-@cache
-def _once(message: str) -> None:
-    _log.info("%s", message)
