@@ -1,10 +1,8 @@
 """vsrrin.filter: what a script gets."""
 
 import gc
-import random
 import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 import vapoursynth as vs
 
 import vsrrin
+from tests.any_order import REQUESTS, check_any_order
 from tests.conftest import planes, psnr, same_picture
 from vsrrin.engine.interpolator import Interpolator
 
@@ -189,17 +188,11 @@ def test_a_day_of_video_at_an_odd_rate_builds_at_once_and_ends_right() -> None:
     assert Fraction(middle["_VSRRIN_TNum"], middle["_VSRRIN_TDen"]) == position - int(position)
 
 
-def test_any_order_and_any_number_of_threads_give_the_same_bits(small_bunny: vs.VideoNode) -> None:
-    expected = [planes(frame) for frame in vsrrin.interpolate(small_bunny, 3).frames()]
-    output = vsrrin.interpolate(small_bunny, 3)
-    numbers = [n for n in range(output.num_frames) for _ in range(2)]
-    random.Random(0).shuffle(numbers)
-
-    def fetch(n: int) -> bool:
-        return all(np.array_equal(a, b) for a, b in zip(planes(output.get_frame(n)), expected[n], strict=True))
-
-    with ThreadPoolExecutor(6) as pool:
-        assert all(pool.map(fetch, numbers))
+@pytest.mark.parametrize(("model", "requests"), [("draft", REQUESTS), ("rrin_lite", 48)])
+def test_any_order_and_any_number_of_threads_give_the_same_bits(
+    small_bunny: vs.VideoNode, model: str, requests: int
+) -> None:
+    check_any_order(lambda: vsrrin.interpolate(small_bunny, 3, model), requests)
 
 
 def test_jumping_about_asks_only_for_nearby_source_frames(

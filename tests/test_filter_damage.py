@@ -1,7 +1,5 @@
 """vsrrin.repair without a list: what its detector reports and replaces in a script."""
 
-import random
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -9,6 +7,7 @@ import pytest
 import vapoursynth as vs
 
 import vsrrin
+from tests.any_order import check_any_order
 from tests.conftest import planes, psnr, same_picture
 
 LISTED: list[int | tuple[int, int]] = [(6, 7), 12, 18, 24]
@@ -61,13 +60,9 @@ def test_what_is_found_is_replaced_as_if_it_had_been_listed(spoilt: vs.VideoNode
     assert (mended.get_frame(7).props["_VSRRIN_Left"], mended.get_frame(7).props["_VSRRIN_Right"]) == (5, 8)
 
 
-def test_any_order_gives_the_same_frames(spoilt: vs.VideoNode) -> None:
-    expected = [planes(frame) for frame in vsrrin.repair(spoilt, None, "draft", apply=True).frames()]
-    mended = vsrrin.repair(spoilt, None, "draft", apply=True)
-    order = random.Random(0).sample(range(32), 32)
-    with ThreadPoolExecutor(4) as pool:
-        for n, frame in zip(order, pool.map(mended.get_frame, order), strict=True):
-            assert all(np.array_equal(*pair) for pair in zip(planes(frame), expected[n], strict=True))
+@pytest.mark.parametrize("frames", [None, LISTED])
+def test_any_order_gives_the_same_frames(spoilt: vs.VideoNode, frames: Any) -> None:
+    check_any_order(lambda: vsrrin.repair(spoilt, frames, "draft", apply=True))
 
 
 def test_a_frame_asks_for_twelve_before_and_after_it(spoilt: vs.VideoNode, counted: Any) -> None:

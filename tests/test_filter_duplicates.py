@@ -1,16 +1,14 @@
 """vsrrin.interpolate with duplicates="spread", and vsrrin.dedup."""
 
-import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 import pytest
 import vapoursynth as vs
 
 import vsrrin
+from tests.any_order import check_any_order
 from tests.clip.test_clip_checks import with_durations
 from tests.clip.test_repeats import grainy, held
 from tests.conftest import planes, psnr, same_picture
@@ -130,18 +128,10 @@ def test_any_format(small_bunny: vs.VideoNode, format_id: int) -> None:
         assert same_picture(output.get_frame(n), clip.get_frame(n))
 
 
-def test_any_order_and_any_number_of_threads_give_the_same_bits(small_bunny: vs.VideoNode) -> None:
+@pytest.mark.parametrize("factor", [3, 1])  # 1 is what dedup does
+def test_any_order_and_any_number_of_threads_give_the_same_bits(small_bunny: vs.VideoNode, factor: int) -> None:
     clip = grainy(held(small_bunny, 2, 3, 1, 4, 5, 2, 1, 3))
-    expected = [planes(frame) for frame in spread(clip, 3).frames()]
-    output = spread(clip, 3)
-    numbers = [n for n in range(output.num_frames) for _ in range(2)]
-    random.Random(0).shuffle(numbers)
-
-    def fetch(n: int) -> bool:
-        return all(np.array_equal(a, b) for a, b in zip(planes(output.get_frame(n)), expected[n], strict=True))
-
-    with ThreadPoolExecutor(6) as pool:
-        assert all(pool.map(fetch, numbers))
+    check_any_order(lambda: vsrrin.dedup(clip, model="draft") if factor == 1 else spread(clip, factor))
 
 
 def test_jumping_about_asks_only_for_nearby_source_frames(

@@ -1,8 +1,6 @@
 """vsrrin.interpolate, proxy, retime and blur with loop=True, and repair of a loop."""
 
-import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 import vapoursynth as vs
 
 import vsrrin
+from tests.any_order import check_any_order
 from tests.clip.test_clip_checks import with_durations
 from tests.clip.test_repeats import held
 from tests.conftest import planes, psnr, same_picture
@@ -141,14 +140,9 @@ def test_alpha_moves_over_the_seam_with_the_picture() -> None:
     assert same_picture(output.get_frame(14), clip.get_frame(7))
 
 
-def test_any_order_gives_the_same_bits() -> None:
-    clip = disc(7)
-    wanted = [planes(frame) for frame in loop(clip, 3).frames()]
-    output = loop(clip, 3)
-    asked = random.Random(1).choices(range(21), k=60)
-    with ThreadPoolExecutor(4) as pool:
-        for n, frame in zip(asked, pool.map(output.get_frame, asked), strict=True):
-            assert all(np.array_equal(a, b) for a, b in zip(planes(frame), wanted[n], strict=True))
+def test_any_order_gives_the_same_bits(small_bunny: vs.VideoNode) -> None:
+    check_any_order(lambda: loop(small_bunny, 3))
+    check_any_order(lambda: vsrrin.blur(small_bunny, samples=3, loop=True))
 
 
 def test_proxy_and_retime() -> None:

@@ -6,6 +6,7 @@ import pytest
 import vapoursynth as vs
 
 import vsrrin
+from tests.any_order import check_any_order
 from tests.conftest import same_picture
 
 
@@ -23,6 +24,10 @@ def test_everything_but_the_pictures_is_as_interpolate_has_it(bunny: vs.VideoNod
         late = props["_VSRRIN_Kind"] == "new" and 2 * props["_VSRRIN_TNum"] > props["_VSRRIN_TDen"]
         if props["_VSRRIN_Kind"] in ("new", "source"):
             assert same_picture(ours, clip.get_frame(props["_VSRRIN_Right" if late else "_VSRRIN_Left"]))
+
+
+def test_any_order_gives_the_same_frames(small_bunny: vs.VideoNode) -> None:
+    check_any_order(lambda: vsrrin.proxy(small_bunny, 3, duplicates="spread"))
 
 
 def test_no_network_is_loaded_and_bad_arguments_are_errors(bunny: vs.VideoNode) -> None:

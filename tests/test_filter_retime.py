@@ -1,8 +1,6 @@
 """vsrrin.retime: what a script gets."""
 
-import random
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ import pytest
 import vapoursynth as vs
 
 import vsrrin
+from tests.any_order import check_any_order
 from tests.conftest import planes, same_picture
 
 
@@ -44,14 +43,12 @@ def test_twice_as_fast_shows_every_second_frame_untouched(bunny: vs.VideoNode) -
 def test_any_order_and_threads_give_the_same_bits_along_a_ramp(bunny: vs.VideoNode) -> None:
     clip = bunny[:8].resize.Bicubic(96, 64)
     end = clip.num_frames / Fraction(clip.fps)
-    ramp = vsrrin.retime(clip, [(0, 1), (end / 2, "1/4"), (end, 1)], "draft", ease="smooth", fps=60)
-    wanted = [bits(frame) for frame in ramp.frames()]
-    numbers = [random.Random(7).randrange(ramp.num_frames) for _ in range(200)]
-    again = vsrrin.retime(clip, [(0, 1), (end / 2, "1/4"), (end, 1)], "draft", ease="smooth", fps=60)
-    with ThreadPoolExecutor(4) as pool:
-        for number, frame in zip(numbers, pool.map(again.get_frame, numbers), strict=True):
-            assert bits(frame) == wanted[number]
-    places = [place(frame) for frame in ramp.frames()]
+
+    def ramp() -> vs.VideoNode:
+        return vsrrin.retime(clip, [(0, 1), (end / 2, "1/4"), (end, 1)], "draft", ease="smooth", fps=60)
+
+    check_any_order(ramp)
+    places = [place(frame) for frame in ramp().frames()]
     assert places == sorted(places)
 
 

@@ -8,6 +8,7 @@ import pytest
 import vapoursynth as vs
 
 import vsrrin
+from tests.any_order import check_any_order
 from tests.conftest import planes, same_picture
 from tests.image_files import picture, write, write_sequence
 from vsrrin.clip import graph
@@ -205,6 +206,11 @@ def test_retimed_and_mended_frames_have_their_own_alpha() -> None:
     mended = vsrrin.repair(clip, [1], "draft").get_frame(1)
     (made,), (right,) = planes(alpha(mended)), planes(alpha(clip.get_frame(1)))
     assert np.abs(made.astype(int) - right).mean() < 2
+
+
+def test_any_order_gives_the_same_frames_and_alpha(tmp_path: Path) -> None:
+    clip = read_folder(write_sequence(tmp_path / "in", 6, channels=4)).clip
+    check_any_order(lambda: vsrrin.interpolate(clip, 3, "draft"))
 
 
 @pytest.mark.parametrize(("width", "format_id"), [(48, vs.GRAY8), (96, vs.GRAY16), (96, vs.RGB24)])
