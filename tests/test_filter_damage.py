@@ -1,5 +1,7 @@
 """vsrrin.repair without a list: what its detector reports and replaces in a script."""
 
+from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import vapoursynth as vs
 import vsrrin
 from tests.any_order import check_any_order
 from tests.conftest import planes, psnr, same_picture
+from vsrrin.engine import memory
 
 LISTED: list[int | tuple[int, int]] = [(6, 7), 12, 18, 24]
 DAMAGED = {6: "black", 7: "black", 12: "green", 18: "torn", 24: "flash"}
@@ -63,6 +66,28 @@ def test_what_is_found_is_replaced_as_if_it_had_been_listed(spoilt: vs.VideoNode
 @pytest.mark.parametrize("frames", [None, LISTED])
 def test_any_order_gives_the_same_frames(spoilt: vs.VideoNode, frames: Any) -> None:
     check_any_order(lambda: vsrrin.repair(spoilt, frames, "draft", apply=True))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda clip: vsrrin.repair(clip),
+        lambda clip: vsrrin.repair(clip, None, "draft", apply=True),
+        lambda clip: vsrrin.proxy(clip, 2),
+    ],
+    ids=["reported", "replaced", "proxy"],
+)
+def test_memory_is_given_back_where_no_new_frames_are_made(
+    whole: vs.VideoNode, make: Callable[[vs.VideoNode], vs.VideoNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the heap of a process that looks at a film grows by gigabytes."""
+    size, given_back = count(), []
+    tidier = memory.HeapTidier(8, size.__next__, lambda: given_back.append(True))
+    monkeypatch.setattr(memory, "heap", lambda: tidier)
+    clip = whole.std.Loop(times=2).resize.Bicubic(64, 48)
+    for _ in make(clip).frames():
+        pass
+    assert given_back
 
 
 def test_a_frame_asks_for_twelve_before_and_after_it(spoilt: vs.VideoNode, counted: Any) -> None:

@@ -9,6 +9,8 @@ from typing import cast
 import numpy as np
 import vapoursynth as vs
 
+from vsrrin.engine import memory
+
 from . import damage_score, frames
 from .damage_score import Found, Kind, Sight
 from .frames import Colour
@@ -43,6 +45,7 @@ def damage_clip(clip: vs.VideoNode, report: Callable[[Found], None] | None = Non
     around = range(-damage_score.LONGEST, damage_score.LONGEST + 1)
 
     def decide(n: int, f: Sequence[vs.VideoFrame]) -> vs.VideoFrame:
+        memory.heap().tidy()  # pictures are small and short-lived, and those who only look make no frames
         known = {n + by: frame for by, frame in zip(around, f, strict=True) if 0 <= n + by <= last}
         first = following = n
         while first in known and kind_of(known[first]):

@@ -13,6 +13,7 @@ from functools import partial
 
 import vapoursynth as vs
 
+from vsrrin.engine import memory
 from vsrrin.engine.interpolator import CACHE_BYTES, FINEST_BISECTION, Interpolator
 from vsrrin.engine.options import Options
 from vsrrin.engine.pool import shared_by
@@ -226,6 +227,8 @@ class _Renderer(Painter):
             between = "between source frames {} and {}".format(*time.numbers)
             raise vs.Error(f"{self.name}: output frame {number} ({between}): {error}") from error
         self._check_source(time.numbers[0], left)
+        if kind != "new" or not self.engines:  # else the engine has done so
+            memory.heap().tidy()
         begins, ends = self._scene_ends(number, place, cuts)
         props.write(
             frame.props,
