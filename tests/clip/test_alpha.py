@@ -9,7 +9,7 @@ import vapoursynth as vs
 
 import vsrrin
 from tests.any_order import check_any_order
-from tests.conftest import planes, same_picture
+from tests.conftest import planes, psnr, same_picture
 from tests.image_files import picture, write, write_sequence
 from vsrrin.clip import graph
 from vsrrin.clip.alpha import alpha_of, interpolate_with_alpha, premultiplied
@@ -197,6 +197,19 @@ def test_the_filter_moves_alpha_with_the_picture_in_any_format(format_id: int) -
         wrong = np.abs(mine.astype(float) - theirs)[inside]
         assert wrong.mean() <= 0.005 * peak
         assert wrong.max() <= 0.05 * peak  # where chroma is shared with what is transparent
+
+
+def over_green(frame: vs.VideoFrame) -> np.ndarray:
+    opacity, ground = planes(alpha(frame))[0] / 255, np.array([60, 200, 60]).reshape(3, 1, 1)
+    return np.stack(planes(frame)) * opacity + ground * (1 - opacity)
+
+
+@pytest.mark.parametrize("model", ["draft", "rrin_lite"])
+def test_colours_and_alpha_of_what_moves_far_keep_together(model: str) -> None:
+    """A disc of 26 pixels that moves by 16: laid over another colour it has no ghost and no rim."""
+    clip = disc(0, vs.RGB24) + disc(0, vs.RGB24, left=36)
+    new = over_green(vsrrin.interpolate(clip, 2, model, scene="off").get_frame(1))
+    assert psnr(new, over_green(disc(0, vs.RGB24, left=28).get_frame(0))) > 35
 
 
 def test_retimed_and_mended_frames_have_their_own_alpha() -> None:
