@@ -151,7 +151,7 @@ def find(first: Sketch, second: Sketch) -> Found | None:
         speed = np.asarray(cv2.magnitude(x, y), np.float32)
         confirmed = _confirmed(here, second.grey, places(x, y, part), speed)
         top, left = part[0].start, part[1].start
-        for rows, columns in _overlays(here, speed, confirmed, *enclosed, change.size // _LARGEST, mask[part]):
+        for rows, columns in _overlays(here, speed, confirmed, *enclosed, part, mask):
             boxes.append(np.s_[top + rows.start : top + rows.stop, left + columns.start : left + columns.stop])
     return Found(mask, boxes, motion) if boxes else None
 
@@ -226,6 +226,15 @@ def _part_around(box: NDArray[np.int32], margin: int, shape: tuple[int, ...]) ->
     return np.s_[max(y - margin, 0) : min(y + h + margin, shape[0]), max(x - margin, 0) : min(x + w + margin, shape[1])]
 
 
+def _ends_within(boxes: NDArray[np.int32], part: Part, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return which boxes of a part end within it, or with the picture: what goes on beyond the part is not known."""
+    x, y, w, h = boxes[:, :4].T
+    rows, columns = part
+    upright = ((y > 0) | (rows.start == 0)) & ((y + h < rows.stop - rows.start) | (rows.stop == shape[0]))
+    across = ((x > 0) | (columns.start == 0)) & ((x + w < columns.stop - columns.start) | (columns.stop == shape[1]))
+    return np.asarray(upright & across, np.bool_)
+
+
 # --- what is there -------------------------------------------------------------------------------------------------
 
 
@@ -238,12 +247,9 @@ def _enclosed(maps: _Maps, part: Part, shape: tuple[int, ...]) -> tuple[Mask, _A
     borders, at_edges, on = (
         np.bincount(areas[where > 0], minlength=count) for where in (border, border & _grown(maps.sharp, 2), maps.seeds)
     )
-    x, y, w, h = boxes[:, :4].T
-    rows, columns = part
+    w, h = boxes[:, 2:4].T
     enclosed = (w * h < shape[0] * shape[1] // _LARGEST) & (on >= 4) & (at_edges > _BORDERED * borders)
-    # An overlay may end with the picture, but what goes on beyond the part is not enclosed by it.
-    enclosed &= ((y > 0) | (rows.start == 0)) & ((y + h < still.shape[0]) | (rows.stop == shape[0]))
-    enclosed &= ((x > 0) | (columns.start == 0)) & ((x + w < still.shape[1]) | (columns.stop == shape[1]))
+    enclosed &= _ends_within(boxes, part, shape)
     enclosed[0] = False
     return _where(enclosed[areas]), areas
 
@@ -277,9 +283,9 @@ def _confirmed(maps: _Maps, grey1: Grey, at: tuple[_Field, _Field], speed: _Fiel
 
 
 def _overlays(
-    maps: _Maps, speed: _Field, confirmed: Mask, still: Mask, areas: _Areas, largest: int, mask: Mask
+    maps: _Maps, speed: _Field, confirmed: Mask, still: Mask, areas: _Areas, where: Part, whole: Mask
 ) -> Iterator[Part]:
-    """Mark the pixels of overlays among a part's seeds and enclosed still pixels; yield rectangles with them."""
+    """Mark the pixels of overlays among a part's seeds and enclosed still pixels; yield rectangles of it with them."""
     if np.count_nonzero(confirmed) < _FEWEST:
         return
     if still.any():
@@ -288,9 +294,11 @@ def _overlays(
     shown = maps.seeds | still
     labels, boxes = _groups(shown, 4)
     sure = np.bincount(labels[confirmed > 0], minlength=len(boxes))
+    mask, largest = whole[where], whole.size // _LARGEST
+    within = _ends_within(boxes, where, whole.shape)
     taken = _grown(shown, 3) | _where(labels > 0)
     for label in range(1, len(boxes)):
-        if sure[label] < _FEWEST or boxes[label, 2] * boxes[label, 3] > largest:
+        if not within[label] or sure[label] < _FEWEST or boxes[label, 2] * boxes[label, 3] > largest:
             continue
         part = _part_around(boxes[label], _RING + 2, mask.shape)
         group = _where(labels[part] == label)
