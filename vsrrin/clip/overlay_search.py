@@ -65,6 +65,9 @@ _RING = 10
 """Pixels around a group that are its surroundings."""
 _LIVELY, _LIVELY_SIDE = 0.35, 0.05
 """Part of them, and of each side of them, that must lie at changes of more than 8 levels."""
+_SAME, _SLACK = 0.7, 3
+"""Difference, as part of a group's contrast, below which the group is found again at a place, and how many pixels
+that may lie from where motion leads."""
 _SHORTEST = 0.7
 """Length of motion below which nothing needs to be taken out, pixels."""
 _CONTEXT = 36
@@ -120,6 +123,18 @@ class _Maps:
         return _Maps(**{name: value[part] for name, value in vars(self).items()})
 
 
+class _Window(NamedTuple):
+    """A part of a pair in which there may be overlays."""
+
+    part: Part
+    greys: tuple[Grey, Grey]
+    """Both frames as a whole."""
+    maps: _Maps
+    motion: tuple[_Field, _Field]
+    speed: _Field
+    """Length of the motion."""
+
+
 def sketch(grey: Grey) -> Sketch:
     """Return what `find` needs of a frame, from its brightness."""
     x, y = _slopes(grey)
@@ -151,7 +166,8 @@ def find(first: Sketch, second: Sketch) -> Found | None:
         speed = np.asarray(cv2.magnitude(x, y), np.float32)
         confirmed = _confirmed(here, second.grey, places(x, y, part), speed)
         top, left = part[0].start, part[1].start
-        for rows, columns in _overlays(here, speed, confirmed, *enclosed, part, mask):
+        window = _Window(part, (first.grey, second.grey), here, (x, y), speed)
+        for rows, columns in _overlays(window, confirmed, *enclosed, mask):
             boxes.append(np.s_[top + rows.start : top + rows.stop, left + columns.start : left + columns.stop])
     return Found(mask, boxes, motion) if boxes else None
 
@@ -282,20 +298,19 @@ def _confirmed(maps: _Maps, grey1: Grey, at: tuple[_Field, _Field], speed: _Fiel
     return maps.seeds & _where((np.asarray(changed) > _SURE) & (speed >= 1))
 
 
-def _overlays(
-    maps: _Maps, speed: _Field, confirmed: Mask, still: Mask, areas: _Areas, where: Part, whole: Mask
-) -> Iterator[Part]:
+def _overlays(window: _Window, confirmed: Mask, still: Mask, areas: _Areas, whole: Mask) -> Iterator[Part]:
     """Mark the pixels of overlays among a part's seeds and enclosed still pixels; yield rectangles of it with them."""
     if np.count_nonzero(confirmed) < _FEWEST:
         return
+    maps = window.maps
     if still.any():
         sure, all_seeds = (np.bincount(areas[x > 0], minlength=areas.max() + 1) for x in (confirmed, maps.seeds))
         still = still & _where((sure >= 4) & (sure > 0.4 * all_seeds))[areas]
     shown = maps.seeds | still
     labels, boxes = _groups(shown, 4)
     sure = np.bincount(labels[confirmed > 0], minlength=len(boxes))
-    mask, largest = whole[where], whole.size // _LARGEST
-    within = _ends_within(boxes, where, whole.shape)
+    mask, largest = whole[window.part], whole.size // _LARGEST
+    within = _ends_within(boxes, window.part, whole.shape)
     taken = _grown(shown, 3) | _where(labels > 0)
     for label in range(1, len(boxes)):
         if not within[label] or sure[label] < _FEWEST or boxes[label, 2] * boxes[label, 3] > largest:
@@ -304,7 +319,9 @@ def _overlays(
         group = _where(labels[part] == label)
         own = maps.seeds[part] & group
         ring = _where(_grown(group, _RING) > taken[part])
-        if sure[label] >= 0.5 * np.count_nonzero(own) and _is_overlay(maps.at(part), speed[part], own, ring):
+        if sure[label] < 0.5 * np.count_nonzero(own) or not _is_overlay(maps.at(part), window.speed[part], own, ring):
+            continue
+        if not _has_gone_along(window, part, own, ring):
             strokes = _grown(own, 1) & _where(maps.change[part] <= 8)
             mask[part] |= strokes | (still[part] & group)
             yield _part_around(boxes[label], 1, mask.shape)
@@ -317,6 +334,25 @@ def _is_overlay(maps: _Maps, speed: _Field, own: Mask, ring: Mask) -> bool:
     x, y = (slopes[own > 0].astype(np.float64) for slopes in (maps.x, maps.y))
     even = _is_even(*(np.array([first @ second]) for first, second in ((x, x), (y, y), (x, y))))
     return bool(even[0]) and _lively_around(maps.change, ring)
+
+
+def _has_gone_along(window: _Window, part: Part, own: Mask, ring: Mask) -> bool:
+    """Return whether a group is also where the motion of its ring leads: a pattern that has moved by its period."""
+    x, y, w, h = cv2.boundingRect(own)
+    rows, columns = (side.start + outer.start for side, outer in zip(part, window.part, strict=True))
+    top, left = rows + y, columns + x
+    here, mask = window.greys[0][top : top + h : 2, left : left + w], own[y : y + h : 2, x : x + w]
+    count = np.count_nonzero(mask)
+    mean = cv2.mean(here, mask)[0]
+    most = _SAME * max(cv2.norm(here, np.full_like(here, round(mean)), cv2.NORM_L1, mask), count)
+    some = ring[::2, ::2] > 0
+    right, down = (round(float(np.median(way[part][::2, ::2][some]))) for way in window.motion)
+    steps = range(-_SLACK, _SLACK + 1)
+    for v, u in ((down + dv, right + du) for dv in steps for du in steps):
+        there = window.greys[1][max(top + v, 0) : top + v + h : 2, max(left + u, 0) : left + u + w]
+        if max(abs(u), abs(v)) > 1 and there.shape == here.shape and cv2.norm(here, there, cv2.NORM_L1, mask) < most:
+            return True
+    return False
 
 
 def _stands_out(maps: _Maps, own: Mask, ring: Mask) -> bool:
