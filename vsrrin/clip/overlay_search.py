@@ -11,6 +11,7 @@ not: it is still around its own edges.
 The numbers were chosen on training videos with overlays drawn on them (`scripts.benchmarks.overlays` draws the same).
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,6 +71,8 @@ _SAME, _SLACK = 0.7, 3
 that may lie from where motion leads."""
 _SHORTEST = 0.7
 """Length of motion below which nothing needs to be taken out, pixels."""
+_SHORTEST_AROUND = 1
+"""Median motion of a ring below which what is around does not move as a whole."""
 _CONTEXT = 36
 """Pixels around a candidate in which more of it may lie."""
 
@@ -346,13 +349,19 @@ def _has_gone_along(window: _Window, part: Part, own: Mask, ring: Mask) -> bool:
     mean = cv2.mean(here, mask)[0]
     most = _SAME * max(cv2.norm(here, np.full_like(here, round(mean)), cv2.NORM_L1, mask), count)
     some = ring[::2, ::2] > 0
-    right, down = (round(float(np.median(way[part][::2, ::2][some]))) for way in window.motion)
-    steps = range(-_SLACK, _SLACK + 1)
-    for v, u in ((down + dv, right + du) for dv in steps for du in steps):
+    right, down = (float(np.median(way[part][::2, ::2][some])) for way in window.motion)
+    if math.hypot(right, down) < _SHORTEST_AROUND:
+        return True
+    for v, u in itertools.product(_near(down), _near(right)):
         there = window.greys[1][max(top + v, 0) : top + v + h : 2, max(left + u, 0) : left + u + w]
         if max(abs(u), abs(v)) > 1 and there.shape == here.shape and cv2.norm(here, there, cv2.NORM_L1, mask) < most:
             return True
     return False
+
+
+def _near(way: float) -> range:
+    slack = _SLACK + round(abs(way) / 4)
+    return range(round(way) - slack, round(way) + slack + 1)
 
 
 def _stands_out(maps: _Maps, own: Mask, ring: Mask) -> bool:
