@@ -56,6 +56,8 @@ _FEWEST = 12
 """Confirmed seeds of a group."""
 _NEAR, _MOVING_NEAR, _MOVES = 40, 0.1, 10
 """Radius around seeds in which this part of the pixels must differ by more than this many levels."""
+_AMONG_MOTION = 0.5
+"""Part of a group's seeds with such surroundings."""
 _STILL = 3
 """Levels by which the inner pixels of an opaque overlay differ at most, as compression makes them; its edges by 8."""
 _BORDERED = 0.7
@@ -201,13 +203,15 @@ def _candidates(maps: _Maps, near: Mask) -> list[Part]:
 
     Groups are found at half the size; `near` are the places there that seeds may be at.
     """
-    labels, boxes = _groups(_where(_halved(maps.seeds) > 0) & near, 2)
+    labels, boxes = _groups(_where(_halved(maps.seeds) > 0), 2)
     # A quarter of the seeds tells enough of directions.
-    some = np.flatnonzero((maps.seeds[::2, ::2] & near).view(np.bool_))
+    some = np.flatnonzero(maps.seeds.view(np.bool_)[::2, ::2])
     of = labels.ravel()[some]
     x, y = (slopes[::2, ::2].ravel()[some].astype(np.float64) for slopes in (maps.x, maps.y))
     xx, yy, xy = (np.bincount(of, each, len(boxes)) for each in (x * x, y * y, x * y))
-    many = np.bincount(of, minlength=len(boxes)) >= _FEWEST // 4
+    number = np.bincount(of, minlength=len(boxes))
+    among = np.bincount(of, near.ravel()[some], len(boxes))
+    many = (number >= _FEWEST // 4) & (among > _AMONG_MOTION * number)
     small = boxes[:, 2] * boxes[:, 3] <= labels.size // _LARGEST
     likely = _is_even(xx, yy, xy) & small & many
     # What is inside an opaque overlay is still, too, and none of its surroundings.
