@@ -1,4 +1,4 @@
-"""vsrrin.interpolate with overlays="still", the default, "guard" and "off"."""
+"""vsrrin.interpolate with overlays="guard", the default, "still" and "off"."""
 
 import cv2
 import numpy as np
@@ -82,6 +82,13 @@ def test_still_parts_are_the_sources_in_every_plane(format_id: int) -> None:
 def test_frames_in_any_order_by_any_thread_are_the_same(small_bunny: vs.VideoNode) -> None:
     clip, _ = drawn(small_bunny)
     check_any_order(lambda: vsrrin.interpolate(clip, 3, "draft", overlays="guard"))
+
+
+def test_the_guard_is_the_default() -> None:
+    clip, text = drawn(panning())
+    guarded, still = (luma(vsrrin.interpolate(clip, 2, "draft", overlays=how), 1) for how in ("guard", "still"))
+    assert np.array_equal(luma(vsrrin.interpolate(clip, 2, "draft"), 1), guarded)
+    assert not np.array_equal(still[text], guarded[text])
 
 
 def test_another_value_is_an_error() -> None:

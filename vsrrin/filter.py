@@ -314,7 +314,8 @@ def play(clip: vs.VideoNode, request: Playing) -> vs.VideoNode:
             short measurement the first time. When making them takes longer than they are shown, single frames are
             held. ``None``: nothing is measured, and all frames are made.
         request: Rates, target, budget, and options, each given as an argument of its own. The model "auto" is
-            "rrin_lite", "balanced" or "draft", and "draft" without a budget; ``duplicates`` must be "keep".
+            "rrin_lite", "balanced" or "draft", and "draft" without a budget; ``overlays`` is
+            "still" unless given; ``duplicates`` must be "keep".
 
     Returns:
         The clip to play.

@@ -1,5 +1,7 @@
 """Search for overlays on drawn pictures: what is one, and what only looks like one."""
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -133,3 +135,23 @@ def test_an_opaque_disk_is_found_with_its_inside() -> None:
     found = find(*pair)
     assert found is not None
     assert found.mask[disk].mean() > 0.9
+
+
+def test_a_pattern_that_moves_by_its_period_is_none() -> None:
+    first, second = (x.copy() for x in panned(12))
+    for grey, left in ((first, 120), (second, 108)):
+        house = grey[60:124, left : left + 84]
+        house[:] = 150
+        for y, x in itertools.product(range(4, 64, 12), range(4, 84, 12)):
+            house[y : y + 6, x : x + 5] = 60
+    assert find(first, second) is None
+
+
+def test_a_still_background_around_what_moves_is_none() -> None:
+    pair = [noise(0, SIZE[1]) for _ in range(2)]
+    ring = cv2.circle(np.zeros(SIZE, np.uint8), (160, 90), 60, (1,), 36) > 0
+    for n, grey in enumerate(pair):
+        grey[ring] = np.roll(noise(4, SIZE[1]), 10 * n, 1)[ring]
+    found = find(pair[0], pair[1])
+    around = cv2.circle(np.zeros(SIZE, np.uint8), (160, 90), 80, (1,), -1) == 0
+    assert found is None or not found.mask[around].any()

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .holes import Mask, Part, filled, merged, motion_in, places
+from .masks import Areas, ends_within, groups, grown, halved, opened, part_around, square, where
 
 type Grey = NDArray[np.uint8]
 """(H, W), 8 bit."""
@@ -31,9 +32,6 @@ type _Motion = NDArray[np.float32]
 """(H, W, 2), (dx, dy) in pixels."""
 type _Field = NDArray[np.float32]
 """(H, W)."""
-type _Areas = NDArray[np.int32]
-"""(H, W), the number of each pixel's area; 0 is none."""
-
 type _Sums = NDArray[np.float64]
 """One for each group."""
 
@@ -68,9 +66,9 @@ _RING = 10
 """Pixels around a group that are its surroundings."""
 _LIVELY, _LIVELY_SIDE = 0.35, 0.05
 """Part of them, and of each side of them, that must lie at changes of more than 8 levels."""
-_SAME, _SLACK = 0.7, 3
+_SAME, _SLACK = 0.7, (3, 8)
 """Difference, as part of a group's contrast, below which the group is found again at a place, and how many pixels
-that may lie from where motion leads."""
+that may lie from where motion leads, at least and, where motion is long, at most."""
 _SHORTEST = 0.7
 """Length of motion below which nothing needs to be taken out, pixels."""
 _SHORTEST_AROUND = 1
@@ -158,10 +156,10 @@ def find(first: Sketch, second: Sketch) -> Found | None:
     parts = _candidates(maps, near)
     if not parts:
         return None
-    hole = _grown(maps.seeds, 2)
+    hole = grown(maps.seeds, 2)
     stills = [_enclosed(maps.at(part), part, change.shape) for part in parts]
     for part, (still, _) in zip(parts, stills, strict=True):
-        hole[part] |= _grown(still, 1)
+        hole[part] |= grown(still, 1)
     motion = _motion(first.grey, second.grey, hole)
     mask = np.zeros_like(hole)
     boxes: list[Part] = []
@@ -179,19 +177,19 @@ def find(first: Sketch, second: Sketch) -> Found | None:
 
 def _near_motion(change: Grey) -> Mask:
     """Return where pixels around have changed, at half the size."""
-    moving = _halved(_where(change > _MOVES))
-    return _where(np.asarray(cv2.blur(moving, (_NEAR + 1, _NEAR + 1))) > 255 * _MOVING_NEAR)
+    moving = halved(where(change > _MOVES))
+    return where(np.asarray(cv2.blur(moving, (_NEAR + 1, _NEAR + 1))) > 255 * _MOVING_NEAR)
 
 
 def _maps(first: Sketch, second: Sketch, change: Grey) -> _Maps:
     unlike = _unlike((first.x, first.y), (second.x, second.y))
     both = first.strength + second.strength
-    edges = _where(both > _EDGE)
-    seeds = edges & _where(unlike < both >> _UNLIKE)
+    edges = where(both > _EDGE)
+    seeds = edges & where(unlike < both >> _UNLIKE)
     # Both counts in one sum, of 0 at an edge, 5 at one that is a seed and 3 elsewhere: at most 245 in 7x7 pixels.
     counts = _SEEDS - _SEEDS * edges + _AMONG_EDGES * seeds
-    seeds &= _where(np.asarray(cv2.boxFilter(counts, -1, (7, 7), normalize=False)) > 49 * int(_SEEDS))
-    sharp = _where(np.minimum(first.strength, second.strength) > _EDGE // 2)
+    seeds &= where(np.asarray(cv2.boxFilter(counts, -1, (7, 7), normalize=False)) > 49 * int(_SEEDS))
+    sharp = where(np.minimum(first.strength, second.strength) > _EDGE // 2)
     return _Maps(change=change, unlike=unlike, edges=edges, seeds=seeds, sharp=sharp, x=first.x, y=first.y)
 
 
@@ -203,7 +201,7 @@ def _candidates(maps: _Maps, near: Mask) -> list[Part]:
 
     Groups are found at half the size; `near` are the places there that seeds may be at.
     """
-    labels, boxes = _groups(_where(_halved(maps.seeds) > 0), 2)
+    labels, boxes = groups(where(halved(maps.seeds) > 0), 2)
     # A quarter of the seeds tells enough of directions.
     some = np.flatnonzero(maps.seeds.view(np.bool_)[::2, ::2])
     of = labels.ravel()[some]
@@ -215,66 +213,38 @@ def _candidates(maps: _Maps, near: Mask) -> list[Part]:
     small = boxes[:, 2] * boxes[:, 3] <= labels.size // _LARGEST
     likely = _is_even(xx, yy, xy) & small & many
     # What is inside an opaque overlay is still, too, and none of its surroundings.
-    taken = _grown(maps.seeds, 3) | _opened(_where(maps.change <= _STILL), 2)
+    taken = grown(maps.seeds, 3) | opened(where(maps.change <= _STILL), 2)
     parts = []
     for label in np.flatnonzero(likely[1:]) + 1:
-        box = _part_around(boxes[label], (_RING + 2) // 2, labels.shape)
+        box = part_around(boxes[label], (_RING + 2) // 2, labels.shape)
         rows, columns = (
             slice(2 * side.start, min(2 * side.stop, size)) for side, size in zip(box, maps.seeds.shape, strict=True)
         )
         part = rows, columns
-        group = _where(labels[box] == label).repeat(2, 0).repeat(2, 1)
+        group = where(labels[box] == label).repeat(2, 0).repeat(2, 1)
         group = group[: rows.stop - rows.start, : columns.stop - columns.start]
-        if _stands_out(maps.at(part), group & maps.seeds[part], _where(_grown(group, _RING) > (taken[part] | group))):
-            parts.append(_part_around(2 * boxes[label], _CONTEXT, maps.seeds.shape))
+        if _stands_out(maps.at(part), group & maps.seeds[part], where(grown(group, _RING) > (taken[part] | group))):
+            parts.append(part_around(2 * boxes[label], _CONTEXT, maps.seeds.shape))
     return merged(parts)
-
-
-def _groups(mask: Mask, reach: int) -> tuple[_Areas, NDArray[np.int32]]:
-    """Return groups of pixels with what they enclose, as areas and boxes; the first box is of none."""
-    area = cv2.morphologyEx(_grown(mask, 1), cv2.MORPH_CLOSE, _square(reach))
-    outlines, _ = cv2.findContours(area, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    count, labels = cv2.connectedComponents(cv2.drawContours(np.zeros_like(area), outlines, -1, (1,), -1))
-    # OpenCV's boxes of areas take several times as long.
-    boxes = np.zeros((count, 4), np.int32)
-    for outline in outlines:
-        column, row = outline[0, 0]
-        boxes[labels[row, column]] = cv2.boundingRect(outline)
-    return np.asarray(labels, np.int32), boxes
-
-
-def _part_around(box: NDArray[np.int32], margin: int, shape: tuple[int, ...]) -> Part:
-    """Return a box of OpenCV (x, y, width, height, ...) with a margin, as a part of a picture."""
-    x, y, w, h = (int(value) for value in box[:4])
-    return np.s_[max(y - margin, 0) : min(y + h + margin, shape[0]), max(x - margin, 0) : min(x + w + margin, shape[1])]
-
-
-def _ends_within(boxes: NDArray[np.int32], part: Part, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return which boxes of a part end within it, or with the picture: what goes on beyond the part is not known."""
-    x, y, w, h = boxes[:, :4].T
-    rows, columns = part
-    upright = ((y > 0) | (rows.start == 0)) & ((y + h < rows.stop - rows.start) | (rows.stop == shape[0]))
-    across = ((x > 0) | (columns.start == 0)) & ((x + w < columns.stop - columns.start) | (columns.stop == shape[1]))
-    return np.asarray(upright & across, np.bool_)
 
 
 # --- what is there -------------------------------------------------------------------------------------------------
 
 
-def _enclosed(maps: _Maps, part: Part, shape: tuple[int, ...]) -> tuple[Mask, _Areas]:
+def _enclosed(maps: _Maps, part: Part, shape: tuple[int, ...]) -> tuple[Mask, Areas]:
     """Return the still pixels that are enclosed by edges and have seeds among them, and the area that each is in."""
-    still = _opened(_where(maps.change <= _STILL), 1)
+    still = opened(where(maps.change <= _STILL), 1)
     count, found, boxes, _ = cv2.connectedComponentsWithStats(still, connectivity=4)
     areas = np.asarray(found, np.int32)
-    border = still & (1 - np.asarray(cv2.erode(still, _square(1)), np.uint8))
+    border = still & (1 - np.asarray(cv2.erode(still, square(1)), np.uint8))
     borders, at_edges, on = (
-        np.bincount(areas[where > 0], minlength=count) for where in (border, border & _grown(maps.sharp, 2), maps.seeds)
+        np.bincount(areas[where > 0], minlength=count) for where in (border, border & grown(maps.sharp, 2), maps.seeds)
     )
     w, h = boxes[:, 2:4].T
     enclosed = (w * h < shape[0] * shape[1] // _LARGEST) & (on >= 4) & (at_edges > _BORDERED * borders)
-    enclosed &= _ends_within(boxes, part, shape)
+    enclosed &= ends_within(np.asarray(boxes, np.int32), part, shape)
     enclosed[0] = False
-    return _where(enclosed[areas]), areas
+    return where(enclosed[areas]), areas
 
 
 def _motion(grey0: Grey, grey1: Grey, hole: Mask) -> _Motion:
@@ -289,7 +259,7 @@ def _motion(grey0: Grey, grey1: Grey, hole: Mask) -> _Motion:
             picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
         return picture
 
-    unknown = _where(shrunk(hole * np.uint8(255)) > 127)
+    unknown = where(shrunk(hole * np.uint8(255)) > 127)
     both = filled(cv2.merge((shrunk(grey0), shrunk(grey1))), unknown)
     pictures = cv2.split(np.asarray(cv2.convertScaleAbs(both), np.uint8))
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
@@ -302,41 +272,41 @@ def _confirmed(maps: _Maps, grey1: Grey, at: tuple[_Field, _Field], speed: _Fiel
     """Return the seeds that motion would have changed, from where it leads and its length."""
     moved = np.asarray(cv2.remap(grey1, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
     changed = cv2.blur(_unlike((maps.x, maps.y), _slopes(moved)) - 2 * maps.unlike, (3, 3))
-    return maps.seeds & _where((np.asarray(changed) > _SURE) & (speed >= 1))
+    return maps.seeds & where((np.asarray(changed) > _SURE) & (speed >= 1))
 
 
-def _overlays(window: _Window, confirmed: Mask, still: Mask, areas: _Areas, whole: Mask) -> Iterator[Part]:
+def _overlays(window: _Window, confirmed: Mask, still: Mask, areas: Areas, whole: Mask) -> Iterator[Part]:
     """Mark the pixels of overlays among a part's seeds and enclosed still pixels; yield rectangles of it with them."""
     if np.count_nonzero(confirmed) < _FEWEST:
         return
     maps = window.maps
     if still.any():
         sure, all_seeds = (np.bincount(areas[x > 0], minlength=areas.max() + 1) for x in (confirmed, maps.seeds))
-        still = still & _where((sure >= 4) & (sure > 0.4 * all_seeds))[areas]
+        still = still & where((sure >= 4) & (sure > 0.4 * all_seeds))[areas]
     shown = maps.seeds | still
-    labels, boxes = _groups(shown, 4)
+    labels, boxes = groups(shown, 4)
     sure = np.bincount(labels[confirmed > 0], minlength=len(boxes))
     mask, largest = whole[window.part], whole.size // _LARGEST
-    within = _ends_within(boxes, window.part, whole.shape)
-    taken = _grown(shown, 3) | _where(labels > 0)
+    within = ends_within(boxes, window.part, whole.shape)
+    taken = grown(shown, 3) | where(labels > 0)
     for label in range(1, len(boxes)):
         if not within[label] or sure[label] < _FEWEST or boxes[label, 2] * boxes[label, 3] > largest:
             continue
-        part = _part_around(boxes[label], _RING + 2, mask.shape)
-        group = _where(labels[part] == label)
+        part = part_around(boxes[label], _RING + 2, mask.shape)
+        group = where(labels[part] == label)
         own = maps.seeds[part] & group
-        ring = _where(_grown(group, _RING) > taken[part])
+        ring = where(grown(group, _RING) > taken[part])
         if sure[label] < 0.5 * np.count_nonzero(own) or not _is_overlay(maps.at(part), window.speed[part], own, ring):
             continue
         if not _has_gone_along(window, part, own, ring):
-            strokes = _grown(own, 1) & _where(maps.change[part] <= 8)
+            strokes = grown(own, 1) & where(maps.change[part] <= 8)
             mask[part] |= strokes | (still[part] & group)
-            yield _part_around(boxes[label], 1, mask.shape)
+            yield part_around(boxes[label], 1, mask.shape)
 
 
 def _is_overlay(maps: _Maps, speed: _Field, own: Mask, ring: Mask) -> bool:
     """Return whether a group of confirmed seeds, in the middle of the maps, is an overlay nothing shines through."""
-    if not _stands_out(maps, own, ring) or cv2.mean(_where(speed >= _SHORTEST), ring)[0] < 0.5:
+    if not _stands_out(maps, own, ring) or cv2.mean(where(speed >= _SHORTEST), ring)[0] < 0.5:
         return False
     x, y = (slopes[own > 0].astype(np.float64) for slopes in (maps.x, maps.y))
     even = _is_even(*(np.array([first @ second]) for first, second in ((x, x), (y, y), (x, y))))
@@ -344,27 +314,31 @@ def _is_overlay(maps: _Maps, speed: _Field, own: Mask, ring: Mask) -> bool:
 
 
 def _has_gone_along(window: _Window, part: Part, own: Mask, ring: Mask) -> bool:
-    """Return whether a group is also where the motion of its ring leads: a pattern that has moved by its period."""
+    """Return whether a group is also where the motion of its ring leads: a pattern that has moved by its period.
+
+    So it is taken for one if its ring does not move as a whole.
+    """
     x, y, w, h = cv2.boundingRect(own)
     rows, columns = (side.start + outer.start for side, outer in zip(part, window.part, strict=True))
     top, left = rows + y, columns + x
     here, mask = window.greys[0][top : top + h : 2, left : left + w], own[y : y + h : 2, x : x + w]
-    count = np.count_nonzero(mask)
-    mean = cv2.mean(here, mask)[0]
-    most = _SAME * max(cv2.norm(here, np.full_like(here, round(mean)), cv2.NORM_L1, mask), count)
-    some = ring[::2, ::2] > 0
-    right, down = (float(np.median(way[part][::2, ::2][some])) for way in window.motion)
+    mean = np.full_like(here, round(cv2.mean(here, mask)[0]))
+    most = _SAME * max(cv2.norm(here, mean, cv2.NORM_L1, mask), float(np.count_nonzero(mask)))
+    right, down = (float(np.median(way[part][ring > 0])) for way in window.motion)
     if math.hypot(right, down) < _SHORTEST_AROUND:
         return True
-    for v, u in itertools.product(_near(down), _near(right)):
-        there = window.greys[1][max(top + v, 0) : top + v + h : 2, max(left + u, 0) : left + u + w]
-        if max(abs(u), abs(v)) > 1 and there.shape == here.shape and cv2.norm(here, there, cv2.NORM_L1, mask) < most:
-            return True
+    height, width = window.greys[1].shape
+    for v, u in itertools.product(_around(down), _around(right)):
+        y, x = top + v, left + u
+        if max(abs(u), abs(v)) > 1 and 0 <= y <= height - h and 0 <= x <= width - w:
+            there = window.greys[1][y : y + h : 2, x : x + w]
+            if cv2.norm(here, there, cv2.NORM_L1, mask) < most:
+                return True
     return False
 
 
-def _near(way: float) -> range:
-    slack = _SLACK + round(abs(way) / 4)
+def _around(way: float) -> range:
+    slack = min(_SLACK[0] + round(abs(way) / 4), _SLACK[1])
     return range(round(way) - slack, round(way) + slack + 1)
 
 
@@ -378,7 +352,7 @@ def _stands_out(maps: _Maps, own: Mask, ring: Mask) -> bool:
     outside = cv2.mean(maps.change, ring)[0]
     if median > 0.12 * outside + 0.6 or cv2.mean(_lively(maps.change), ring)[0] < _LIVELY:
         return False
-    dense = count / np.count_nonzero(maps.edges & _grown(own, 2))
+    dense = count / np.count_nonzero(maps.edges & grown(own, 2))
     score = dense + 0.12 * math.log((outside + 1) / (most + 2)) + 0.08 * math.log(count / 30)
     return bool(score >= 0.7)
 
@@ -396,7 +370,7 @@ def _lively_around(change: Grey, ring: Mask) -> bool:
 
 
 def _lively(change: Grey) -> Mask:
-    return _grown(_where(change > 8), 2)
+    return grown(where(change > 8), 2)
 
 
 def _is_even(xx: _Sums, yy: _Sums, xy: _Sums) -> NDArray[np.bool_]:
@@ -416,26 +390,3 @@ def _slopes(grey: Grey) -> tuple[_Slopes, _Slopes]:
 def _unlike(slopes0: tuple[_Slopes, _Slopes], slopes1: tuple[_Slopes, _Slopes]) -> _Slopes:
     x, y = (np.asarray(cv2.absdiff(a, b), np.int16) for a, b in zip(slopes0, slopes1, strict=True))
     return x + y
-
-
-def _halved(mask: Mask) -> Grey:
-    """Return a mask at half the size, rounded up, 0 to 255."""
-    height, width = mask.shape
-    small = -(-width // 2), -(-height // 2)
-    return np.asarray(cv2.resize(mask * np.uint8(255), small, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _where(condition: NDArray[np.bool_]) -> Mask:
-    return condition.view(np.uint8)
-
-
-def _opened(mask: Mask, radius: int) -> Mask:
-    return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, _square(radius)), np.uint8)
-
-
-def _square(radius: int) -> Mask:
-    return np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
-
-
-def _grown(mask: Mask, radius: int) -> Mask:
-    return np.asarray(cv2.dilate(mask, _square(radius)), np.uint8)

@@ -4,7 +4,7 @@ import os
 from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
 
-from vsrrin.engine.options import Options
+from vsrrin.engine.options import Options, Overlays
 
 from .mending import Damaged
 from .motion_clips import MotionKind
@@ -106,3 +106,4 @@ class Playing(Options, _Screen):
     """Arguments of :func:`vsrrin.play`."""
 
     model: str | os.PathLike[str] = "auto"
+    overlays: Overlays = "still"  # players draw subtitles themselves, and time is short

@@ -18,7 +18,19 @@ from .source import Source
 if TYPE_CHECKING:
     from .prepare import Settings
 
-_NAMED = ("model", "device", "precision", "backend", "scale", "tile", "overlap", "scene", "scene_threshold", "at_cut")
+_NAMED = (
+    "model",
+    "device",
+    "precision",
+    "backend",
+    "scale",
+    "tile",
+    "overlap",
+    "scene",
+    "scene_threshold",
+    "at_cut",
+    "overlays",
+)
 """Options with a place of their own in the signature; it has the others by name, unless they are the default."""
 _PACKAGES = ("torch", "av", "numpy", "opencv-python-headless", "vapoursynth", "vapoursynth-bestsource")
 """Packages that decode, convert, interpolate and encode."""
@@ -45,6 +57,7 @@ def signature(settings: "Settings", source: Source, made: vs.VideoNode) -> dict[
         **({"numba": fused.numba_version()} if compiled else {}),
         "tiles": {"tile": settings.tile, "overlap": settings.overlap},
         "scale": settings.scale,
+        "overlays": settings.overlays,
         "scenes": [settings.scene, settings.scene_threshold, settings.at_cut],
         **{name: value for name, value in others.items() if value != getattr(Options, name)},
         **({"pace": [str(settings.speed), settings.ease]} if settings.speed is not None else {}),

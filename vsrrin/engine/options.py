@@ -60,8 +60,8 @@ class Options:
             "spread" the motion from the distinct frame before to the distinct one after over them, at true times.
         longest_run: Frames, a distinct one with its repeats, that motion is spread over at most; longer ones are holds,
             which stay still until their last step.
-        overlays: "still" keeps what is still in both frames as it is there; "guard" also logos, subtitles and the like
-            over what moves, which takes time; "off" interpolates all alike.
+        overlays: "guard" keeps logos, subtitles and the like as they are in both frames, over what moves, and all
+            that is still; "still" only the latter, which takes less time; "off" interpolates all alike.
         fallback: What takes the place of new frames where they cannot be trusted: "none", a "blend" of both source
             frames, place by place, or "hold", the nearest of them, for the whole frame.
         fallback_below: Confidence below which it does, in (0, 1], see :mod:`vsrrin.flow.confidence`: more and more, and
@@ -85,7 +85,7 @@ class Options:
     at_cut: AtCut = "hold"
     duplicates: Duplicates = "keep"
     longest_run: int = 4
-    overlays: Overlays = "still"
+    overlays: Overlays = "guard"
     fallback: Fallback = "none"
     fallback_below: float = 0.2
 
