@@ -42,6 +42,8 @@ _SMALLEST = 32
 """Pixels of the shorter side below which there is no room for overlays."""
 _LARGEST = 4
 """Part of the picture that the box of an overlay takes at most, as a divisor."""
+_LONGEST_SIDE = 0.9
+"""Part of a side of the picture that it takes at most."""
 _EDGE = 128
 """Sum of the absolute Sobel gradients of both frames from which there is an edge: a step of 16 levels."""
 _UNLIKE = 2
@@ -50,8 +52,8 @@ _SURE = 48
 """Sum of gradients by which motion must change a seed, beyond twice the difference between the frames."""
 _SEEDS, _AMONG_EDGES = np.uint8(3), np.uint8(5)
 """Edges in 7x7 pixels, of so many, that must be seeds, so that those by chance are none."""
-_FEWEST = 12
-"""Confirmed seeds of a group."""
+_FEWEST, _FEWEST_SEEDS = 12, 150
+"""Confirmed seeds of a group, and seeds of an overlay: a smaller still thing is rather a gap in what passes by."""
 _NEAR, _MOVING_NEAR, _MOVES = 40, 0.1, 10
 """Radius around seeds in which this part of the pixels must differ by more than this many levels."""
 _AMONG_MOTION = 0.5
@@ -287,18 +289,20 @@ def _overlays(window: _Window, confirmed: Mask, still: Mask, areas: Areas, whole
     labels, boxes = groups(shown, 4)
     sure = np.bincount(labels[confirmed > 0], minlength=len(boxes))
     mask, largest = whole[window.part], whole.size // _LARGEST
-    within = ends_within(boxes, window.part, whole.shape)
+    possible = ends_within(boxes, window.part, whole.shape)
+    possible &= (boxes[:, 2] < _LONGEST_SIDE * whole.shape[1]) & (boxes[:, 3] < _LONGEST_SIDE * whole.shape[0])
     taken = grown(shown, 3) | where(labels > 0)
     for label in range(1, len(boxes)):
-        if not within[label] or sure[label] < _FEWEST or boxes[label, 2] * boxes[label, 3] > largest:
+        if not possible[label] or sure[label] < _FEWEST or boxes[label, 2] * boxes[label, 3] > largest:
             continue
         part = part_around(boxes[label], _RING + 2, mask.shape)
         group = where(labels[part] == label)
         own = maps.seeds[part] & group
         ring = where(grown(group, _RING) > taken[part])
-        if sure[label] < 0.5 * np.count_nonzero(own) or not _is_overlay(maps.at(part), window.speed[part], own, ring):
+        count = np.count_nonzero(own)
+        if count < _FEWEST_SEEDS or sure[label] < 0.5 * count:
             continue
-        if not _has_gone_along(window, part, own, ring):
+        if _is_overlay(maps.at(part), window.speed[part], own, ring) and not _has_gone_along(window, part, own, ring):
             strokes = grown(own, 1) & where(maps.change[part] <= 8)
             mask[part] |= strokes | (still[part] & group)
             yield part_around(boxes[label], 1, mask.shape)
