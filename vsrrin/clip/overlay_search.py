@@ -66,7 +66,7 @@ _EVEN = 0.15
 """How evenly slopes must point along all directions: 0 for parallel lines, 1 for a circle."""
 _RING = 10
 """Pixels around a group that are its surroundings."""
-_LIVELY, _LIVELY_SIDE = 0.35, 0.05
+_LIVELY, _LIVELY_SIDE = 0.4, 0.05
 """Part of them, and of each side of them, that must lie at changes of more than 8 levels."""
 _SAME, _SLACK = 0.7, (3, 8)
 """Difference, as part of a group's contrast, below which the group is found again at a place, and how many pixels
