@@ -4,9 +4,10 @@ Edges that are the same in both frames at the same place are seeds. In a still p
 some are by chance or because they lie along the motion. Where seeds are dense and their surroundings change much more
 than they do, there may be an overlay; in most pairs there is no such place, and the search ends. Else the seeds are
 taken out of both frames, motion is found on what is left, and a seed is confirmed if that motion would have changed
-it. Seeds are put into groups; a group is an overlay if enough of its seeds are confirmed, if its edges run along both
-axes, and if its surroundings change on all sides. A still background with something moving over it does
-not: it is still around its own edges.
+it. Seeds are put into groups; a group is an overlay if it has many, enough of them are confirmed, its edges run along
+both axes, it ends within the part that is looked at, and its surroundings move and change on all sides. What is still
+because it has moved by its period is none: it is also where its surroundings have gone. A still background with
+something moving over it is none as a rule: it goes on where nothing moves.
 
 The numbers were chosen on training videos with overlays drawn on them (`scripts.benchmarks.overlays` draws the same).
 """
