@@ -120,6 +120,6 @@ def test_every_option_that_is_set_is_part_of_the_signature(tmp_path: Path) -> No
     )
     still = Settings(Path("clip"), tmp_path / "out.mkv", model="draft", overlays="still")
     assert (plain["overlays"], prepare(still, source).signature["overlays"]) == ("guard", "still")
-    # Work of an earlier version, which has none of these keys, can be continued with the defaults.
+    # Work begun by a version without these keys can be continued with the defaults.
     added = {key: other[key] for key in set(other) - set(plain)}
     assert added == {"arithmetic": "exact", "batch": 2, "duplicates": "spread", "longest_run": 3}
