@@ -25,6 +25,7 @@ from vsrrin.errors import ArgumentError, BackendError
 from vsrrin.nets.parts.convolution_stacks import Stack, stacks_of
 from vsrrin.nets.spec import NetSpec
 
+from . import processor
 from .torch_backend import TorchBackend
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from .openvino_package import ov
 
 MISSING = "the package openvino is not installed: pip install 'vsrrin[openvino]'"
-_PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16", torch.int8: "f32"}
+_PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 _CAPABILITIES = {torch.float32: "FP32", torch.bfloat16: "BF16", torch.float16: "FP16", torch.int8: "INT8"}
 
 _WORTH_KEEPING = 2**23
@@ -194,13 +195,20 @@ def _settings(dtype: torch.dtype) -> dict[str, Any]:
     threads = torch.get_num_threads()
     streams = max(cores_of("cpu").count // threads, 1)  # one for each pair that is worked on at once
     return {
-        "INFERENCE_PRECISION_HINT": _PRECISIONS[dtype],
+        "INFERENCE_PRECISION_HINT": _PRECISIONS[_floating(dtype)],
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": streams,
         "INFERENCE_NUM_THREADS": streams * threads,
         # Pinned threads and PyTorch's would share some cores and leave others idle.
         "ENABLE_CPU_PINNING": False,
     }
+
+
+def _floating(dtype: torch.dtype) -> torch.dtype:
+    """Return the type of what is not in 8 bit, such as output layers, where the convolutions are of this type."""
+    if dtype != torch.int8:
+        return dtype
+    return torch.bfloat16 if processor.multiplies_bf16() and "bf16" in precisions() else torch.float32
 
 
 def _compile(
