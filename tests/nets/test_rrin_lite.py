@@ -185,7 +185,7 @@ def test_a_context_sees_further(part):
     torch.manual_seed(0)
     net = RRINLite()
     name, _, _ = part.partition(".")
-    stack, channels = (net.refine, 13) if name == "refine" else (net.choose, 12 * net.planes + 9)
+    stack, channels = (net.refine, 52) if name == "refine" else (net.choose, 12 * net.planes + 9)
     nn.init.normal_(stack.out.weight, std=0.1)
     x = torch.rand(1, channels, 8, 256)
     changed = x.clone()

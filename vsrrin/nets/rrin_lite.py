@@ -31,7 +31,7 @@ from vsrrin.nets.parts.candidates import (
     moved,
     whole_flow,
 )
-from vsrrin.nets.parts.convolution_stacks import mark_stack
+from vsrrin.nets.parts.convolution_stacks import levels_of, mark_stack
 from vsrrin.nets.parts.lite_blocks import (
     ResidualConv,
     check_context,
@@ -66,11 +66,11 @@ class FlowResidue(nn.Module):
         self.context = context(width, context_widths, context_blocks)
         self.out = nn.Conv2d(width, _REFINE_OUT, 3, padding=1)
         keep_fp32(self.out)
-        mark_stack(self, _REFINE_IN // 4, multiple=2 ** (1 + len(context_widths)))
+        mark_stack(self, _REFINE_IN, multiple=2 ** len(context_widths))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, 13, H, W), of the layers' type, to (N, 4, H, W) float32."""
-        hidden = self.context(self.body(self.stem(F.pixel_unshuffle(x, 2))))
+        """Map (N, 52, H, W), of the layers' type, to (N, 4, 2H, 2W) float32."""
+        hidden = self.context(self.body(self.stem(x)))
         return F.pixel_shuffle(output_layer(self.out, hidden), 2)
 
 
@@ -188,7 +188,7 @@ class RRINLite(CandidateNet):
         maps = [(to_0 - to_1) * _OFFSET for to_0, to_1 in flows]
         maps += [backward_warp(estimate[:, 4 + k : 5 + k], flows[0][k]) for k in (0, 1)]
         maps.append(t.expand(-1, 1, *estimate.shape[2:]))
-        result: Tensor = self.choose(stack(planes, maps, self.dtype))
+        result: Tensor = self.choose(stack(planes, maps, self.dtype, levels_of(self.choose)))
         return result
 
     def flows(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> Flows:
@@ -202,7 +202,7 @@ class RRINLite(CandidateNet):
         spread = (motion.by_0 - mean) * _SPREAD, (motion.by_1 - mean) * _SPREAD
         doubts = warped0[:, 3:], warped1[:, 3:]
         parts = (warped0[:, :3], warped1[:, :3], *spread, *doubts, t.expand_as(doubts[0]))
-        return motion.flows(t, self.refine(stack((), parts, self.dtype)))
+        return motion.flows(t, self.refine(stack(parts, (), self.dtype, levels_of(self.refine))))
 
 
 def frame_logits(out: Tensor) -> Tensor:

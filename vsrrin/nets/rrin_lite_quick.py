@@ -31,7 +31,7 @@ from vsrrin.nets.parts.candidates import (
     moved_as_a_whole,
     whole_flow,
 )
-from vsrrin.nets.parts.convolution_stacks import mark_stack
+from vsrrin.nets.parts.convolution_stacks import levels_of, mark_stack
 from vsrrin.nets.parts.lite_blocks import ResidualConv, check_levels, leaky_conv, stack, start_at_zero
 from vsrrin.nets.parts.precision import keep_fp32, output_layer
 from vsrrin.nets.parts.warp import backward_warp, double, halve
@@ -143,7 +143,7 @@ class QuickLite(CandidateNet):
         mean = motion.mean
         moves = [mean * _SCALE, (motion.by_0 - mean) * _SPREAD, (motion.by_1 - mean) * _SPREAD]
         parts = [*(plane[:, :3] for plane in warped), *moves, *doubts, t.expand(-1, 1, *estimate.shape[2:])]
-        return stack(parts, (), self.dtype)
+        return stack(parts, (), self.dtype, levels_of(self.weigher))
 
 
 def frame_logits(out: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from vsrrin.engine.backends.torch_backend import TorchBackend
 from vsrrin.engine.options import Options
 from vsrrin.errors import ArgumentError, BackendError
 from vsrrin.nets import NETS, rrin, rrin_lite
-from vsrrin.nets.parts.convolution_stacks import Stack, mark_stack, stacks_of
+from vsrrin.nets.parts.convolution_stacks import Levels, Stack, mark_stack, stacks_of
 from vsrrin.nets.parts.precision import keep_fp32, output_layer
 from vsrrin.nets.parts.unet import UNet
 
@@ -178,10 +178,41 @@ def test_a_stack_keeps_the_order_of_its_input_in_memory(stack: str) -> None:
         assert innermost.is_contiguous(memory_format=torch.channels_last)
         assert torch.allclose(innermost, plain, atol=1e-5)
         assert torch.equal(innermost, run(x.contiguous(memory_format=torch.channels_last)))
-    assert list(run._sized) == [(1, mark.channels, 16, side) for side in (40, 48, 56, 16)]
+    assert list(run._sized) == [((1, mark.channels, 16, side), torch.float32) for side in (40, 48, 56, 16)]
     both = torch.rand(2, mark.channels, 16, 16, generator=chooser)
     together = run(both.contiguous(memory_format=torch.channels_last))
     assert torch.allclose(together, torch.cat([run(x[None]) for x in both]), atol=1e-5)
+
+
+@pytest.mark.skipif("int8" not in openvino_backend.precisions(), reason="OpenVINO does not compute in 8 bit here")
+@pytest.mark.parametrize("name", ["rrin_lite refine", "rrin_lite choose", "balanced weigher"])
+def test_a_stack_takes_levels_for_what_it_would_round_to_them(name: str) -> None:
+    model, _, stack = name.partition(" ")
+    module = getattr(loader.load(model).net, stack)
+    mark = stacks_of(module)["forward"]
+    run = openvino_backend.compiled(module, "forward", mark, torch.int8)
+    assert run.levels == Levels.of(*mark.ranges[0])
+    numbers = torch.randint(0, 256, (1, mark.channels, 16, 24), dtype=torch.uint8)
+    numbers = numbers.contiguous(memory_format=torch.channels_last)
+    values = (numbers.float() - run.levels.zero) * run.levels.step
+    given, rounded = run(numbers), run(values)
+    assert given.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(given, rounded)
+
+
+def test_a_stack_takes_levels_only_where_it_rounds_all_that_it_is_given() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden = nn.Conv2d(4, 4, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.hidden(x) + x
+
+    mark, net = Stack(4, 1, ((-1.0, 2.0),)), Twice().eval().requires_grad_(False)
+    assert stack_graph(net.hidden, "forward", mark, in_8_bit=True).levels == Levels.of(-1.0, 2.0)
+    assert stack_graph(net.hidden, "forward", mark).levels is None
+    assert stack_graph(net, "forward", mark, in_8_bit=True).levels is None
 
 
 @pytest.mark.parametrize("name", ["fp16", "cuda"])

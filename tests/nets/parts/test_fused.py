@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vsrrin.nets.parts import fused
 from vsrrin.nets.parts.candidates import PLANES, STEADY, blended, mixed, prior
+from vsrrin.nets.parts.convolution_stacks import Levels
 from vsrrin.nets.parts.lite_blocks import stack
 
 needs_numba = pytest.mark.skipif(fused.kernels() is None, reason="Numba is not installed")
@@ -58,6 +59,21 @@ def test_a_stack_is_that_of_torch_with_channels_innermost(size, dtype, threads):
         assert found.dtype == dtype
         assert found.stride(1) == 1
         assert torch.equal(found, expected)
+
+
+@needs_numba
+def test_a_stack_of_levels_is_rounded_to_the_nearest(threads):
+    """And what lies beyond them to the last one."""
+    images, maps, levels = pictures(16, 98), [scattered(1, 3, 8, 49, seed=10)], Levels.of(-2.5, 1.7)
+    found = fused.stacked(images, maps, torch.float32, levels)
+    with torch.enable_grad():
+        exact = stack(images, maps, torch.float32) / levels.step + levels.zero
+    assert found is not None
+    assert found.dtype == torch.uint8
+    assert found.stride(1) == 1
+    assert (found.min(), found.max()) == (0, 255)
+    assert (found - exact.clamp(0, 255)).abs().max() < 0.501
+    assert torch.equal(found, stack(images, maps, torch.bfloat16, levels)) == (not torch.is_grad_enabled())
 
 
 @needs_numba

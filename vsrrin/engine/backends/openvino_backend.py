@@ -9,7 +9,6 @@ import copy
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 
 from vsrrin.engine.cores import cores_of, end_idle_threads
 from vsrrin.errors import ArgumentError, BackendError
-from vsrrin.nets.parts.convolution_stacks import Stack, stacks_of
+from vsrrin.nets.parts.convolution_stacks import Stack, stacks_of, take_levels
 from vsrrin.nets.spec import NetSpec
 
 from . import processor
@@ -67,14 +66,19 @@ class OpenVinoBackend(TorchBackend):
         originals = dict(copy.deepcopy(net).float().eval().requires_grad_(False).named_modules())
         for path, module in self._net.named_modules():
             for method, stack in stacks_of(module).items():
-                setattr(module, method, compiled(originals[path], method, stack, dtype))
+                run = compiled(originals[path], method, stack, dtype)
+                setattr(module, method, run)
                 if method == "forward":
+                    if run.levels is not None:
+                        take_levels(module, run.levels)
                     # Only their type is still asked for.
                     module.to("meta")
 
 
-def compiled(module: nn.Module, method: str, stack: Stack, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+def compiled(module: nn.Module, method: str, stack: Stack, dtype: torch.dtype) -> "_Compiled":
     """Return a stack in OpenVINO, of float32 layers; it takes float32, or bfloat16 where it computes in that.
+
+    In 8 bit it may take uint8 too, see `take_levels`.
 
     Raises:
         BackendError: OpenVINO cannot compile it.
@@ -87,6 +91,8 @@ def compiled(module: nn.Module, method: str, stack: Stack, dtype: torch.dtype) -
 class _Compiled:
     """A stack in OpenVINO: (N, C, H, W) of any type on the CPU to float32. Thread safe; keeps nothing of a call.
 
+    Of uint8 it takes ``levels``, if there are any, with the channels innermost in memory.
+
     What comes with its channels innermost in memory is run in that order, and returned in it. That is how convolutions
     read and write, and for any size at once OpenVINO would reorder what it is given and what it returns, which takes a
     third of the time; so each size is compiled by itself, at its first frame.
@@ -98,15 +104,17 @@ class _Compiled:
         self._graph = graph if graph.weight_bytes < _WORTH_KEEPING else None
         # Pictures come in bf16 where the layers are: half the memory to read.
         self._dtype = torch.bfloat16 if dtype == torch.bfloat16 else torch.float32
+        self.levels = None if self._graph is None else graph.levels
         self._settings = _settings(dtype)
         self._model = _compile(graph, self._settings, self._dtype)
-        self._sized: OrderedDict[tuple[int, ...], ov.CompiledModel] = OrderedDict()
+        self._sized: OrderedDict[tuple[tuple[int, ...], torch.dtype], ov.CompiledModel] = OrderedDict()
         self._lock = Lock()
 
     def __call__(self, x: Tensor) -> Tensor:
-        x = x.to(self._dtype)
+        if self.levels is None or x.dtype != torch.uint8:
+            x = x.to(self._dtype)
         graph = self._graph if len(x) == 1 and _has_channels_innermost(x) else None
-        model = self._model if graph is None else self._of_size(graph, tuple(x.shape))
+        model = self._model if graph is None else self._of_size(graph, tuple(x.shape), x.dtype)
         height, width = (int(side * self._scale) for side in x.shape[2:])
         if graph is None:
             memory, out = x.contiguous(), torch.empty(x.shape[0], self._channels, height, width)
@@ -124,15 +132,16 @@ class _Compiled:
             raise
         return out if graph is None else out.permute(0, 3, 1, 2)
 
-    def _of_size(self, graph: "StackGraph", shape: tuple[int, ...]) -> "ov.CompiledModel":
-        """Return the model for one size, channels innermost."""
+    def _of_size(self, graph: "StackGraph", shape: tuple[int, ...], dtype: torch.dtype) -> "ov.CompiledModel":
+        """Return the model for one size and type, channels innermost."""
         with self._lock:
-            if shape not in self._sized:
-                self._sized[shape] = _compile(graph, self._settings, self._dtype, shape)
+            key = shape, dtype
+            if key not in self._sized:
+                self._sized[key] = _compile(graph, self._settings, dtype, shape)
                 while len(self._sized) > _SIZES:
                     self._sized.popitem(last=False)
-            self._sized.move_to_end(shape)
-            return self._sized[shape]
+            self._sized.move_to_end(key)
+            return self._sized[key]
 
     def __deepcopy__(self, memo: dict[int, object]) -> "_Compiled":
         return self
@@ -217,12 +226,12 @@ def _compile(
     """Compile a graph for any size; or for one shape (1, C, H, W), which comes and returns as (1, H, W, C)."""
     from .openvino_package import PrePostProcessor, ov
 
-    model = graph.model.clone()
+    model = graph.of_levels() if input_dtype == torch.uint8 else graph.model.clone()
     if shape is not None:
         model.reshape(list(shape))
     steps = PrePostProcessor(model)
-    if input_dtype == torch.bfloat16:
-        steps.input().tensor().set_element_type(ov.Type.bf16)
+    if (given := {torch.bfloat16: ov.Type.bf16, torch.uint8: ov.Type.u8}.get(input_dtype)) is not None:
+        steps.input().tensor().set_element_type(given)
     if shape is not None:
         for end in (steps.input(), steps.output()):
             end.tensor().set_layout(ov.Layout("NHWC"))

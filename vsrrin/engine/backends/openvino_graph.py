@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from vsrrin.errors import BackendError
-from vsrrin.nets.parts.convolution_stacks import Stack
+from vsrrin.nets.parts.convolution_stacks import Levels, Stack
 from vsrrin.nets.parts.tracing import tracing
 
 from .openvino_package import op, ov
@@ -41,12 +41,23 @@ class StackGraph:
         channels: Of the result.
         scale: Size of the result relative to what the stack is given.
         weight_bytes: Bytes of all constants.
+        levels: Levels to which what the stack is given is rounded, before all else; ``None`` if it is not.
     """
 
     model: ov.Model
     channels: int
     scale: Fraction
     weight_bytes: int
+    levels: Levels | None
+
+    def of_levels(self) -> ov.Model:
+        """Return a copy of the graph that is given numbers of levels in place of values."""
+        model = self.model.clone()
+        (rounding,) = (end.get_node() for end in model.input().get_target_inputs())
+        # OpenVINO computes in 8 bit what it has rounded itself, and leaves out what changes nothing.
+        for end, level in ((1, 0), (2, 255)):
+            rounding.input(end).replace_source_output(_spread(level).output(0))
+        return model
 
 
 def stack_graph(module: nn.Module, method: str, stack: Stack, *, in_8_bit: bool = False) -> StackGraph:
@@ -69,7 +80,8 @@ def stack_graph(module: nn.Module, method: str, stack: Stack, *, in_8_bit: bool 
         result = getattr(module, method)(example)
     model = ov.Model([notes.node(result)], [parameter], type(module).__name__)
     weights = sum(node.get_byte_size() for node in model.get_ops() if node.get_type_name() == "Constant")
-    return StackGraph(model, result.shape[1], Fraction(result.shape[2], side), weights)
+    alone = len(model.input().get_target_inputs()) == 1
+    return StackGraph(model, result.shape[1], Fraction(result.shape[2], side), weights, notes.levels if alone else None)
 
 
 def _has_weight(module: nn.Module) -> bool:
@@ -87,6 +99,8 @@ class _Notes(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self._nodes: dict[int, _Node] = {id(example): parameter}
+        self.levels: Levels | None = None
+        """Those to which a convolution rounds the example."""
         self._alive: list[Tensor] = [example]  # so that no id is given twice
         self._exact = exact
         self._ranges = iter(ranges)
@@ -127,9 +141,11 @@ class _Notes(TorchFunctionMode):
         node, weights = self.node(x), self.node(weight)
         if id(weight) in self._exact or (found := next(self._ranges, None)) is None:
             return node, weights
-        low, high = _with_zero(*found)
+        levels = Levels.of(*found)
+        if self._nodes[id(x)] is self._nodes[id(self._alive[0])]:
+            self.levels = levels
         largest = weight.detach().abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-9).numpy()
-        return _in_levels(node, low, high, 256), _in_levels(weights, -largest, largest, 255)
+        return _in_levels(node, *levels.ends, 256), _in_levels(weights, -largest, largest, 255)
 
     def with_bias(self, node: _Node, weight: Tensor, bias: Tensor | None) -> _Node:
         """Return the end of a convolution: its bias, and what keeps it float32."""
@@ -138,21 +154,14 @@ class _Notes(TorchFunctionMode):
         return op.clamp(node, *_UNBOUNDED) if id(weight) in self._exact else node
 
 
-def _with_zero(low: float, high: float) -> tuple[float, float]:
-    """Widen a range so that zero, which convolutions pad with, is one of its 256 levels."""
-    low, high = min(low, 0.0), max(high, 1e-6)
-    step = (high - low) / 255
-    zero = round(-low / step)
-    return -zero * step, (255 - zero) * step
-
-
 def _in_levels(node: _Node, low: Any, high: Any, levels: int) -> _Node:
     """Return a node rounded to equidistant levels, which OpenVINO computes with as integers."""
-    ends = [
-        op.constant(np.broadcast_to(np.float32(end), (1, 1, 1, 1) if np.ndim(end) == 0 else end.shape))
-        for end in (low, high)
-    ]
+    ends = [_spread(end) for end in (low, high)]
     return op.fake_quantize(node, *ends, *ends, levels)
+
+
+def _spread(end: Any) -> _Node:
+    return op.constant(np.broadcast_to(np.float32(end), (1, 1, 1, 1) if np.ndim(end) == 0 else end.shape))
 
 
 def _flat(values: Sequence[Any]) -> list[Tensor]:

@@ -34,6 +34,36 @@ class Stack:
     ranges: tuple[tuple[float, float], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Equidistant levels of 8 bit, of which one is zero: level q of [0, 255] means (q - ``zero``) ``step``."""
+
+    step: float
+    zero: int
+
+    @classmethod
+    def of(cls, low: float, high: float) -> "Levels":
+        """Return the levels of a range, widened so that zero, which convolutions pad with, is in it."""
+        low, high = min(low, 0.0), max(high, 1e-6)
+        step = (high - low) / 255
+        return cls(step, round(-low / step))
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Values of the least and of the greatest level."""
+        return -self.zero * self.step, (255 - self.zero) * self.step
+
+
+def take_levels(module: nn.Module, levels: Levels) -> None:
+    """Mark a module whose ``forward`` is a stack: it takes uint8 of these levels too, channels innermost in memory."""
+    module.levels = levels  # type: ignore[assignment]  # as keep_fp32
+
+
+def levels_of(module: nn.Module) -> Levels | None:
+    """Return the levels that a stack takes, see `take_levels`."""
+    return cast(Levels | None, getattr(module, "levels", None))
+
+
 def mark_stack(module: nn.Module, channels: int, *, multiple: int = 1, method: str = "forward") -> None:
     """Mark a method of a module as a stack.
 

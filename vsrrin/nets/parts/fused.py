@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .convolution_stacks import Levels
 from .warp import may_use_opencv
 
 
@@ -43,10 +44,12 @@ def numba_version() -> str:
     return "none" if kernels() is None else str(import_module("numba").__version__)
 
 
-def stacked(images: Sequence[Tensor], maps: Sequence[Tensor], dtype: torch.dtype) -> Tensor | None:
+def stacked(
+    images: Sequence[Tensor], maps: Sequence[Tensor], dtype: torch.dtype, levels: Levels | None = None
+) -> Tensor | None:
     """Return the input of a stack of convolutions, see `vsrrin.nets.parts.lite_blocks.stack`.
 
-    The channels are innermost in memory, as convolutions read them.
+    The channels are innermost in memory, as convolutions read them. It is uint8 if there are levels.
     """
     parts = (*images, *maps)
     if dtype not in (torch.float32, torch.bfloat16) or not _suit(*parts) or (found := kernels()) is None:
@@ -55,9 +58,10 @@ def stacked(images: Sequence[Tensor], maps: Sequence[Tensor], dtype: torch.dtype
     squares = _table(images)
     table = np.array(squares + _table(maps), np.int64)
     channels = len(table) + 3 * len(squares)
-    out = torch.empty((height, width, channels), dtype=dtype)
-    memory = out.numpy() if dtype == torch.float32 else out.view(torch.int16).numpy().view(np.uint16)
-    _in_bands(height, lambda first, last: found.stack(memory, table, len(squares), first, last))
+    out = torch.empty((height, width, channels), dtype=dtype if levels is None else torch.uint8)
+    memory = out.view(torch.int16).numpy().view(np.uint16) if out.dtype == torch.bfloat16 else out.numpy()
+    gain, shift = (1.0, 0.0) if levels is None else (1 / levels.step, float(levels.zero))
+    _in_bands(height, lambda first, last: found.stack(memory, table, len(squares), gain, shift, first, last))
     return out.permute(2, 0, 1)[None]
 
 

@@ -27,6 +27,9 @@ _PER_OCTAVE, _OCTAVE, _OCTAVE_REST = np.float32(1.44269504), np.float32(0.693359
 _SERIES = tuple(np.float32(c) for c in (1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1 / 6, 0.5))
 """The exponential on half an octave around 0 but for its first two terms; the coefficients of the Cephes library."""
 _ONE, _HALF = np.float32(1), np.float32(0.5)
+_ZERO, _MOST = np.float32(0), np.float32(255)
+_WHOLE = np.float32(1.5 * 2**23)
+"""Numbers added to this are rounded to whole ones, which are then its last bits."""
 
 
 def _compiled[F: Callable[..., Any]](*signatures: str) -> Callable[[F], F]:
@@ -69,15 +72,17 @@ _bits: Callable[[np.float32], np.uint32] = cast(Any, intrinsic(_bits_code))
 _float: Callable[[Any], np.float32] = cast(Any, intrinsic(_float_code))
 
 
-def _as_in(value: Any, out: Any) -> Any:
-    """Return a float32 as ``out`` stores it: float32, or the bits of a bfloat16 in uint16."""
+def _as_in(value: Any, out: Any, gain: Any, shift: Any) -> Any:
+    """Return a float32 as ``out`` stores it: float32, the bits of a bfloat16 in uint16, or the number of a level."""
     raise NotImplementedError  # compiled code alone calls it
 
 
-def _as_in_code(value, out):  # type: ignore[no-untyped-def]  # Numba compares it with what it returns
+def _as_in_code(value, out, gain, shift):  # type: ignore[no-untyped-def]  # Numba compares it with what it returns
     if out.dtype == types.float32:
-        return lambda value, out: value
-    return lambda value, out: _rounded(value)
+        return lambda value, out, gain, shift: value
+    if out.dtype == types.uint16:
+        return lambda value, out, gain, shift: _rounded(value)
+    return lambda value, out, gain, shift: _level(value * gain + shift)
 
 
 @_inlined
@@ -87,19 +92,35 @@ def _rounded(value: np.float32) -> np.uint16:
     return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
 
 
+@_inlined
+def _level(value: np.float32) -> np.uint8:
+    """Return the nearest whole number of [0, 255]; of two as near, the even one."""
+    value = value if value > _ZERO else _ZERO
+    value = value if value < _MOST else _MOST
+    return np.uint8(_bits(value + _WHOLE) & np.uint32(255))
+
+
 overload(_as_in)(_as_in_code)
 
 
 @_compiled(
-    "(uint16[:,:,::1], int64[:,::1], int64, int64, int64)", "(float32[:,:,::1], int64[:,::1], int64, int64, int64)"
+    *(
+        f"({kind}[:,:,::1], int64[:,::1], int64, float32, float32, int64, int64)"
+        for kind in ("uint8", "uint16", "float32")
+    )
 )
-def stack(out: NDArray[Any], table: NDArray[np.int64], squares: int, first: int, last: int) -> None:
+def stack(
+    out: NDArray[Any], table: NDArray[np.int64], squares: int, gain: float, shift: float, first: int, last: int
+) -> None:
     """Write pixels of several planes side by side.
 
     Args:
-        out: Is filled from row ``first`` to before ``last``, (H, W, C) float32, or uint16 for bfloat16.
+        out: Is filled from row ``first`` to before ``last``, (H, W, C): float32, uint16 for bfloat16, or uint8 for the
+            nearest whole number to a value times ``gain`` plus ``shift``, in [0, 255].
         table: Planes. Of the first ``squares`` each square of two by two pixels becomes four channels.
         squares: See above.
+        gain: See above.
+        shift: See above.
         first: See above.
         last: See above.
     """
@@ -111,15 +132,15 @@ def stack(out: NDArray[Any], table: NDArray[np.int64], squares: int, first: int,
                 for k in range(squares):
                     row, step = table[k, 1], table[k, 2]
                     at = table[k, 0] + 2 * y * row + 2 * x * step
-                    pixel[4 * k] = _as_in(_load(at), out)
-                    pixel[4 * k + 1] = _as_in(_load(at + step), out)
-                    pixel[4 * k + 2] = _as_in(_load(at + row), out)
-                    pixel[4 * k + 3] = _as_in(_load(at + row + step), out)
+                    pixel[4 * k] = _as_in(_load(at), out, gain, shift)
+                    pixel[4 * k + 1] = _as_in(_load(at + step), out, gain, shift)
+                    pixel[4 * k + 2] = _as_in(_load(at + row), out, gain, shift)
+                    pixel[4 * k + 3] = _as_in(_load(at + row + step), out, gain, shift)
             for k in range(squares, planes):
                 step, channel = table[k, 2], 3 * squares + k
                 at = table[k, 0] + y * table[k, 1] + start * step
                 for x in range(start, min(start + _STRIP, width)):
-                    out[y, x, channel] = _as_in(_load(at), out)
+                    out[y, x, channel] = _as_in(_load(at), out, gain, shift)
                     at += step
 
 

@@ -11,6 +11,7 @@ from vsrrin.errors import ArgumentError
 from vsrrin.nets.keys import count_of
 
 from . import fused
+from .convolution_stacks import Levels
 from .tracing import may_take_shortcuts
 from .warp import backward_warp, double
 
@@ -77,17 +78,20 @@ def context_sizes(state: Mapping[str, Tensor], name: str) -> tuple[tuple[int, ..
     return (state[key].shape[0], *widths), (count_of(state, f"{name}.body.{{}}.beta"), *blocks)
 
 
-def stack(images: Sequence[Tensor], maps: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+def stack(images: Sequence[Tensor], maps: Sequence[Tensor], dtype: torch.dtype, levels: Levels | None = None) -> Tensor:
     """Return the input of a stack of convolutions, side by side in the convolutions' type.
 
     Args:
         images: Pictures (N, C, 2H, 2W), whose pixels are moved into channels.
         maps: Maps (N, C, H, W).
         dtype: Type of the convolutions.
+        levels: What the stack takes too, see `vsrrin.nets.parts.convolution_stacks.take_levels`: then the result may be
+            uint8.
     """
     if not may_take_shortcuts():
-        return torch.cat((*(F.pixel_unshuffle(image, 2) for image in images), *maps), 1).to(dtype)
-    if (quick := fused.stacked(images, maps, dtype)) is not None:
+        apart = (F.pixel_unshuffle(torch.cat(tuple(images), 1), 2),) if images else ()
+        return torch.cat((*apart, *maps), 1).to(dtype)
+    if (quick := fused.stacked(images, maps, dtype, levels)) is not None:
         return quick
     # Straight into place, without the copies in between.
     samples, _, height, width = images[0].shape if images else maps[0].shape
