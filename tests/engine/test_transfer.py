@@ -15,10 +15,10 @@ from tests.conftest import texture
 from tests.engines import MOTION, untrained
 from vsrrin.checkpoint import loader
 from vsrrin.checkpoint.loader import Model
-from vsrrin.engine.frame_pool import FramePool
 from vsrrin.engine.interpolator import Interpolator
 from vsrrin.engine.options import Options
 from vsrrin.engine.transfer import DONE, Direct, Empty, Mark, Transfer, mover_of
+from vsrrin.nets.parts.frame_pool import FramePool
 
 CPU = torch.device("cpu")
 

@@ -19,6 +19,7 @@ from vsrrin.checkpoint.loader import Model, load
 from vsrrin.errors import ArgumentError, FrameSizeError
 from vsrrin.flow.dis import DisFlow, Preset, check_preset
 from vsrrin.flow.own_flow_scale import best_explaining, shrunk_flow, unlike
+from vsrrin.nets.parts.frame_pool import FramePool, scratch
 
 from . import forks, memory
 from .backends import Backend
@@ -26,7 +27,6 @@ from .backends.choice import make_backend, resolve_backend, resolve_way
 from .backends.torch_backend import resolve_device
 from .cache import BoundedCache
 from .cores import cores_of, share
-from .frame_pool import FramePool
 from .motion import Motion, padded_flow, seen_on_host
 from .options import Options
 from .pairs import Pair, SourceFrame
@@ -287,7 +287,7 @@ class Interpolator:
 
     def close(self) -> None:
         """Drop all pairs and release the device's spare memory; the engine can still be used."""
-        for kept in (self._transfer, self._pairs, self._source_frames, self._middles, self._memory):
+        for kept in (self._transfer, self._pairs, self._source_frames, self._middles, self._memory, scratch):
             kept.clear()
         memory.release(self.device)
 

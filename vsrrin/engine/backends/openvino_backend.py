@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from vsrrin.engine.cores import cores_of, end_idle_threads
 from vsrrin.errors import ArgumentError, BackendError
 from vsrrin.nets.parts.convolution_stacks import Stack, stacks_of, take_levels
+from vsrrin.nets.parts.frame_pool import scratch
 from vsrrin.nets.spec import NetSpec
 
 from . import processor
@@ -117,9 +118,9 @@ class _Compiled:
         model = self._model if graph is None else self._of_size(graph, tuple(x.shape), x.dtype)
         height, width = (int(side * self._scale) for side in x.shape[2:])
         if graph is None:
-            memory, out = x.contiguous(), torch.empty(x.shape[0], self._channels, height, width)
+            memory, out = x.contiguous(), scratch.empty(x.shape[0], self._channels, height, width)
         else:
-            memory, out = x.permute(0, 2, 3, 1), torch.empty(1, height, width, self._channels)
+            memory, out = x.permute(0, 2, 3, 1), scratch.empty(1, height, width, self._channels)
         request = model.create_infer_request()
         request.set_input_tensor(0, _shared(memory))
         request.set_output_tensor(0, _shared(out))

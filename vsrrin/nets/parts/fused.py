@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from .convolution_stacks import Levels
+from .frame_pool import scratch
 from .warp import may_use_opencv
 
 
@@ -58,7 +59,7 @@ def stacked(
     squares = _table(images)
     table = np.array(squares + _table(maps), np.int64)
     channels = len(table) + 3 * len(squares)
-    out = torch.empty((height, width, channels), dtype=dtype if levels is None else torch.uint8)
+    out = scratch.empty(height, width, channels, dtype=dtype if levels is None else torch.uint8)
     memory = out.view(torch.int16).numpy().view(np.uint16) if out.dtype == torch.bfloat16 else out.numpy()
     gain, shift = (1.0, 0.0) if levels is None else (1 / levels.step, float(levels.zero))
     _in_bands(height, lambda first, last: found.stack(memory, table, len(squares), gain, shift, first, last))
@@ -85,7 +86,7 @@ def blended(
     # Of the pictures one row each: their channels follow each other.
     table = np.array(_table([plane[:, :1] for plane in planes]) + _table((*logits, *residue)), np.int64)
     begin = start.float().flatten().contiguous().numpy()
-    out = torch.empty((height, width, 3))
+    out = scratch.empty(height, width, 3)
     memory = out.numpy()
     _in_bands(height, lambda first, last: found.blend(memory, table, begin, factor, bool(residue), first, last))
     return out.permute(2, 0, 1)[None]

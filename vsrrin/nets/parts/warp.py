@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .frame_pool import scratch
 from .opencv_layout import as_planes, interleaved, merged
 from .tracing import is_traced, may_take_shortcuts
 
@@ -116,7 +117,8 @@ def double(x: Tensor) -> Tensor:
     """Return (N, C, H, W) at twice the height and width, bilinear, values unchanged."""
     if may_use_opencv(x) and x.shape[0] == 1 and x.shape[1] <= _OPENCV_CHANNELS and x.dtype == torch.float32:
         size = 2 * x.shape[3], 2 * x.shape[2]
-        return as_planes(cv2.resize(interleaved(x[0]), size, interpolation=cv2.INTER_LINEAR))
+        into = _scratch(size[1], size[0], x.shape[1])
+        return as_planes(cv2.resize(interleaved(x[0]), size, into, interpolation=cv2.INTER_LINEAR))
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
@@ -124,7 +126,8 @@ def halve(image: Tensor) -> Tensor:
     """Return (N, C, H, W), H and W even, at half the height and width: means of two by two pixels."""
     if may_use_opencv(image) and image.shape[0] == 1 and image.shape[1] <= _OPENCV_CHANNELS:
         size = image.shape[3] // 2, image.shape[2] // 2
-        return as_planes(cv2.resize(interleaved(image[0]), size, interpolation=cv2.INTER_AREA))
+        into = _scratch(size[1], size[0], image.shape[1])
+        return as_planes(cv2.resize(interleaved(image[0]), size, into, interpolation=cv2.INTER_AREA))
     return F.avg_pool2d(image.float(), 2)
 
 
@@ -134,7 +137,8 @@ def in_fours(image: Tensor) -> Tensor:
     That is so with the bilinear kernel, and worth it for a picture that is sampled more than once.
     """
     if may_use_opencv(image) and image.shape[:2] == (1, 3):
-        return as_planes(cv2.cvtColor(interleaved(image[0]), cv2.COLOR_RGB2RGBA))
+        into = _scratch(image.shape[2], image.shape[3], 4)
+        return as_planes(cv2.cvtColor(interleaved(image[0]), cv2.COLOR_RGB2RGBA, into))
     return image
 
 
@@ -167,8 +171,15 @@ def _by_opencv(image: Tensor, flow: Tensor, arithmetic: WarpArithmetic) -> Tenso
 def _remap(picture: NDArray[np.float32], by: NDArray[np.float32], arithmetic: WarpArithmetic) -> NDArray[np.float32]:
     kernel = cv2.INTER_CUBIC if arithmetic.kernel == "bicubic" else cv2.INTER_LINEAR
     flags = kernel | cv2.WARP_RELATIVE_MAP
-    warped = cv2.remap(picture, by, None, flags, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+    into = _scratch(*picture.shape)
+    warped = cv2.remap(picture, by, None, flags, into, cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
     return np.asarray(warped, np.float32).reshape(picture.shape)
+
+
+def _scratch(height: int, width: int, channels: int) -> NDArray[np.float32]:
+    """Return memory for what OpenCV makes, which has no axis for a single channel."""
+    shape = (height, width, channels) if channels > 1 else (height, width)
+    return np.asarray(scratch.empty(*shape).numpy())
 
 
 def _four_or(part: Tensor) -> NDArray[np.float32]:

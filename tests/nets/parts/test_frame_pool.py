@@ -1,4 +1,4 @@
-"""vsrrin.engine.frame_pool"""
+"""vsrrin.nets.parts.frame_pool"""
 
 import random
 import threading
@@ -6,7 +6,7 @@ import threading
 import pytest
 import torch
 
-from vsrrin.engine.frame_pool import FramePool
+from vsrrin.nets.parts.frame_pool import FramePool
 
 SHAPE = (1, 3, 360, 640)
 BYTES = 4 * 3 * 360 * 640
@@ -49,6 +49,24 @@ def test_other_sizes_get_memory_of_their_own() -> None:
     assert pool.idle_bytes == BYTES + 4 * BYTES
     pool.empty(*SHAPE)
     assert pool.idle_bytes == BYTES + 4 * BYTES
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.bfloat16, torch.float32, torch.int64])
+def test_any_type_is_kept_by_its_bytes(dtype: torch.dtype) -> None:
+    pool = FramePool(2**26)
+    x = pool.empty(*SHAPE[1:], 4 // dtype.itemsize or 1, dtype=dtype)
+    assert (x.dtype, x.is_contiguous(), x.data_ptr() % 64) == (dtype, True, 0)
+    address, size = x.data_ptr(), x.nbytes
+    del x
+    assert pool.idle_bytes == size
+    assert pool.empty(size, dtype=torch.uint8).data_ptr() == address
+
+
+def test_what_exceeds_the_bound_does_not_drive_out_the_rest() -> None:
+    pool = FramePool(2 * BYTES)
+    pool.empty(*SHAPE)
+    pool.empty(3, *SHAPE)
+    assert pool.idle_bytes == BYTES
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 3, 16, 16)])
