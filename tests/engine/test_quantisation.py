@@ -34,6 +34,24 @@ def test_work_is_counted_without_the_output_layer() -> None:
     assert hidden_convolutions(Small(), "forward", Stack(2, 2)) == [2 * 8 * 9, 8 * 8 // 4]
 
 
+def test_an_output_layer_runs_in_8_bit_where_it_is_said_to_bear_it() -> None:
+    module, x = Small().eval().requires_grad_(False), torch.rand(1, 2, 16, 16) * 3 - 1
+    keep_fp32(module.out, but_in_8_bit=True)
+    assert hidden_convolutions(module, "forward", Stack(2, 2)) == [2 * 8 * 9, 8 * 8 // 4, 8 * 9 // 4]
+    given = [x, module.body[:2](x), module.body(x)]
+    ranges = tuple((float(y.min()), float(y.max())) for y in given)
+
+    def rounded(ranges: tuple[tuple[float, float], ...]) -> torch.Tensor:
+        graph = stack_graph(module, "forward", Stack(2, 2, ranges), in_8_bit=True)
+        compiled = ov.Core().compile_model(graph.model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        return torch.from_numpy(next(iter(compiled.create_infer_request().infer([x.numpy()]).values())).copy())
+
+    expected = module(x)
+    assert (rounded(ranges) - expected).abs().mean() < 0.03 * expected.abs().mean()
+    cut = rounded((*ranges[:2], (-0.01, 0.01)))  # its own range counts, too
+    assert (cut - expected).abs().mean() > 0.1 * expected.abs().mean()
+
+
 def test_ranges_are_the_ends_of_what_convolutions_are_given() -> None:
     """Checked by hand on the first layers: the stacked frames, whose colours lie in the range of the clip."""
     model = loader.load("balanced")

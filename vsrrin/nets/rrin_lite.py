@@ -97,7 +97,7 @@ class Choice(nn.Module):
         self.context = context(widths[-1], context_widths, context_blocks)
         self.up = nn.ModuleList(leaky_conv(coarse + fine, fine) for fine, coarse in steps)
         self.out = nn.Conv2d(widths[0], 4 * planes + _RESIDUE, 3, padding=1)
-        keep_fp32(self.out)
+        keep_fp32(self.out, but_in_8_bit=True)
         mark_stack(self, seen, multiple=2 ** (len(steps) + len(context_widths)))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from vsrrin.errors import BackendError
 from vsrrin.nets.parts.convolution_stacks import Levels, Stack
+from vsrrin.nets.parts.precision import bears_8_bit
 from vsrrin.nets.parts.tracing import tracing
 
 from .openvino_package import op, ov
@@ -72,11 +73,11 @@ def stack_graph(module: nn.Module, method: str, stack: Stack, *, in_8_bit: bool 
     Raises:
         BackendError: The stack does something that has no counterpart here.
     """
-    exact = {id(part.weight) for part in module.modules() if getattr(part, "keep_fp32", False) and _has_weight(part)}
+    last = [part for part in module.modules() if getattr(part, "keep_fp32", False) and _has_weight(part)]
     parameter = op.parameter(ov.PartialShape([-1, stack.channels, -1, -1]), np.float32, name="x")
     side = 2 * stack.multiple
     example = torch.zeros(1, stack.channels, side, side)
-    with tracing(), _Notes(example, parameter, exact, stack.ranges if in_8_bit else ()) as notes:
+    with tracing(), _Notes(example, parameter, last, stack.ranges if in_8_bit else ()) as notes:
         result = getattr(module, method)(example)
     model = ov.Model([notes.node(result)], [parameter], type(module).__name__)
     weights = sum(node.get_byte_size() for node in model.get_ops() if node.get_type_name() == "Constant")
@@ -95,14 +96,15 @@ class _Notes(TorchFunctionMode):
     """
 
     def __init__(
-        self, example: Tensor, parameter: _Node, exact: set[int], ranges: Sequence[tuple[float, float]]
+        self, example: Tensor, parameter: _Node, last: Sequence[nn.Module], ranges: Sequence[tuple[float, float]]
     ) -> None:
         super().__init__()
         self._nodes: dict[int, _Node] = {id(example): parameter}
         self.levels: Levels | None = None
         """Those to which a convolution rounds the example."""
         self._alive: list[Tensor] = [example]  # so that no id is given twice
-        self._exact = exact
+        self._last = {id(part.weight) for part in last}
+        self._exact = {id(part.weight) for part in last if not bears_8_bit(part)}
         self._ranges = iter(ranges)
 
     def node(self, value: Tensor | float) -> _Node:
@@ -151,7 +153,7 @@ class _Notes(TorchFunctionMode):
         """Return the end of a convolution: its bias, and what keeps it float32."""
         if bias is not None:
             node = op.add(node, self.node(bias.view(1, -1, 1, 1)))
-        return op.clamp(node, *_UNBOUNDED) if id(weight) in self._exact else node
+        return op.clamp(node, *_UNBOUNDED) if id(weight) in self._last else node
 
 
 def _in_levels(node: _Node, low: Any, high: Any, levels: int) -> _Node:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from .precision import bears_8_bit
 from .tracing import tracing
 
 
@@ -25,8 +26,8 @@ class Stack:
     Attributes:
         channels: See above.
         multiple: See above.
-        ranges: Least and largest value of what each hidden convolution is given, in the order in which they run, for
-            arithmetic in 8 bit; empty if nobody has measured them.
+        ranges: Least and largest value of what each convolution that bears 8 bit is given, in the order in which they
+            run; empty if nobody has measured them.
     """
 
     channels: int
@@ -102,7 +103,7 @@ def has_ranges(net: nn.Module) -> bool:
 
 
 class HiddenConvolutions(TorchFunctionMode):
-    """Watch over a block of code: what each convolution in it is given and returns, but for those of output layers.
+    """Watch over a block of code: what each convolution in it that bears 8 bit is given and returns.
 
     Args:
         module: Holds the layers.
@@ -111,7 +112,7 @@ class HiddenConvolutions(TorchFunctionMode):
 
     def __init__(self, module: nn.Module, note: Callable[[Tensor, Tensor, Tensor], object]) -> None:
         super().__init__()
-        self._exact = {id(part.weight) for part in module.modules() if getattr(part, "keep_fp32", False)}
+        self._exact = {id(part.weight) for part in module.modules() if not bears_8_bit(part)}
         self._note = note
 
     def __torch_function__(
@@ -129,7 +130,7 @@ class HiddenConvolutions(TorchFunctionMode):
 
 
 def hidden_convolutions(module: nn.Module, method: str, stack: Stack) -> list[int]:
-    """Return the work of each hidden convolution of a stack: multiplications per pixel of what the stack is given."""
+    """Return the work of each convolution of a stack that bears 8 bit: multiplications per pixel of its input."""
     side = 2 * stack.multiple
     work: list[int] = []
 

@@ -6,9 +6,21 @@ from torch import Tensor, nn
 from vsrrin.errors import ArgumentError
 
 
-def keep_fp32(layer: nn.Module) -> None:
-    """Mark an output layer to stay in float32 (see :func:`to_precision`)."""
+def keep_fp32(layer: nn.Module, *, but_in_8_bit: bool = False) -> None:
+    """Mark an output layer to stay in float32 (see :func:`to_precision`).
+
+    Args:
+        layer: The layer.
+        but_in_8_bit: Where hidden layers run in 8 bit, so may this one, whose result is still float32: it returns no
+            flow, of which more has to be known.
+    """
     layer.keep_fp32 = True  # type: ignore[assignment]  # nn.Module types attributes as tensors or modules
+    layer.but_in_8_bit = but_in_8_bit  # type: ignore[assignment]
+
+
+def bears_8_bit(layer: nn.Module) -> bool:
+    """Return whether a layer may run in 8 bit: a hidden one, or an output layer marked so."""
+    return not getattr(layer, "keep_fp32", False) or getattr(layer, "but_in_8_bit", False) is True
 
 
 def output_layer(layer: nn.Conv2d, x: Tensor) -> Tensor:
