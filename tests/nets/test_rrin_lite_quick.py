@@ -10,7 +10,7 @@ from tests.nets.test_rrin_lite import PLANES, STEADY, constant_flow, time
 from vsrrin.errors import ArgumentError, FrameSizeError
 from vsrrin.nets.parts.warp import SHARP, backward_warp
 from vsrrin.nets.registry import identify
-from vsrrin.nets.rrin_lite_quick import SPEC, QuickLite, frame_logits
+from vsrrin.nets.rrin_lite_quick import SPEC, QuickLite
 
 LOGITS = 16 * len(PLANES)
 
@@ -113,9 +113,11 @@ def test_training_gives_the_same_values_as_inference(live, pair):
     assert torch.allclose(quick, slow, atol=1e-4)
 
 
-def test_logits_of_the_candidates_are_the_first_channels():
-    out = torch.arange(LOGITS + 16.0).view(1, -1, 1, 1)
-    assert torch.equal(frame_logits(out), torch.arange(float(LOGITS)).view(1, len(PLANES), 4, 4))
+def test_logits_and_flow_are_results_of_their_own(live):
+    weighed, change = live.weigher(torch.rand(2, 4 * (3 * live.planes + 11), 8, 12))
+    assert weighed.shape == (2, 16 * live.planes, 8, 12)
+    assert change.shape == (2, 16, 8, 12)
+    assert weighed.dtype == change.dtype == torch.float32
 
 
 @pytest.mark.parametrize(

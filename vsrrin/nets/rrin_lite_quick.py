@@ -69,10 +69,10 @@ class Weigher(nn.Module):
         keep_fp32(self.move)
         mark_stack(self, seen, multiple=2 ** len(steps))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, 12 P + 44, H, W), of the layers' type, to (N, 16 P + 16, H, W) float32, for P candidates.
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (N, 12 P + 44, H, W), of the layers' type, to changes of the logits of P candidates and of the flow.
 
-        The result is changes of the candidates' logits with 16 pixels in channels, then those of the flow with 4.
+        They are (N, 16 P, H, W), with 16 pixels in channels, and (N, 16, H, W), with 4, both float32.
         """
         x = self.level[0](self.first(x))
         skips: list[Tensor] = []
@@ -81,7 +81,7 @@ class Weigher(nn.Module):
             x = level(down(x))
         for up in reversed(self.up):
             x = up(torch.cat((double(x), skips.pop()), 1))
-        return torch.cat((output_layer(self.weigh, x), output_layer(self.move, x)), 1)
+        return output_layer(self.weigh, x), output_layer(self.move, x)
 
 
 class QuickLite(CandidateNet):
@@ -118,15 +118,15 @@ class QuickLite(CandidateNet):
             delta, *logits = moved(estimate[:, ESTIMATED:], motion, t)
             factor = 2
         else:
-            out = self.weigher(self._seen(img0, img1, estimate, motion, t))
-            delta, logits, factor = enlarged(out[:, -_MOVED:], 2), [out[:, :-_MOVED]], 4
+            weighed, change = self.weigher(self._seen(img0, img1, estimate, motion, t))
+            delta, logits, factor = enlarged(change, 2), [weighed], 4
         whole = whole_flow(estimate, t, 2) if self.planes > PLANES else None
         return blended(candidates(img0, img1, motion.flows(t, delta), whole), logits, t, factor)
 
     def residues(self, img0: Tensor, img1: Tensor, estimate: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Return the residues at t, see `CandidateNet.residues`: 4 P + 4 channels."""
-        out = self.weigher(self._seen(img0, img1, estimate, Motion.of(estimate, t), t))
-        return enlarged(out[:, -_MOVED:], 2), F.pixel_unshuffle(frame_logits(out), 2)
+        weighed, change = self.weigher(self._seen(img0, img1, estimate, Motion.of(estimate, t), t))
+        return enlarged(change, 2), F.pixel_unshuffle(enlarged(weighed, 4), 2)
 
     def _seen(self, img0: Tensor, img1: Tensor, estimate: Tensor, motion: Motion, t: Tensor) -> Tensor:
         """Return the input of the network, (N, 12 P + 44, H/4, W/4)."""
@@ -144,11 +144,6 @@ class QuickLite(CandidateNet):
         moves = [mean * _SCALE, (motion.by_0 - mean) * _SPREAD, (motion.by_1 - mean) * _SPREAD]
         parts = [*(plane[:, :3] for plane in warped), *moves, *doubts, t.expand(-1, 1, *estimate.shape[2:])]
         return stack(parts, (), self.dtype, levels_of(self.weigher))
-
-
-def frame_logits(out: Tensor) -> Tensor:
-    """Return what `Weigher` returned as logits of the candidates, (N, P, H, W)."""
-    return enlarged(out[:, :-_MOVED], 4)
 
 
 _KEYS = Keys(
@@ -189,7 +184,7 @@ SPEC = NetSpec(
     keys=_KEYS,
     build=_build,
     default=QuickLite,
-    mask=BlendMask("weigher", lambda out: frame_weights(frame_logits(out))),
+    mask=BlendMask("weigher", lambda out: frame_weights(enlarged(out[0], 4))),
     shares=True,
     flow_preset="fast",
 )

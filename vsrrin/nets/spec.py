@@ -37,9 +37,9 @@ class BlendMask:
 
     layer: str
     """Name of the module."""
-    weights: Callable[[Tensor], Tensor]
-    """Result of that module, (N, C, h, w), to the weights of frame 0 and frame 1 apart from t, (N, 2, H, W) in [0, 1],
-    of the frames' size or half of it. The share of frame 1 is t w1 / ((1 - t) w0 + t w1)."""
+    weights: Callable[[Any], Tensor]
+    """Result of that module to the weights of frame 0 and frame 1 apart from t, (N, 2, H, W) in [0, 1], of the frames'
+    size or half of it. The share of frame 1 is t w1 / ((1 - t) w0 + t w1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -7,6 +7,7 @@ import sys
 import weakref
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name the field uses)
@@ -73,7 +74,7 @@ class Layers(nn.Module):
 def test_every_operation_is_written_as_it_is() -> None:
     net = Layers().eval().requires_grad_(False)
     graph = stack_graph(net, "forward", Stack(3, 2))
-    assert (graph.channels, graph.scale) == (1, 1)
+    assert (graph.channels, graph.scale) == ((1,), 1)
     for shape in ((2, 3, 16, 24), (1, 3, 34, 10)):
         x = torch.rand(shape)
         torch.testing.assert_close(run(graph.model, x), net(x), atol=1e-5, rtol=1e-5)
@@ -140,6 +141,43 @@ def test_output_layers_return_more_than_bf16_holds() -> None:
     assert not torch.equal(found, found.bfloat16().float())
 
 
+class Two(nn.Module):
+    """A stack with two results, of different channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.hidden, self.wide, self.flow = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 12, 1), nn.Conv2d(8, 2, 1)
+        keep_fp32(self.flow)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (N, 3, H, W) to (N, 12, H, W) and (N, 2, H, W)."""
+        y = F.leaky_relu(self.hidden(x), 0.1)
+        return self.wide(y), output_layer(self.flow, y)
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_a_stack_may_have_several_results(order: torch.memory_format) -> None:
+    net = Two().eval().requires_grad_(False)
+    run = openvino_backend.compiled(net, "forward", Stack(3, 1), torch.float32)
+    x = torch.rand(1, 3, 10, 14).contiguous(memory_format=order)
+    found = run(x)
+    assert [result.is_contiguous(memory_format=order) for result in found] == [True, True]
+    for result, expected in zip(found, net(x), strict=True):
+        torch.testing.assert_close(result, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_all_results_are_float32_at_once() -> None:
+    """Where a graph is in bf16, hidden layers' too: OpenVINO would round them and enlarge them again."""
+    net = Two().eval().requires_grad_(False)
+    compiled = ov.Core().compile_model(
+        stack_graph(net, "forward", Stack(3, 1)).model, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"}
+    )
+    found = compiled.create_infer_request().infer([np.random.default_rng(0).random((1, 3, 32, 32), np.float32)])
+    for result in found.values():
+        assert not np.array_equal(torch.from_numpy(result.copy()).bfloat16().float().numpy(), result)
+
+
 def test_every_net_with_layers_has_stacks_and_they_keep_their_marks_in_copies() -> None:
     for spec in NETS:
         with torch.device("meta"):
@@ -195,9 +233,9 @@ def test_a_stack_takes_levels_for_what_it_would_round_to_them(name: str) -> None
     numbers = torch.randint(0, 256, (1, mark.channels, 16, 24), dtype=torch.uint8)
     numbers = numbers.contiguous(memory_format=torch.channels_last)
     values = (numbers.float() - run.levels.zero) * run.levels.step
-    given, rounded = run(numbers), run(values)
-    assert given.is_contiguous(memory_format=torch.channels_last)
-    assert torch.equal(given, rounded)
+    given, rounded = (found if isinstance(found, tuple) else (found,) for found in (run(numbers), run(values)))
+    assert all(result.is_contiguous(memory_format=torch.channels_last) for result in given)
+    assert all(torch.equal(a, b) for a, b in zip(given, rounded, strict=True))
 
 
 def test_a_stack_takes_levels_only_where_it_rounds_all_that_it_is_given() -> None:

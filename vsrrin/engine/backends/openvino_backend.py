@@ -90,7 +90,9 @@ def compiled(module: nn.Module, method: str, stack: Stack, dtype: torch.dtype) -
 
 
 class _Compiled:
-    """A stack in OpenVINO: (N, C, H, W) of any type on the CPU to float32. Thread safe; keeps nothing of a call.
+    """A stack in OpenVINO: (N, C, H, W) of any type on the CPU to float32, or to several tensors.
+
+    Thread safe; keeps nothing of a call.
 
     Of uint8 it takes ``levels``, if there are any, with the channels innermost in memory.
 
@@ -111,19 +113,22 @@ class _Compiled:
         self._sized: OrderedDict[tuple[tuple[int, ...], torch.dtype], ov.CompiledModel] = OrderedDict()
         self._lock = Lock()
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor) -> Any:
         if self.levels is None or x.dtype != torch.uint8:
             x = x.to(self._dtype)
         graph = self._graph if len(x) == 1 and _has_channels_innermost(x) else None
         model = self._model if graph is None else self._of_size(graph, tuple(x.shape), x.dtype)
         height, width = (int(side * self._scale) for side in x.shape[2:])
         if graph is None:
-            memory, out = x.contiguous(), scratch.empty(x.shape[0], self._channels, height, width)
+            memory = x.contiguous()
+            results = [scratch.empty(len(x), channels, height, width) for channels in self._channels]
         else:
-            memory, out = x.permute(0, 2, 3, 1), scratch.empty(1, height, width, self._channels)
+            memory = x.permute(0, 2, 3, 1)
+            results = [scratch.empty(1, height, width, channels) for channels in self._channels]
         request = model.create_infer_request()
         request.set_input_tensor(0, _shared(memory))
-        request.set_output_tensor(0, _shared(out))
+        for number, result in enumerate(results):
+            request.set_output_tensor(number, _shared(result))
         end_idle_threads()
         try:
             request.infer()
@@ -131,7 +136,9 @@ class _Compiled:
             if "bad_alloc" in str(error):
                 raise MemoryError(f"OpenVINO: out of memory for {tuple(x.shape)}") from error
             raise
-        return out if graph is None else out.permute(0, 3, 1, 2)
+        if graph is not None:
+            results = [result.permute(0, 3, 1, 2) for result in results]
+        return results[0] if len(results) == 1 else tuple(results)
 
     def _of_size(self, graph: "StackGraph", shape: tuple[int, ...], dtype: torch.dtype) -> "ov.CompiledModel":
         """Return the model for one size and type, channels innermost."""
@@ -234,12 +241,13 @@ def _compile(
     if (given := {torch.bfloat16: ov.Type.bf16, torch.uint8: ov.Type.u8}.get(input_dtype)) is not None:
         steps.input().tensor().set_element_type(given)
     if shape is not None:
-        for end in (steps.input(), steps.output()):
+        for end in (steps.input(), *(steps.output(number) for number in range(len(model.outputs)))):
             end.tensor().set_layout(ov.Layout("NHWC"))
             end.model().set_layout(ov.Layout("NCHW"))
     model = steps.build()
     # The names that OpenVINO gives count up within a process, and what is kept on disk goes by names too.
-    model.output().get_tensor().set_names({"y"})
+    for number, result in enumerate(model.outputs):
+        result.get_tensor().set_names({f"y{number}"})
     for number, node in enumerate(model.get_ordered_ops()):
         node.set_friendly_name(f"{node.get_type_name()}_{number}")
     folder = _cache_folder() if graph.weight_bytes >= _WORTH_KEEPING else None

@@ -39,14 +39,14 @@ class StackGraph:
 
     Attributes:
         model: The graph; takes and returns float32.
-        channels: Of the result.
+        channels: Of the result, or of each of several.
         scale: Size of the result relative to what the stack is given.
         weight_bytes: Bytes of all constants.
         levels: Levels to which what the stack is given is rounded, before all else; ``None`` if it is not.
     """
 
     model: ov.Model
-    channels: int
+    channels: tuple[int, ...]
     scale: Fraction
     weight_bytes: int
     levels: Levels | None
@@ -78,11 +78,20 @@ def stack_graph(module: nn.Module, method: str, stack: Stack, *, in_8_bit: bool 
     side = 2 * stack.multiple
     example = torch.zeros(1, stack.channels, side, side)
     with tracing(), _Notes(example, parameter, last, stack.ranges if in_8_bit else ()) as notes:
-        result = getattr(module, method)(example)
-    model = ov.Model([notes.node(result)], [parameter], type(module).__name__)
+        returned = getattr(module, method)(example)
+    results: Sequence[Tensor] = returned if isinstance(returned, tuple) else (returned,)
+    model = ov.Model([_unrounded(notes.node(result)) for result in results], [parameter], type(module).__name__)
     weights = sum(node.get_byte_size() for node in model.get_ops() if node.get_type_name() == "Constant")
     alone = len(model.input().get_target_inputs()) == 1
-    return StackGraph(model, result.shape[1], Fraction(result.shape[2], side), weights, notes.levels if alone else None)
+    channels = tuple(result.shape[1] for result in results)
+    scale = Fraction(results[0].shape[2], side)
+    levels = notes.levels if alone else None
+    return StackGraph(model, channels, scale, weights, levels)
+
+
+def _unrounded(node: _Node) -> _Node:
+    """Return a result that is float32 at once where a hidden convolution makes it."""
+    return op.clamp(node, *_UNBOUNDED) if node.get_type_name() in ("Add", "Convolution") else node
 
 
 def _has_weight(module: nn.Module) -> bool:

@@ -69,7 +69,8 @@ def mark_stack(module: nn.Module, channels: int, *, multiple: int = 1, method: s
     """Mark a method of a module as a stack.
 
     Args:
-        module: Maps (N, channels, H, W) to (N, C, H', W'), where H' / H and W' / W are the same for every size.
+        module: Maps (N, channels, H, W) to (N, C, H', W'), or to several of different C, where H' / H and W' / W are
+            the same for every size.
         channels: Of what it is given.
         multiple: What height and width are multiples of.
         method: The method.
