@@ -47,18 +47,6 @@ def test_noise_goes_and_what_crosses_stays(format_id: int) -> None:
 
 
 @pytest.mark.parametrize("format_id", FORMATS)
-@pytest.mark.parametrize(("value", "side"), [(0.65, 24), (0.9, 6)], ids=["weak", "small"])
-def test_traces_of_what_moves_nearby_go(format_id: int, value: float, side: int) -> None:
-    left, right, new = (flat(format_id) for _ in range(3))
-    for plane in range(new.format.num_planes):
-        target = np.asarray(new[plane])
-        y, x = 64 // target.shape[0], 96 // target.shape[1]
-        target[16 // y : (16 + side) // y, 24 // x : (24 + side) // x] = value * peak(target)
-    keep_still(new, left, right, Colour.of_frame(left))
-    assert all(np.array_equal(made, source) for made, source in zip(planes(new), planes(left), strict=True))
-
-
-@pytest.mark.parametrize("format_id", FORMATS)
 def test_near_what_differs_and_where_a_sample_is_no_number_nothing_changes(format_id: int) -> None:
     left, right, new = (flat(format_id, part) for part in (0.4, 0.4, 0.41))
     for plane in range(new.format.num_planes):

@@ -1,6 +1,5 @@
 """Still parts of a new frame: where both source frames are the same, it is the same, too."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -14,14 +13,9 @@ _RADIUS = 7
 """Pixels around a sample in which both frames must be equal."""
 _NOISE = 12 / 255
 """Part of the range by which a network's noise differs from the source: up to this the source is shown, from twice
-this on the new sample, where something has crossed the still part between the two frames."""
-_CROSSED = 8
-"""Multiple of the noise by which the core of what has crossed differs: it hides what is behind it, while traces of what
-moves nearby let it shine through."""
-_CORE = 64
-"""Pixels of such a core, at least. Traces have a few."""
+this on the new sample. What differs more has crossed the still part between the two frames."""
 _REACH = 2
-"""Pixels around what has crossed that stay as well: its soft edges."""
+"""Pixels around what differs more that stay as well: soft edges of what has crossed."""
 
 
 def keep_still(new: vs.VideoFrame, left: vs.VideoFrame, right: vs.VideoFrame, colour: Colour) -> None:
@@ -46,26 +40,18 @@ def keep_still(new: vs.VideoFrame, left: vs.VideoFrame, right: vs.VideoFrame, co
     range_ = colour.luma[0] * _NOISE
     aparts = [_apart(sample, before, still) for (sample, before, _), still in zip(planes, stills, strict=True)]
     # As a rule nothing has crossed, and much need not be looked at.
-    if all(float(apart.max()) < range_ * _CROSSED for apart in aparts):
-        crossed = np.zeros((height, width), np.float32)
-    else:
-        crossed = _crossed([_resized(apart.astype(np.float32), width, height) / np.float32(range_) for apart in aparts])
-    if not crossed.any():
+    if all(float(apart.max()) <= range_ for apart in aparts):
         for (sample, before, _), still in zip(planes, stills, strict=True):
             np.copyto(sample, before, where=still)
         return
+    crossed = np.zeros((height, width), np.float32)
+    for apart in aparts:
+        share = np.clip(apart.astype(np.float32) / np.float32(range_) - 1, 0, 1)
+        crossed = np.maximum(crossed, _resized(share, width, height))
+    if crossed.any():
+        crossed = np.asarray(cv2.dilate(crossed, np.ones((2 * _REACH + 1,) * 2, np.uint8)), np.float32)
     for (sample, before, _), still in zip(planes, stills, strict=True):
         _restore(sample, before, still, _resized(crossed, sample.shape[1], sample.shape[0]))
-
-
-def _crossed(aparts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return the share of each new sample that is shown, from the planes' differences in multiples of the noise."""
-    apart = np.maximum.reduce(aparts)
-    share = np.clip(apart - 1, 0, 1)
-    count, parts = cv2.connectedComponents((share > 0).view(np.uint8), connectivity=8)
-    crosses = np.bincount(parts[apart >= _CROSSED], minlength=count) >= _CORE
-    shown = np.where(crosses[parts], share, np.float32(0))
-    return np.asarray(cv2.dilate(shown, np.ones((2 * _REACH + 1,) * 2, np.uint8)), np.float32)
 
 
 def _apart(sample: NDArray[Any], source: NDArray[Any], still: NDArray[np.bool_]) -> NDArray[Any]:
