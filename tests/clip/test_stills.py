@@ -26,8 +26,9 @@ def peak(plane: NDArray[np.generic]) -> float:
 FORMATS = (vs.GRAY8, vs.YUV420P8, vs.YUV444P16, vs.RGB24, vs.RGBH, vs.GRAYS)
 
 
+@pytest.mark.parametrize("value", [0.9, 0.62], ids=["strong", "weak"])
 @pytest.mark.parametrize("format_id", FORMATS)
-def test_noise_goes_and_what_crosses_stays(format_id: int) -> None:
+def test_noise_goes_and_what_crosses_stays(format_id: int, value: float) -> None:
     left, right, new = (flat(format_id) for _ in range(3))
     wanted = planes(flat(format_id))
     noise = np.random.default_rng(0)
@@ -35,7 +36,7 @@ def test_noise_goes_and_what_crosses_stays(format_id: int) -> None:
         target = np.asarray(new[plane])
         rows, columns = (slice(side // 2, side * 5 // 8) for side in target.shape)
         target[...] = source + noise.uniform(-0.03, 0.03, target.shape) * peak(target)
-        target[rows, columns] = 0.9 * peak(target)
+        target[rows, columns] = value * peak(target)
         source[rows, columns] = target[rows, columns]
     keep_still(new, left, right, Colour.of_frame(left))
     for made, expected in zip(planes(new), wanted, strict=True):
