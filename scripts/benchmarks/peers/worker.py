@@ -26,6 +26,9 @@ from .methods import make
 
 _RATE = "rate:"
 """Beginning of a METHOD that measures how fast a library convolves; the library's name follows."""
+_HOPELESS = 5
+"""Multiple of the time allowed from which a first run is also the measure. Compiling, and measuring what is fastest
+here, may well take longer than the run itself."""
 
 
 class Worker:
@@ -103,7 +106,7 @@ class Worker:
             begin = time.perf_counter()
             self._method.timed(source, least, factor)
             took = time.perf_counter() - begin
-            if took > seconds:
+            if took > _HOPELESS * seconds:
                 break
         return min(frames, max(least, least - 1 + int(seconds / took)))
 
