@@ -46,8 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # would all inherit one core.
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if not worker:
-        # What is measured and compiled is kept for this session, for the programs that it starts too, and not in the
-        # user's own folder.
+        # What is measured and compiled is kept as long as the tests run, for the programs that they start too, and not
+        # in the user's own folder.
         folder, cache = tempfile.TemporaryDirectory(prefix="vsrrin-tests-"), pytest.MonkeyPatch()
         config.add_cleanup(folder.cleanup)
         config.add_cleanup(cache.undo)
