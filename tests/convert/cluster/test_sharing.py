@@ -69,8 +69,9 @@ def test_workers_are_killed_one_after_the_other(machines: Machines, source: Path
 
     convert_there(machines, Settings(source, tmp_path / "out.mp4"), progress=kill, said=said)
     assert frames_of(tmp_path / "out.mp4") == whole
-    gone = [text.split(" on ")[0] for text in said if "has gone" in text]
-    assert gone == ["worker one", "worker two"]
+    # The second may be killed before the first one's end is noticed.
+    gone = {text.split(" on ")[0] for text in said if "has gone" in text}
+    assert gone == {"worker one", "worker two"}
 
 
 def test_a_worker_dies_between_finishing_a_segment_and_telling_so(
