@@ -1,7 +1,8 @@
 """Command that measures the quality of new frames against true ones, beside baselines and published networks.
 
-    python -m training.evaluate --data DIR [--model NAME|PATH ...] [--methods blend,dis,mvtools,rife-4.0,rife-4.2x]
-                                [--all] [--limit N] [--through filter|net] [--csv FILE] [--sheet FILE.png] ...
+    python -m training.evaluate --data DIR [--model NAME|PATH ...]
+                                [--methods blend,dis,mvtools,rife-4.0,rife-4.2x,rife-4.6] [--all] [--limit N]
+                                [--through filter|net] [--csv FILE] [--sheet FILE.png] ...
 
 DIR holds video files without cuts. A triplet is two source frames and a true frame between them, at 1/2 or 1/4 of the
 way: see :mod:`training.measure.triplets`, and :mod:`training.measure.methods` and :mod:`training.measure.metrics` for
@@ -44,8 +45,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="training.evaluate",
         description=(__doc__ or "").partition("\n")[0],
-        epilog="The methods: blend (frame blend), dis (plain DIS flow and blend), mvtools (FlowInter), rife-4.0 and "
-        "rife-4.2x (from packages that are installed by hand, see training/measure/peers.py).",
+        epilog="The methods: blend (frame blend), dis (plain DIS flow and blend), mvtools (FlowInter), rife-4.0, "
+        "rife-4.2x and rife-4.6 (from packages that are installed by hand, see training/measure/peers.py; with "
+        ":mirror, :double or both behind the name).",
     )
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder of video files without cuts")

@@ -58,7 +58,10 @@ def model(name: str) -> Model:
 
 
 def inputs(name: str, height: int, width: int, batch: int = 1) -> dict[str, Tensor]:
-    flow = torch.tensor([1.5, -1.0, -1.5, 1.0]).view(1, 4, 1, 1).expand(batch, 4, height // 2, width // 2).contiguous()
+    flow = torch.tensor([1.5, -1.0, -1.5, 1.0]).view(1, 4, 1, 1).repeat(batch, 1, height // 2, width // 2)
+    # Something that moves further than it is wide.
+    flow[:, :2, 8:12, 8:12] = torch.tensor((14.0, 6.0))[:, None, None]
+    flow[:, 2:, 14:18, 22:26] = -torch.tensor((14.0, 6.0))[:, None, None]
     t = torch.linspace(0.3, 0.5, batch).view(-1, 1, 1, 1)
     frames = {f"img{k}": Pair.at(k, height, width).expand(batch, -1, -1, -1).contiguous() for k in range(2)}
     return {**frames, "t": t, **({"flow": flow} if by_name(name).external_flow else {})}

@@ -39,7 +39,7 @@ def make(name: str, device: str | None = None) -> Method:
     """Make the method of a name.
 
     Args:
-        name: One of `NAMES`.
+        name: One of `NAMES`; those of peers with or without variants, see :mod:`training.measure.peers`.
         device: Device of peers, as for `vsrrin.interpolate`.
 
     Raises:
@@ -53,7 +53,7 @@ def make(name: str, device: str | None = None) -> Method:
         if not hasattr(vs.core, "mv"):
             raise TrainingError("mvtools is not installed; install it with: pip install vapoursynth-mvtools")
         return mvtools
-    if name in peers.PEERS:
+    if name.partition(":")[0] in peers.PEERS:
         return peer(name, device)
     raise TrainingError(f"there is no method {name!r}; there are {', '.join(NAMES)}")
 

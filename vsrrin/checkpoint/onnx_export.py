@@ -172,7 +172,7 @@ def _dynamic_shapes(spec: NetSpec, example: Mapping[str, Tensor]) -> dict[str, d
     batch = {0: torch.export.Dim("N", min=1, max=_LARGEST_BATCH)} if not spec.one_pair_in_graphs else {}
     most = _LARGEST_SIDE // multiple
     # Below, some networks take another way.
-    least = 1 if multiple > 1 else _LEAST_SIDE
+    least = 1 if multiple > 2 else _LEAST_SIDE // multiple
     height, width = (torch.export.Dim(name, min=least, max=most) for name in ("H", "W"))
     sizes: dict[str, dict[int, Any]] = {
         "img0": {**batch, 2: multiple * height, 3: multiple * width},

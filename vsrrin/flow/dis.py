@@ -19,6 +19,7 @@ from vsrrin.errors import ArgumentError
 from vsrrin.nets.parts.opencv_layout import interleaved
 
 from .block_matching import Flow, Grey, coarse_motion
+from .whole_objects import with_whole_objects
 
 type Brightness = NDArray[np.float32]
 """(H, W), nominally [0, 1]."""
@@ -86,7 +87,8 @@ class DisFlow:
         grey0, grey1 = greys(brightness0, brightness1)
         forth, back = coarse_motion(grey0, grey1) or (None, None)
         # One after the other: OpenCV spreads each over all cores (both at once measured no faster).
-        return self._calculate(grey0, grey1, forth), self._calculate(grey1, grey0, back)
+        found = self._calculate(grey0, grey1, forth), self._calculate(grey1, grey0, back)
+        return with_whole_objects(grey0, grey1, *found)
 
     def _calculate(self, grey0: Grey, grey1: Grey, start: Flow | None) -> Flow:
         height, width = grey0.shape

@@ -1,5 +1,7 @@
 """Both frames, moved along flow from outside and blended by time, without a network; the fastest there is.
 
+What moves by more than it is wide is moved to its place, see :mod:`vsrrin.nets.parts.carried_motion`.
+
 Papers: Jiang et al., "Super SloMo", CVPR 2018, eq. 4 (projection); Kroeger et al., "Fast optical flow using dense
 inverse search", ECCV 2016 (the flow, an argument of this net). What :mod:`vsrrin.nets.rrin_lite` begins with.
 Code: vsrrin, MIT. Weights: none; a file of it holds one number.
@@ -12,7 +14,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from vsrrin.nets.parts.carried_motion import carried
 from vsrrin.nets.parts.checks import check_inputs
+from vsrrin.nets.parts.tracing import may_take_shortcuts
 from vsrrin.nets.parts.warp import SHARP, backward_warp, blend, double, project_flow
 
 from .keys import Keys
@@ -61,7 +65,13 @@ class Plain(nn.Module):
             ArgumentError: t has another shape.
         """
         check_inputs("Plain.synthesize", SIZE_MULTIPLE, img0, img1, t=t)
-        to_0, to_1 = project_flow(estimate[:, :2], estimate[:, 2:], t)
+        forth, back = estimate[:, :2], estimate[:, 2:]
+        to_0, to_1 = project_flow(forth, back, t)
+        motion = to_1 - to_0
+        fast = -carried(back, forth, 1 - t, -carried(forth, back, t, motion.clone()))
+        if not may_take_shortcuts() or not torch.equal(fast, motion):
+            changed = (fast != motion).any(1, keepdim=True)
+            to_0, to_1 = torch.where(changed, -t * fast, to_0), torch.where(changed, (1 - t) * fast, to_1)
         warped0 = backward_warp(img0, double(to_0 * 2), SHARP)
         warped1 = backward_warp(img1, double(to_1 * 2), SHARP)
         return blend(warped0, warped1, t)

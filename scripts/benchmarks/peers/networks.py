@@ -141,8 +141,7 @@ def peer(name: str, backend: str, precision: str) -> Network:
         import vsrrin.engine.backends.openvino_package  # noqa: F401
     except ImportError:
         raise UnavailableError("OpenVINO is not installed; install it with: pip install openvino") from None
-    net = peers.network(name, peers.PEERS[name], _CPU)
-    assert isinstance(net, nn.Module)
+    net = peers.load_network(name, peers.PEERS[name], _CPU)
     scales = list(peers.PEERS[name].scales)
     if precision == "mixed":
         for block in (module for module in net.modules() if hasattr(module, "convblock")):
@@ -174,7 +173,7 @@ def _framed(network: Callable[[Tensor, float], Tensor]) -> Network:
 class _Flat(nn.Module):
     """Peer that returns nothing but the picture."""
 
-    def __init__(self, net: nn.Module, scales: list[int]) -> None:
+    def __init__(self, net: nn.Module, scales: list[float]) -> None:
         super().__init__()
         self.net, self.scales = net, scales
 

@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import fused
+from .carried_motion import carried, of_the_whole
 from .checks import check_inputs
 from .lite_blocks import disagreement
 from .opencv_layout import as_planes, merged
@@ -43,8 +44,6 @@ _LATE = -2.0
 """Logit, at first, of the candidates from flow read elsewhere."""
 _LATER = -5.0
 """That of steady ones."""
-_SPARSE = 4
-"""Distance of the places, pixels of half size, whose motion tells that of the picture."""
 _TINY = 1e-4
 
 type Flows = list[tuple[Tensor, Tensor]]
@@ -71,8 +70,9 @@ class Motion:
     def of(cls, estimate: Tensor, t: Tensor) -> "Motion":
         """Derive motion at t from the result of `CandidateNet.estimate`."""
         forth, back = estimate[:, :2], estimate[:, 2:4]
-        by_0, by_1 = backward_warp(forth, -t * forth), -backward_warp(back, (t - 1) * back)
-        return cls(*project_flow(forth, back, t), by_0, by_1)
+        by_0 = carried(forth, back, t, backward_warp(forth, -t * forth))
+        by_1 = carried(back, forth, 1 - t, backward_warp(back, (t - 1) * back))
+        return cls(*project_flow(forth, back, t), by_0, -by_1)
 
     @property
     def mean(self) -> Tensor:
@@ -209,8 +209,8 @@ def whole_flow(estimate: Tensor, t: Tensor, factor: int) -> tuple[Tensor, Tensor
         t: (N, 1, 1, 1).
         factor: Size of the pictures whose pixels it is in, relative to that of the estimate.
     """
-    sparse = _median(estimate[:, :4, ::_SPARSE, ::_SPARSE].flatten(2))
-    way = ((sparse[:, :2] - sparse[:, 2:]) * (factor / 2))[:, :, None, None]  # the mean of both directions
+    sparse = of_the_whole(estimate[:, :4])
+    way = (sparse[:, :2] - sparse[:, 2:]) * (factor / 2)  # the mean of both directions
     return -t * way, (1 - t) * way
 
 
@@ -219,14 +219,6 @@ def moved_as_a_whole(img0: Tensor, img1: Tensor, whole: tuple[Tensor, Tensor]) -
     return [
         backward_warp(img, flow.expand(-1, -1, *img.shape[2:])) for img, flow in zip((img0, img1), whole, strict=True)
     ]
-
-
-def _median(values: Tensor) -> Tensor:
-    """Return the lower median of each row, (N, C, L) to (N, C)."""
-    if not is_traced():
-        return values.median(2).values
-    middle = (values.shape[2] - 1) // 2  # exporters know no median
-    return values.sort(2).values[:, :, middle : middle + 1].squeeze(2)
 
 
 def prior(t: Tensor, planes: int = PLANES) -> Tensor:

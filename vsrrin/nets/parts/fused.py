@@ -92,6 +92,27 @@ def blended(
     return out.permute(2, 0, 1)[None]
 
 
+def carried(
+    flow: Tensor, back: Tensor, way: Tensor, read: Tensor, whole: Tensor, limits: tuple[float, float, float]
+) -> Tensor | None:
+    """Return fast motion carried to its place, see `vsrrin.nets.parts.carried_motion.carried`.
+
+    Args:
+        flow: See there.
+        back: See there.
+        way: See there.
+        read: See there.
+        whole: Motion of most of the picture, (1, 2, 1, 1).
+        limits: By how many pixels it must be faster, steps of speed a pixel, and pixels that both ways may be apart.
+    """
+    if not _suit(flow, back, way, read, whole) or (found := kernels()) is None:
+        return None
+    table = np.array(_table((flow, back, read)), np.int64)
+    numbers = np.array((float(way), *whole.flatten().tolist(), *limits), np.float32)
+    found.carry(table, numbers, *flow.shape[2:])
+    return read
+
+
 def _suit(*parts: Tensor) -> bool:
     return may_use_opencv(*parts) and all(len(part) == 1 and part.dtype == torch.float32 for part in parts)
 
