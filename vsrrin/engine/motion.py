@@ -2,7 +2,7 @@
 
 It is OpenCV's, found on the CPU, or found by tensor operations where the network is, from the frames that are there
 already: nothing but their pixels comes from the host. Which is faster with a GPU has not been measured, and the latter
-does not look for small things a second time, so OpenCV's is the default on all devices.
+does not look for small things a second time nor match them as wholes, so OpenCV's is the default on all devices.
 """
 
 import torch.nn.functional as F  # noqa: N812  (the name the field uses)
