@@ -22,6 +22,8 @@ _MOST = 0.4
 """Share of the picture that may have changed: of more it cannot be said that the rest is at rest."""
 _REGIONS = 64
 """Changed regions that are looked at, the largest first."""
+_PAIRS = 128
+"""Pairs of regions that are compared, the nearest first, so that the time is bounded."""
 _SMALLEST = 10
 """Pixels of a region."""
 _LARGEST = 0.1
@@ -159,15 +161,16 @@ def _regions(grey0: Grey, grey1: Grey) -> tuple[list[_Region], list[_Region]]:
 def _matches(grey0: Grey, grey1: Grey, left: list[_Region], reached: list[_Region]) -> list[_Match]:
     """Pairs of regions that the same object has left and reached; each is of one pair."""
     found: list[_Match] = []
-    for k, old in enumerate(left):
-        here = old.cut(grey0)
-        ground = np.square(here - old.cut(grey1))[old.mask > 0].mean()
-        for n, new in enumerate(reached):
-            if not _may_be_one(old, new, _FARTHEST * max(grey0.shape)):
-                continue
-            place, misfit = _looked_for(here, old.mask, grey1, new)
-            if misfit < _ALIKE[0] * ground + _ALIKE[1]:
-                found.append(_Match(k, n, (place[0] - old.x, place[1] - old.y), float(misfit / ground)))
+    farthest = _FARTHEST * max(grey0.shape)
+    apart = [(_distance(old, new), k, n) for k, old in enumerate(left) for n, new in enumerate(reached)]
+    near = [(k, n) for far, k, n in sorted(apart) if far <= farthest and _may_be_one(left[k], reached[n])]
+    for k, n in near[:_PAIRS]:
+        old = left[k]
+        here, inside = old.cut(grey0), old.mask > 0
+        ground = np.square(here - old.cut(grey1))[inside].mean()
+        place, misfit = _looked_for(here, old.mask, grey1, reached[n])
+        if misfit < _ALIKE[0] * ground + _ALIKE[1]:
+            found.append(_Match(k, n, (place[0] - old.x, place[1] - old.y), float(misfit / ground)))
     found.sort(key=lambda match: match.misfit + _LENGTH_COST * float(np.hypot(*match.motion)))
     olds: set[int] = set()
     news: set[int] = set()
@@ -180,12 +183,15 @@ def _matches(grey0: Grey, grey1: Grey, left: list[_Region], reached: list[_Regio
     return matches
 
 
-def _may_be_one(old: _Region, new: _Region, farthest: float) -> bool:
-    alike = 1 / _AREAS < new.area / old.area < _AREAS and all(
+def _distance(old: _Region, new: _Region) -> float:
+    return float(np.hypot(new.x - old.x, new.y - old.y))
+
+
+def _may_be_one(old: _Region, new: _Region) -> bool:
+    return 1 / _AREAS < new.area / old.area < _AREAS and all(
         abs(after - before) <= max(_SIDES[0] * before, _SIDES[1])
         for before, after in zip(old.mask.shape, new.mask.shape, strict=True)
     )
-    return alike and float(np.hypot(new.x - old.x, new.y - old.y)) <= farthest
 
 
 def _looked_for(here: NDArray[np.float32], mask: Mask, grey: Grey, near: _Region) -> tuple[tuple[int, int], float]:
