@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from .block_matching import Flow, Grey
 
-type Mask = NDArray[np.uint8]
+type _Mask = NDArray[np.uint8]
+type _Pixels = tuple[NDArray[np.intp], NDArray[np.intp]]
+"""Rows and columns of some pixels."""
 
 _CHANGED = 16
 """Grey levels from which on a pixel has changed."""
@@ -45,6 +47,8 @@ _LENGTH_COST = 0.001
 objects that look alike the nearest is the same."""
 _BETTER = 0.5, 20.0
 """Share of what flow leaves that it may leave, and grey levels by which it must be less."""
+_EDGE_PIXELS = 2
+"""Pixels around an object that move with it: its soft edge."""
 _MOVES = 0.25
 """Pixels from which on the picture as a whole is taken to move."""
 _SPARSE = 4
@@ -57,7 +61,7 @@ class _Region:
 
     x: int
     y: int
-    mask: Mask
+    mask: _Mask
 
     @property
     def area(self) -> int:
@@ -66,6 +70,14 @@ class _Region:
     def cut(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
         height, width = self.mask.shape
         return picture[self.y : self.y + height, self.x : self.x + width].astype(np.float32)
+
+    def pixels(self, shape: tuple[int, ...], motion: tuple[int, int], wider: int) -> _Pixels:
+        """Return the pixels of the picture that it takes after some motion, and some around it."""
+        wide = cv2.copyMakeBorder(self.mask, *(wider,) * 4, cv2.BORDER_CONSTANT)
+        rows, columns = np.nonzero(cv2.dilate(wide, _NEAR, iterations=wider))
+        rows, columns = rows + (self.y + motion[1] - wider), columns + (self.x + motion[0] - wider)
+        seen = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
+        return rows[seen], columns[seen]
 
 
 @dataclass(frozen=True)
@@ -103,31 +115,27 @@ def with_whole_objects(grey0: Grey, grey1: Grey, forth: Flow, back: Flow) -> tup
     matches = _matches(grey0, beside, left, reached)
     if not matches:
         return forth, back
-    steps = np.rint(whole).astype(int)
+    steps = round(float(whole[0])), round(float(whole[1]))
     new_forth, new_back = forth.copy(), back.copy()
     for match in matches:
         motion = np.array(match.motion) + whole
-        there = np.array(match.motion) + steps
+        there = match.motion[0] + steps[0], match.motion[1] + steps[1]
         old, new = left[match.left], reached[match.reached]
-        in_0, in_1 = _moved(grey0.shape, old, (0, 0)), _moved(grey1.shape, old, there)
-        before = _left_over(grey0, grey1, forth, in_0) + _left_over(grey1, grey0, back, in_1)
-        after = _left_over(grey0, grey1, _even(motion), in_0) + _left_over(grey1, grey0, _even(-motion), in_1)
+        in_0, in_1 = old.pixels(grey0.shape, (0, 0), 1), old.pixels(grey1.shape, there, 1)
+        before = _left_over(grey0, grey1, forth[in_0], in_0) + _left_over(grey1, grey0, back[in_1], in_1)
+        after = _left_over(grey0, grey1, motion, in_0) + _left_over(grey1, grey0, -motion, in_1)
         if after + _BETTER[1] >= _BETTER[0] * before:
             continue
-        in_0, in_1 = _wider(in_0), _wider(in_1)
         # Each frame has nothing but ground where the other one has the object.
-        new_forth[_wider(_moved(grey0.shape, new, (0, 0))) & ~in_0] = whole
-        new_back[_wider(_moved(grey1.shape, old, steps)) & ~in_1] = -whole
-        new_forth[in_0], new_back[in_1] = motion, -motion
+        new_forth[new.pixels(grey0.shape, (0, 0), _EDGE_PIXELS)] = whole
+        new_back[old.pixels(grey1.shape, steps, _EDGE_PIXELS)] = -whole
+        new_forth[old.pixels(grey0.shape, (0, 0), _EDGE_PIXELS)] = motion
+        new_back[old.pixels(grey1.shape, there, _EDGE_PIXELS)] = -motion
     return new_forth, new_back
 
 
 def _median(flow: Flow) -> NDArray[np.float32]:
     return np.asarray(np.median(flow[::_SPARSE, ::_SPARSE].reshape(-1, 2), axis=0), np.float32)
-
-
-def _even(motion: NDArray[np.floating]) -> Flow:
-    return np.asarray(motion, np.float32)[None, None]
 
 
 def _regions(grey0: Grey, grey1: Grey) -> tuple[list[_Region], list[_Region]]:
@@ -194,7 +202,7 @@ def _may_be_one(old: _Region, new: _Region) -> bool:
     )
 
 
-def _looked_for(here: NDArray[np.float32], mask: Mask, grey: Grey, near: _Region) -> tuple[tuple[int, int], float]:
+def _looked_for(here: NDArray[np.float32], mask: _Mask, grey: Grey, near: _Region) -> tuple[tuple[int, int], float]:
     """Place (x, y) of what looks most like an object at a region, and the mean squared difference there."""
     spans = []
     for at, size, side, limit in zip((near.y, near.x), near.mask.shape, mask.shape, grey.shape, strict=True):
@@ -209,26 +217,11 @@ def _looked_for(here: NDArray[np.float32], mask: Mask, grey: Grey, near: _Region
     return (first + x, top + y), max(least, 0.0) / np.count_nonzero(mask)
 
 
-def _moved(shape: tuple[int, ...], region: _Region, motion: NDArray[np.intp] | tuple[int, int]) -> NDArray[np.bool_]:
-    """Which pixels of the picture a region takes after some motion, with the next ones."""
-    picture = np.zeros(shape, np.uint8)
-    x, y = region.x + int(motion[0]), region.y + int(motion[1])
-    top, first = max(y, 0), max(x, 0)
-    seen = region.mask[top - y :, first - x :][: max(shape[0] - top, 0), : max(shape[1] - first, 0)]
-    picture[top : top + seen.shape[0], first : first + seen.shape[1]] = seen
-    return cv2.dilate(picture, _NEAR) > 0
-
-
-def _wider(within: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return cv2.dilate(within.astype(np.uint8), _NEAR) > 0
-
-
-def _left_over(here: Grey, there: Grey, flow: Flow, within: NDArray[np.bool_]) -> float:
-    """Mean squared difference that flow leaves in some pixels."""
-    rows, columns = np.nonzero(within)
+def _left_over(here: Grey, there: Grey, flow: NDArray[np.floating], at: _Pixels) -> float:
+    """Mean squared difference that flow, of each pixel or of all, leaves in some pixels."""
+    rows, columns = at
     if not len(rows):
         return 0.0
-    flow = flow[rows, columns] if flow.shape[:2] == here.shape else flow[0]
-    x = np.clip(np.rint(columns + flow[:, 0]), 0, here.shape[1] - 1).astype(np.intp)
-    y = np.clip(np.rint(rows + flow[:, 1]), 0, here.shape[0] - 1).astype(np.intp)
-    return float(np.square(here[rows, columns].astype(np.float32) - there[y, x]).mean())
+    x = np.clip(np.rint(columns + flow[..., 0]), 0, here.shape[1] - 1).astype(np.intp)
+    y = np.clip(np.rint(rows + flow[..., 1]), 0, here.shape[0] - 1).astype(np.intp)
+    return float(np.square(here[at].astype(np.float32) - there[y, x]).mean())

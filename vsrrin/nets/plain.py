@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from vsrrin.nets.parts.carried_motion import carried
 from vsrrin.nets.parts.checks import check_inputs
-from vsrrin.nets.parts.tracing import may_take_shortcuts
-from vsrrin.nets.parts.warp import SHARP, backward_warp, blend, double, project_flow
+from vsrrin.nets.parts.warp import SHARP, backward_warp, blend, double, may_use_opencv, project_flow
 
 from .keys import Keys
 from .spec import NetSpec
@@ -69,7 +68,7 @@ class Plain(nn.Module):
         to_0, to_1 = project_flow(forth, back, t)
         motion = to_1 - to_0
         fast = -carried(back, forth, 1 - t, -carried(forth, back, t, motion.clone()))
-        if not may_take_shortcuts() or not torch.equal(fast, motion):
+        if not may_use_opencv(motion) or not torch.equal(fast, motion):  # which would wait for a device
             changed = (fast != motion).any(1, keepdim=True)
             to_0, to_1 = torch.where(changed, -t * fast, to_0), torch.where(changed, (1 - t) * fast, to_1)
         warped0 = backward_warp(img0, double(to_0 * 2), SHARP)

@@ -43,7 +43,7 @@ from vsrrin.nets.parts.lite_blocks import (
     start_at_zero,
 )
 from vsrrin.nets.parts.precision import keep_fp32, output_layer
-from vsrrin.nets.parts.warp import backward_warp, double, halve
+from vsrrin.nets.parts.warp import backward_warp, double, halve, project_flow
 
 from .keys import Keys, count_of
 from .spec import BlendMask, NetSpec
@@ -178,8 +178,8 @@ class RRINLite(CandidateNet):
         """Return the residues at t, see `CandidateNet.residues`: 4 P + 16 channels, the last 12 of the picture."""
         flows = self.flows(img0, img1, estimate, t)
         out = self._choice(self._candidates(img0, img1, flows, estimate, t), flows, estimate, t)
-        motion, refined = Motion.of(estimate, t), flows[0]
-        return refined[0] - motion.to_0, refined[1] - motion.to_1, out
+        to_0, to_1 = project_flow(estimate[:, :2], estimate[:, 2:4], t)
+        return flows[0][0] - to_0, flows[0][1] - to_1, out
 
     def _candidates(self, img0: Tensor, img1: Tensor, flows: Flows, estimate: Tensor, t: Tensor) -> list[Tensor]:
         return candidates(img0, img1, flows, whole_flow(estimate, t, 2) if self.planes > PLANES else None)

@@ -39,15 +39,20 @@ def carried(flow: Tensor, back: Tensor, way: Tensor, read: Tensor) -> Tensor:
     if (quick := fused.carried(flow, back, way, read, whole, (_FASTER, _STEPS, _APART))) is not None:
         return quick
     x, y = pixel_grid(height, width, flow.device)
-    across, down = (x + flow[:, 0]).round(), (y + flow[:, 1]).round()
-    seen = (across >= 0) & (across < width) & (down >= 0) & (down < height)
-    at = torch.where(seen, down * width + across, torch.zeros_like(down)).flatten(1).long()
-    confirmed = _lengths(flow + _picked(back, at)) <= _APART
-    column, row = (x + way[:, 0] * flow[:, 0]).round(), (y + way[:, 0] * flow[:, 1]).round()
-    leads = (column >= 0) & (column < width) & (row >= 0) & (row < height) & seen & confirmed[:, 0]
-    # What leads nowhere is thrown behind the last place. The fastest wins, and of two as fast the later one.
     count = height * width
-    to = torch.where(leads, row * width + column, torch.full_like(row, count)).flatten(1).long()
+
+    def places(share: Tensor) -> Tensor:
+        """Places in rows of pixels, (N, H W), where flow leads to; behind the last one for those outside."""
+        column, row = (x + share * flow[:, 0]).round(), (y + share * flow[:, 1]).round()
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        column, row = (torch.where(inside, part, torch.zeros_like(part)).long() for part in (column, row))
+        return torch.where(inside, row * width + column, torch.full_like(row, count)).flatten(1)
+
+    at = places(torch.ones_like(way[:, 0]))
+    error = _lengths(flow + _picked(back, at.clamp(max=count - 1)))
+    confirmed = (at < count) & (error <= _APART).flatten(1)
+    # What is not is thrown behind the last place. The fastest wins, and of two as fast the later one.
+    to = torch.where(confirmed, places(way[:, 0]), torch.full_like(at, count))
     speed = (_lengths(flow - whole) * _STEPS).round().flatten(1).long()
     ranks = speed * count + torch.arange(count, device=flow.device)
     first = ranks.new_full((flow.shape[0], count + 1), -1).scatter_reduce(1, to, ranks, "amax")[:, :-1]

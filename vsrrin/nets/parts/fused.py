@@ -31,6 +31,7 @@ def kernels() -> ModuleType | None:
         return None
     try:
         import_module("numba")  # first of all, for what it says of itself
+        from . import carry_kernel  # noqa: F401
         from . import kernels as found
     except (
         Exception
@@ -105,11 +106,13 @@ def carried(
         whole: Motion of most of the picture, (1, 2, 1, 1).
         limits: By how many pixels it must be faster, steps of speed a pixel, and pixels that both ways may be apart.
     """
-    if not _suit(flow, back, way, read, whole) or (found := kernels()) is None:
+    if not _suit(flow, back, way, read, whole) or kernels() is None:
         return None
+    from .carry_kernel import carry
+
     table = np.array(_table((flow, back, read)), np.int64)
     numbers = np.array((float(way), *whole.flatten().tolist(), *limits), np.float32)
-    found.carry(table, numbers, *flow.shape[2:])
+    carry(table, numbers, *flow.shape[2:])
     return read
 
 

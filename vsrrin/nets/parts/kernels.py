@@ -32,14 +32,16 @@ _WHOLE = np.float32(1.5 * 2**23)
 """Numbers added to this are rounded to whole ones, which are then its last bits."""
 
 
-def _compiled[F: Callable[..., Any]](*signatures: str) -> Callable[[F], F]:
-    def compiled(function: F) -> F:
+def compiled[F: Callable[..., Any]](*signatures: str) -> Callable[[F], F]:
+    """Compile a function for these signatures, and keep what is compiled where a folder can be written."""
+
+    def compile_it(function: F) -> F:
         try:
             return cast(F, njit(list(signatures), cache=True, **_SETTINGS)(function))
         except RuntimeError:  # no folder can be written to keep it in
             return cast(F, njit(list(signatures), **_SETTINGS)(function))
 
-    return compiled
+    return compile_it
 
 
 def _inlined[F: Callable[..., Any]](function: F) -> F:
@@ -151,16 +153,7 @@ def _add_code(_: Any, to: Any, at: Any, shares: Any, step: Any) -> Any:
     return types.void(types.int64, types.int64, types.int64, step), write
 
 
-def _store_code(_: Any, address: Any, value: Any) -> Any:
-    def write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        builder.store(given[1], builder.inttoptr(given[0], ir.FloatType().as_pointer()), align=4)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.float32), write
-
-
-_load: Callable[[Any], np.float32] = cast(Any, intrinsic(_load_code))
-_store: Callable[[Any, np.float32], None] = cast(Any, intrinsic(_store_code))
+load: Callable[[Any], np.float32] = cast(Any, intrinsic(_load_code))
 _bits: Callable[[np.float32], np.uint32] = cast(Any, intrinsic(_bits_code))
 _float: Callable[[Any], np.float32] = cast(Any, intrinsic(_float_code))
 _write_square: Callable[..., None] = cast(Any, intrinsic(_square_code))
@@ -202,7 +195,7 @@ def _level(value: np.float32) -> np.uint8:
 overload(_as_in)(_as_in_code)
 
 
-@_compiled(
+@compiled(
     *(
         f"({kind}[:,:,::1], int64[:,::1], int64, float32, float32, int64, int64)"
         for kind in ("uint8", "uint16", "float32")
@@ -239,17 +232,17 @@ def stack(
                     continue
                 for x in range(start, end):
                     pixel = out[y, x]
-                    pixel[4 * k] = _as_in(_load(at), out, gain, shift)
-                    pixel[4 * k + 1] = _as_in(_load(at + step), out, gain, shift)
-                    pixel[4 * k + 2] = _as_in(_load(at + row), out, gain, shift)
-                    pixel[4 * k + 3] = _as_in(_load(at + row + step), out, gain, shift)
+                    pixel[4 * k] = _as_in(load(at), out, gain, shift)
+                    pixel[4 * k + 1] = _as_in(load(at + step), out, gain, shift)
+                    pixel[4 * k + 2] = _as_in(load(at + row), out, gain, shift)
+                    pixel[4 * k + 3] = _as_in(load(at + row + step), out, gain, shift)
                     at += 2 * step
                 k += 1
             for k in range(squares, planes):
                 step, channel = table[k, 2], 3 * squares + k
                 at = table[k, 0] + y * table[k, 1] + start * step
                 for x in range(start, end):
-                    out[y, x, channel] = _as_in(_load(at), out, gain, shift)
+                    out[y, x, channel] = _as_in(load(at), out, gain, shift)
                     at += step
 
 
@@ -280,10 +273,10 @@ def _unfold(
         channel = at + dy * factor + dx
         source, step = table[channel, 0] + y * table[channel, 1], table[channel, 2]
         for x in range(into.shape[0] // factor):
-            into[x * factor + dx] = _load(source + x * step) + add
+            into[x * factor + dx] = load(source + x * step) + add
 
 
-@_compiled("(float32[:,:,::1], int64[:,::1], float32[::1], int64, boolean, int64, int64)")
+@compiled("(float32[:,:,::1], int64[:,::1], float32[::1], int64, boolean, int64, int64)")
 def blend(
     out: NDArray[np.float32],
     table: NDArray[np.int64],
@@ -346,66 +339,5 @@ def blend(
                     _add_four(begin + 16 * x, at + 12 * x, shares + 4 * x, 12)
             for x in range(done, width):
                 for c in range(3):
-                    row[x, c] += weight[x] * _load(at + x * step + 4 * c)
+                    row[x, c] += weight[x] * load(at + x * step + 4 * c)
         out[y] = row[:, :3]
-
-
-@_compiled("(int64[:,::1], float32[::1], int64, int64)")
-def carry(table: NDArray[np.int64], numbers: NDArray[np.float32], height: int, width: int) -> None:
-    """Carry fast motion to its place between two frames.
-
-    Args:
-        table: Planes of the flow (2), of the flow back (2) and of the motion that is overwritten (2).
-        numbers: Share of the way that has been gone; motion of most of the picture (2); by how many pixels a motion
-            must be faster, beside that; steps of speed a pixel; by how many pixels both ways may be apart.
-        height: Pixels.
-        width: Pixels.
-    """
-    way, whole_x, whole_y = numbers[0], numbers[1], numbers[2]
-    faster, steps, apart = numbers[3], numbers[4], numbers[5]
-    step_x, step_y, least = table[0, 2], table[1, 2], faster * faster
-    rows = np.zeros(height, np.bool_)
-    for y in range(height):
-        at_x, at_y = table[0, 0] + y * table[0, 1], table[1, 0] + y * table[1, 1]
-        most = np.float32(0)
-        for x in range(width):
-            across, down = _load(at_x + x * step_x) - whole_x, _load(at_y + x * step_y) - whole_y
-            most = max(most, across * across + down * down)
-        rows[y] = most > least
-    if not rows.any():  # as it is most often
-        return
-    fastest, source = np.full(height * width, np.float32(-1)), np.empty(height * width, np.int64)
-    for y in range(height):
-        if not rows[y]:
-            continue
-        at_x, at_y = table[0, 0] + y * table[0, 1], table[1, 0] + y * table[1, 1]
-        for x in range(width):
-            across, down = _load(at_x + x * step_x), _load(at_y + x * step_y)
-            square = (across - whole_x) * (across - whole_x) + (down - whole_y) * (down - whole_y)
-            if not square > least:
-                continue
-            column, row = np.rint(np.float32(x) + across), np.rint(np.float32(y) + down)
-            if not (column >= 0 and column < width and row >= 0 and row < height):
-                continue
-            i, j = np.int64(row), np.int64(column)
-            error_x = across + _load(table[2, 0] + i * table[2, 1] + j * table[2, 2])
-            error_y = down + _load(table[3, 0] + i * table[3, 1] + j * table[3, 2])
-            if not np.sqrt(error_x * error_x + error_y * error_y) <= apart:
-                continue
-            # Between two places of the picture.
-            i, j = np.int64(np.rint(np.float32(y) + way * down)), np.int64(np.rint(np.float32(x) + way * across))
-            speed = np.rint(np.sqrt(square) * steps)
-            if speed >= fastest[i * width + j]:
-                fastest[i * width + j], source[i * width + j] = speed, y * width + x
-    for y in range(height):
-        for x in range(width):
-            speed = fastest[y * width + x]
-            if speed < 0:
-                continue
-            first = table[4, 0] + y * table[4, 1] + x * table[4, 2]
-            second = table[5, 0] + y * table[5, 1] + x * table[5, 2]
-            across, down = _load(first) - whole_x, _load(second) - whole_y
-            if speed > (np.sqrt(across * across + down * down) + faster) * steps:
-                i, j = divmod(source[y * width + x], width)
-                _store(first, _load(table[0, 0] + i * table[0, 1] + j * table[0, 2]))
-                _store(second, _load(table[1, 0] + i * table[1, 1] + j * table[1, 2]))
