@@ -1,4 +1,4 @@
-"""Time of optical flow of a pair, by OpenCV and by the tensor operations that devices other than the CPU take.
+"""Time of optical flow of a pair, on the host and by the tensor operations that devices other than the CPU take.
 
 Both directions, from frames on the device to flow as networks take it, taking turns. Prints a markdown table; times are
 medians. On the CPU it shows what the tensor operations cost there, where the engine does not take them.
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     device = resolve_device(options.device)
     print(f"{options.rounds} rounds, {torch.get_num_threads()} threads\n")
-    print(f"| size | preset | OpenCV ms per pair | tensor operations on {device}, ms per pair | apart, pixels |")
+    print(f"| size | preset | on the host, ms per pair | tensor operations on {device}, ms per pair | apart, pixels |")
     print("|---|---|---|---|---|")
     for width, height in options.sizes:
         for preset in PRESETS:
@@ -50,7 +50,7 @@ def _compare(pair: tuple[Tensor, Tensor], preset: Preset, device: torch.device, 
     scale = automatic_scale(height, width)
     host, there, on_device = DisFlow(preset), DeviceFlow(preset), [image.to(device) for image in pair]
 
-    def by_opencv() -> Tensor:
+    def on_host() -> Tensor:
         out = torch.empty(1, 4, -(-height // 2), -(-width // 2))
         half_flow(host(brightness(pair[0], scale), brightness(pair[1], scale)), height, width, out)
         return out
@@ -59,16 +59,16 @@ def _compare(pair: tuple[Tensor, Tensor], preset: Preset, device: torch.device, 
         # The copy waits until the device is done.
         return there(on_device[0], on_device[1], scale).cpu()
 
-    ways: tuple[Callable[[], Tensor], ...] = by_opencv, by_tensors
-    apart = (by_opencv() - by_tensors()).view(2, 2, -1).norm(dim=1).mean()  # and all is warm
+    ways: tuple[Callable[[], Tensor], ...] = on_host, by_tensors
+    apart = (on_host() - by_tensors()).view(2, 2, -1).norm(dim=1).mean()  # and all is warm
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
         for way, taken in zip(ways, times, strict=True):
             begin = time.perf_counter()
             way()
             taken.append(time.perf_counter() - begin)
-    opencv, tensors = (statistics.median(taken) * 1000 for taken in times)
-    return f"{opencv:.1f} | {tensors:.1f} | {apart:.2f}"
+    host_ms, tensors = (statistics.median(taken) * 1000 for taken in times)
+    return f"{host_ms:.1f} | {tensors:.1f} | {apart:.2f}"
 
 
 if __name__ == "__main__":

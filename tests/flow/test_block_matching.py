@@ -55,6 +55,7 @@ def test_small_frames_have_none(height: int, width: int, enough: bool) -> None:
     assert (coarse_motion(scene(height, width), scene(height, width)) is not None) == enough
 
 
+@pytest.mark.usefixtures("either_search")
 def test_dis_follows_a_jump_that_it_does_not_find_alone() -> None:
     shift = (88, -40)
     grey0, grey1 = scene(360, 640), scene(360, 640, shift)
@@ -76,6 +77,7 @@ def with_ball(across: int, diameter: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(frame, (427, 240), interpolation=cv2.INTER_AREA), np.uint8)
 
 
+@pytest.mark.usefixtures("either_search")
 @pytest.mark.parametrize("diameter", [12, 20])
 def test_a_small_ball_is_found_and_its_ground_stays(diameter: int) -> None:
     grey0, grey1 = with_ball(400, diameter), with_ball(440, diameter)

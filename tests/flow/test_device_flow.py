@@ -20,6 +20,7 @@ def by_opencv(img0: Tensor, img1: Tensor, preset: Preset, scale: float = 1.0) ->
     return out
 
 
+@pytest.mark.usefixtures("opencv")
 @pytest.mark.parametrize("preset", ["fast", "fine"])
 @pytest.mark.parametrize("scale", [1.0, 0.6])
 def test_flow_of_real_frames_is_that_of_opencv(preset: Preset, scale: float) -> None:

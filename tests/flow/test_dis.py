@@ -19,6 +19,7 @@ def motion_of(img0: Tensor, img1: Tensor, preset: Preset = "fine", scale: float 
     return out
 
 
+@pytest.mark.usefixtures("either_search")
 @pytest.mark.parametrize("preset", ["fast", "fine"])
 @pytest.mark.parametrize("scale", [1.0, 0.7, 0.5, 0.25])
 def test_finds_a_known_motion_in_both_directions(preset: Preset, scale: float) -> None:
@@ -29,6 +30,7 @@ def test_finds_a_known_motion_in_both_directions(preset: Preset, scale: float) -
     torch.testing.assert_close(inner, torch.tensor([2.5, -1.5, -2.5, 1.5]), atol=tolerance, rtol=0)
 
 
+@pytest.mark.usefixtures("either_search")
 def test_concurrent_calls_of_different_sizes_do_not_disturb_each_other() -> None:
     motion = DisFlow("fast")
     pairs = [
@@ -44,6 +46,7 @@ def test_concurrent_calls_of_different_sizes_do_not_disturb_each_other() -> None
     )
 
 
+@pytest.mark.usefixtures("either_search")
 @pytest.mark.parametrize("size", [(1, 1), (2, 300), (300, 3), (17, 33), (11, 11)])
 @pytest.mark.parametrize("scale", [1.0, 0.5, 0.25])
 def test_any_size_has_a_flow(size: tuple[int, int], scale: float) -> None:
@@ -82,6 +85,7 @@ def test_brightness_is_made_at_the_scale_asked_for(scale: float) -> None:
     )
 
 
+@pytest.mark.usefixtures("either_search")
 def test_equal_frames_do_not_move() -> None:
     image = brightness(texture(64, 64))
     assert max(np.abs(flow).max() for flow in DisFlow()(image, image)) < 1e-3
@@ -131,6 +135,7 @@ def test_opencv_is_told_what_a_preset_says(preset: Preset) -> None:
     assert dis.getPatchSize() == 8  # which the smallest picture is for
 
 
+@pytest.mark.usefixtures("either_search")
 def test_fine_is_finer_than_fast() -> None:
     """Motion that grows from the middle: 6 px at the left and right end."""
     width, truth = 256, np.linspace(-6, 6, 256, dtype=np.float32)

@@ -1,8 +1,8 @@
 """Optical flow for networks that take it from outside.
 
-It is OpenCV's, found on the CPU, or found by tensor operations where the network is, from the frames that are there
-already: nothing but their pixels comes from the host. Which is faster with a GPU has not been measured, and the latter
-does not look for small things a second time nor match them as wholes, so OpenCV's is the default on all devices.
+It is found on the CPU, or by tensor operations where the network is, from the frames that are there already: nothing
+but their pixels comes from the host. Which is faster with a GPU has not been measured, and the latter does not look for
+small things a second time nor match them as wholes, so the former is the default on all devices.
 """
 
 import torch.nn.functional as F  # noqa: N812  (the name the field uses)
@@ -16,7 +16,7 @@ from .plan import Plan
 from .transfer import Empty
 
 type Motion = DisFlow | DeviceFlow
-"""Optical flow by OpenCV on the host, or by tensor operations on the device."""
+"""Optical flow found on the host, or by tensor operations on the device."""
 
 
 def seen_on_host(motion: Motion, image: Tensor, scale: float) -> Brightness | None:

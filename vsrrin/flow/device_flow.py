@@ -6,7 +6,6 @@ for the order in which patches learn from each other, see :mod:`vsrrin.flow.inve
 of the two searches of block matching alone.
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from .device_matching import coarse_flow
 from .dis import KNEE, OVERBRIGHT, PRESETS, SMALLEST, UPWARDS, DisSettings, Preset, working_size
-from .inverse_search import SIDE, Patches
+from .inverse_search import Patches, pyramid_scales
 from .refinement import refined
 from .resampling import area_reduced, resized, whole_levels
 
@@ -90,13 +89,11 @@ def _flow(first: Tensor, second: Tensor, settings: DisSettings) -> Tensor:
     height, width = first.shape[-2:]
     start = coarse_flow(first, second)
     first, second = (_with_border(x, max(height, SMALLEST), max(width, SMALLEST)) for x in (first, second))
-    size = first.shape[-2:]
-    long, short = max(size), min(size)
-    coarsest = min(int(math.log2(long / (4 * SIDE)) + 0.5), int(math.log2(short / SIDE)))
-    scales = range(min(settings.finest_scale, coarsest), coarsest + 1)
+    rows, columns = size = first.shape[-2:]
+    levels = pyramid_scales(rows, columns, settings.finest_scale)
     flow = torch.zeros_like(first)[:, None].expand(-1, 2, -1, -1)
-    levels = zip(scales, _pyramid(first, scales), _pyramid(second, scales), strict=True)
-    for scale, here, there in reversed([*levels]):
+    pyramids = zip(levels, _pyramid(first, levels), _pyramid(second, levels), strict=True)
+    for scale, here, there in reversed([*pyramids]):
         rows, columns = here.shape[-2:]
         patches = Patches(here, there, settings.patch_stride)
         flow = resized(flow, rows, columns) * 2  # in pixels twice as small
@@ -107,7 +104,7 @@ def _flow(first: Tensor, second: Tensor, settings: DisSettings) -> Tensor:
         flow = patches.flow(patches.found(motion))
         for _ in range(settings.refinement):
             flow = refined(here, there, flow)
-    return resized(flow, *size)[..., :height, :width] * float(2 ** scales[0])
+    return resized(flow, *size)[..., :height, :width] * float(2 ** levels[0])
 
 
 def _pyramid(pictures: Tensor, scales: Sequence[int]) -> list[Tensor]:

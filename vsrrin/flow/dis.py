@@ -1,8 +1,9 @@
 """DIS optical flow of a frame pair, both directions.
 
-Kroeger, Timofte, Dai, Van Gool: "Fast Optical Flow using Dense Inverse Search", ECCV 2016; OpenCV's implementation. It
-runs on the CPU outside the GIL, in whichever thread asks for a pair. Where the network runs on another device, flow is
-found there instead, see :mod:`vsrrin.flow.device_flow`.
+Kroeger, Timofte, Dai, Van Gool: "Fast Optical Flow using Dense Inverse Search", ECCV 2016. It is that of
+:mod:`vsrrin.flow.pyramid_search` where Numba is installed, and OpenCV's elsewhere, in more than twice the time. It runs
+on the CPU outside the GIL, in whichever thread asks for a pair. It can be found where the network runs instead, see
+:mod:`vsrrin.flow.device_flow`.
 """
 
 import math
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vsrrin.errors import ArgumentError
+from vsrrin.nets.parts.fused import kernels
 from vsrrin.nets.parts.opencv_layout import interleaved
 
 from .block_matching import Flow, Grey, coarse_motion
@@ -28,15 +30,15 @@ Preset = Literal["fast", "fine"]
 
 @dataclass(frozen=True)
 class DisSettings:
-    """Settings of OpenCV's DIS; all others are those of its preset "ultrafast"."""
+    """Settings of DIS. Those of OpenCV that are not named are those of its preset "ultrafast"."""
 
     finest_scale: int
     """Pyramid level on which it ends, a quarter of the frame's size for 1; the flow is enlarged from there to half of
     the frame's size, of which its pictures are. Ending on the frame's own size gains nothing in the new frames."""
     patch_stride: int
-    """Pixels from patch to patch on a level, 8 px wide each."""
+    """Pixels from patch to patch on a level, 8 px wide each; OpenCV's alone."""
     refinement: int
-    """Iterations of variational refinement on each level."""
+    """Iterations of variational refinement on each level; OpenCV's alone."""
 
 
 PRESETS: dict[Preset, DisSettings] = {
@@ -86,15 +88,22 @@ class DisFlow:
         """
         grey0, grey1 = greys(brightness0, brightness1)
         forth, back = coarse_motion(grey0, grey1) or (None, None)
-        # One after the other: OpenCV spreads each over all cores (both at once measured no faster).
-        found = self._calculate(grey0, grey1, forth), self._calculate(grey1, grey0, back)
-        return with_whole_objects(grey0, grey1, *found)
-
-    def _calculate(self, grey0: Grey, grey1: Grey, start: Flow | None) -> Flow:
         height, width = grey0.shape
         bottom, right = max(SMALLEST - height, 0), max(SMALLEST - width, 0)
+        first, second = grey0, grey1
         if bottom or right:
-            grey0, grey1 = (np.pad(g, ((0, bottom), (0, right)), mode="edge") for g in (grey0, grey1))
+            first, second = (np.pad(g, ((0, bottom), (0, right)), mode="edge") for g in (grey0, grey1))
+        if kernels() is not None:
+            from .pyramid_search import flows
+
+            found = flows(first, second, (forth, back), PRESETS[self.preset].finest_scale)
+        else:
+            # One after the other: OpenCV spreads each over all cores (both at once measured no faster).
+            found = self._calculate(first, second, forth), self._calculate(second, first, back)
+        forth, back = (flow[:height, :width] for flow in found)
+        return with_whole_objects(grey0, grey1, forth, back)
+
+    def _calculate(self, grey0: Grey, grey1: Grey, start: Flow | None) -> Flow:
         idle = self._idle.setdefault(grey0.shape, LifoQueue())
         try:
             dis = idle.get_nowait()
@@ -104,7 +113,7 @@ class DisFlow:
             flow: Flow = dis.calc(grey0, grey1, start)  # type: ignore[arg-type, assignment]
         finally:
             idle.put(dis)
-        return flow[:height, :width]
+        return flow
 
 
 def _dis(settings: DisSettings) -> cv2.DISOpticalFlow:

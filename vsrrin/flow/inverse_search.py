@@ -12,6 +12,8 @@ back, and each sees what those before it have found. Here all move at once, in r
 patch a round: flow differs where several motions fit about equally well.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name the field uses)
 from torch import Tensor
@@ -23,7 +25,7 @@ _ROUNDS, _STEPS = 6, 4
 """Rounds of so many steps of gradient descent each. Between them patches take over motion from their neighbours."""
 _AT_ONCE = 2**16
 """Patches that are looked up at once, which bounds memory."""
-_LEAST_DETERMINANT = 1e-3
+LEAST_DETERMINANT = 1e-3
 _MARGIN = SIDE + 2
 """Pixels repeated around the other picture, which patches may leave all but a pixel."""
 
@@ -135,6 +137,13 @@ class Patches:
         return total.reshape(count, total.shape[1] * stride, -1)[:, : covered[0], : covered[1]]
 
 
+def pyramid_scales(height: int, width: int, finest: int) -> range:
+    """Return the levels of the pyramid of a picture, from the finest, 0 for its own size, to the coarsest one."""
+    long, short = max(height, width), min(height, width)
+    coarsest = min(int(math.log2(long / (4 * SIDE)) + 0.5), int(math.log2(short / SIDE)))
+    return range(min(finest, coarsest), coarsest + 1)
+
+
 def _slopes(pictures: Tensor) -> tuple[Tensor, Tensor]:
     """Sobel's gradients along x and y, not normalised."""
     around = F.pad(pictures[:, None], (1, 1, 1, 1), mode="reflect")[:, 0]
@@ -151,7 +160,7 @@ def _ways(slope_x: Tensor, slope_y: Tensor) -> Tensor:
     xx, yy = slopes.square().sum((2, 3)).unbind(1)
     xy = (slope_x * slope_y).sum((1, 2))
     determinant = xx * yy - xy * xy
-    determinant = torch.where(determinant.abs() < _LEAST_DETERMINANT, _LEAST_DETERMINANT, determinant)
+    determinant = torch.where(determinant.abs() < LEAST_DETERMINANT, LEAST_DETERMINANT, determinant)
     inverse = torch.stack((yy, -xy, -xy, xx), 1).view(-1, 2, 2, 1, 1) / determinant.view(-1, 1, 1, 1, 1)
     # Less their means, so that those of patches do not count.
     return (inverse * (slopes - slopes.mean((2, 3), keepdim=True))[:, None]).sum(2)

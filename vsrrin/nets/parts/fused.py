@@ -63,7 +63,7 @@ def stacked(
     out = scratch.empty(height, width, channels, dtype=dtype if levels is None else torch.uint8)
     memory = out.view(torch.int16).numpy().view(np.uint16) if out.dtype == torch.bfloat16 else out.numpy()
     gain, shift = (1.0, 0.0) if levels is None else (1 / levels.step, float(levels.zero))
-    _in_bands(height, lambda first, last: found.stack(memory, table, len(squares), gain, shift, first, last))
+    in_bands(height, lambda first, last: found.stack(memory, table, len(squares), gain, shift, first, last))
     return out.permute(2, 0, 1)[None]
 
 
@@ -89,7 +89,7 @@ def blended(
     begin = start.float().flatten().contiguous().numpy()
     out = scratch.empty(height, width, 3)
     memory = out.numpy()
-    _in_bands(height, lambda first, last: found.blend(memory, table, begin, factor, bool(residue), first, last))
+    in_bands(height, lambda first, last: found.blend(memory, table, begin, factor, bool(residue), first, last))
     return out.permute(2, 0, 1)[None]
 
 
@@ -129,7 +129,7 @@ def _table(parts: Sequence[Tensor]) -> list[tuple[int, int, int]]:
     ]
 
 
-def _in_bands(rows: int, run: Callable[[int, int], None]) -> None:
+def in_bands(rows: int, run: Callable[[int, int], None]) -> None:
     """Run a kernel on all rows, in as many threads as PyTorch would take."""
     count = min(torch.get_num_threads(), rows)
     if count <= 1:

@@ -44,7 +44,8 @@ def compiled[F: Callable[..., Any]](*signatures: str) -> Callable[[F], F]:
     return compile_it
 
 
-def _inlined[F: Callable[..., Any]](function: F) -> F:
+def inlined[F: Callable[..., Any]](function: F) -> F:
+    """Compile a function into those that call it."""
     return cast(F, njit(inline="always", **_SETTINGS)(function))
 
 
@@ -177,14 +178,14 @@ def _as_in_code(value, out, gain, shift):  # type: ignore[no-untyped-def]  # Num
     return lambda value, out, gain, shift: _level(value * gain + shift)
 
 
-@_inlined
+@inlined
 def _rounded(value: np.float32) -> np.uint16:
     """Return the bits of the nearest bfloat16; of two as near, the even one."""
     bits = _bits(value)
     return np.uint16((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16))
 
 
-@_inlined
+@inlined
 def _level(value: np.float32) -> np.uint8:
     """Return the nearest whole number of [0, 255]; of two as near, the even one."""
     value = value if value > _ZERO else _ZERO
@@ -246,7 +247,7 @@ def stack(
                     at += step
 
 
-@_inlined
+@inlined
 def _exp(x: np.float32) -> np.float32:
     """Return the exponential of a number of at most 0, to float32's precision; of none the least."""
     x = x if x > _LEAST else _LEAST
@@ -263,7 +264,7 @@ def _exp(x: np.float32) -> np.float32:
     return np.float32(series * power)
 
 
-@_inlined
+@inlined
 def _unfold(
     into: NDArray[np.float32], table: NDArray[np.int64], at: int, factor: int, row: int, add: np.float32
 ) -> None:
