@@ -14,9 +14,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from vsrrin.nets.parts.candidates import sampled
 from vsrrin.nets.parts.carried_motion import carried
 from vsrrin.nets.parts.checks import check_inputs
-from vsrrin.nets.parts.warp import SHARP, backward_warp, blend, double, may_use_opencv, project_flow
+from vsrrin.nets.parts.warp import SHARP, blend, may_use_opencv, project_flow
 
 from .keys import Keys
 from .spec import NetSpec
@@ -71,9 +72,7 @@ class Plain(nn.Module):
         if not may_use_opencv(motion) or not torch.equal(fast, motion):  # which would wait for a device
             changed = (fast != motion).any(1, keepdim=True)
             to_0, to_1 = torch.where(changed, -t * fast, to_0), torch.where(changed, (1 - t) * fast, to_1)
-        warped0 = backward_warp(img0, double(to_0 * 2), SHARP)
-        warped1 = backward_warp(img1, double(to_1 * 2), SHARP)
-        return blend(warped0, warped1, t)
+        return blend(sampled(img0, to_0, SHARP), sampled(img1, to_1, SHARP), t)
 
     def forward(self, img0: Tensor, img1: Tensor, t: Tensor, flow: Tensor) -> Tensor:
         """Run `estimate` and `synthesize` in a row."""
@@ -94,6 +93,7 @@ SPEC = NetSpec(
     size_multiple=SIZE_MULTIPLE,
     arbitrary_t=True,
     supports_half=False,
+    compiled_steps=True,
     external_flow=True,
     estimates_flow=False,
     bytes_per_pixel=120,

@@ -29,7 +29,7 @@ from .checks import check_inputs
 from .lite_blocks import disagreement
 from .opencv_layout import as_planes, merged
 from .tracing import is_traced, may_take_shortcuts
-from .warp import SHARP, backward_warp, double, in_fours, may_use_opencv, project_flow
+from .warp import EXACT, SHARP, WarpArithmetic, backward_warp, double, in_fours, may_use_opencv, project_flow
 
 SIZE_MULTIPLE = 16
 KINDS = 3
@@ -192,13 +192,25 @@ def candidates(img0: Tensor, img1: Tensor, flows: Flows, whole: tuple[Tensor, Te
     """
     # The first kind is what most pixels are made of: only there is the sharper sampling worth its time.
     (to_0, to_1), *others = flows
-    planes = [backward_warp(img0, double(to_0 * 2), SHARP), backward_warp(img1, double(to_1 * 2), SHARP)]
-    wide0, wide1 = in_fours(img0), in_fours(img1)
+    planes = [sampled(img0, to_0, SHARP), sampled(img1, to_1, SHARP)]
+    wide0, wide1 = (img if fused.warps(img) else in_fours(img) for img in (img0, img1))
     for to_0, to_1 in others:
-        planes += [backward_warp(wide0, double(to_0 * 2))[:, :3], backward_warp(wide1, double(to_1 * 2))[:, :3]]
+        planes += [sampled(wide0, to_0)[:, :3], sampled(wide1, to_1)[:, :3]]
     if whole is not None:
         planes += [img0, img1, *(image[:, :3] for image in moved_as_a_whole(wide0, wide1, whole))]
     return planes
+
+
+def sampled(image: Tensor, flow: Tensor, arithmetic: WarpArithmetic = EXACT) -> Tensor:
+    """Return a picture sampled where flow of half its size points to.
+
+    Args:
+        image: (N, C, H, W).
+        flow: (N, 2, H/2, W/2), in pixels of that size.
+        arithmetic: `EXACT` or `SHARP`.
+    """
+    quick = fused.warped(image, flow, sharp=arithmetic is SHARP)
+    return backward_warp(image, double(flow * 2), arithmetic) if quick is None else quick
 
 
 def whole_flow(estimate: Tensor, t: Tensor, factor: int) -> tuple[Tensor, Tensor]:
@@ -216,9 +228,12 @@ def whole_flow(estimate: Tensor, t: Tensor, factor: int) -> tuple[Tensor, Tensor
 
 def moved_as_a_whole(img0: Tensor, img1: Tensor, whole: tuple[Tensor, Tensor]) -> list[Tensor]:
     """Return both frames (N, C, H, W) at the time that `whole_flow` was asked for."""
-    return [
-        backward_warp(img, flow.expand(-1, -1, *img.shape[2:])) for img, flow in zip((img0, img1), whole, strict=True)
-    ]
+    moved = []
+    for image, flow in zip((img0, img1), whole, strict=True):
+        height, width = image.shape[2:]
+        quick = fused.warped(image, (flow / 2).expand(-1, -1, height // 2, width // 2), sharp=False)
+        moved.append(backward_warp(image, flow.expand(-1, -1, height, width)) if quick is None else quick)
+    return moved
 
 
 def prior(t: Tensor, planes: int = PLANES) -> Tensor:

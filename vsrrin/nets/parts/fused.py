@@ -21,7 +21,11 @@ from torch import Tensor
 
 from .convolution_stacks import Levels
 from .frame_pool import scratch
+from .opencv_layout import interleaved
 from .warp import may_use_opencv
+
+_WARP_LEAST = 6
+"""Rows and columns of the smallest picture that `warped` takes."""
 
 
 @cache
@@ -31,7 +35,7 @@ def kernels() -> ModuleType | None:
         return None
     try:
         import_module("numba")  # first of all, for what it says of itself
-        from . import carry_kernel  # noqa: F401
+        from . import carry_kernel, warp_kernel  # noqa: F401
         from . import kernels as found
     except (
         Exception
@@ -114,6 +118,34 @@ def carried(
     numbers = np.array((float(way), *whole.flatten().tolist(), *limits), np.float32)
     carry(table, numbers, *flow.shape[2:])
     return read
+
+
+def warps(image: Tensor) -> bool:
+    """Return whether `warped` takes a picture."""
+    return image.shape[1] == 3 and min(image.shape[2:]) >= _WARP_LEAST and _suit(image) and kernels() is not None
+
+
+def warped(image: Tensor, flow: Tensor, *, sharp: bool) -> Tensor | None:
+    """Return a picture sampled by flow of half its size, see `vsrrin.nets.parts.candidates.sampled`.
+
+    Args:
+        image: See there.
+        flow: See there.
+        sharp: Bicubic, not bilinear.
+    """
+    if not warps(image) or not _suit(flow) or any(image.shape[k] != 2 * flow.shape[k] for k in (2, 3)):
+        return None
+    from .warp_kernel import warp
+
+    pixels = interleaved(image[0])
+    if pixels.strides[0] * len(pixels) >= 2**34:  # a part of a picture so wide that places in it take more than 32 bits
+        pixels = np.ascontiguousarray(pixels)
+    # Of the same in all rows one does.
+    pairs = np.ascontiguousarray(interleaved(flow[0, :, : 1 if flow.stride(2) == 0 else None])).view(np.int64)[..., 0]
+    out = scratch.empty(*pixels.shape)
+    memory, address, row = out.numpy(), pixels.ctypes.data, pixels.strides[0]
+    _in_bands(len(pixels), lambda first, last: warp(memory, address, row, pairs, sharp, first, last))
+    return out.permute(2, 0, 1)[None]
 
 
 def _suit(*parts: Tensor) -> bool:

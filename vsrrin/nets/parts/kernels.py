@@ -9,7 +9,7 @@ The first import on a machine compiles for some seconds; what is compiled is kep
 be written, in the user's folder for caches.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -17,6 +17,8 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
+
+from .lanes import REAL, WHOLE, each, in_all, loaded, madd, picked, store
 
 _SETTINGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
@@ -51,7 +53,7 @@ def inlined[F: Callable[..., Any]](function: F) -> F:
 
 def _load_code(_: Any, address: Any) -> Any:
     def write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        value = builder.load(builder.inttoptr(given[0], ir.FloatType().as_pointer()))
+        value = builder.load(builder.inttoptr(given[0], REAL.as_pointer()))
         value.align = 4
         return value
 
@@ -59,57 +61,34 @@ def _load_code(_: Any, address: Any) -> Any:
 
 
 def _bits_code(_: Any, value: Any) -> Any:
-    return types.uint32(types.float32), lambda context, builder, signature, given: builder.bitcast(
-        given[0], ir.IntType(32)
-    )
+    return types.uint32(types.float32), lambda context, builder, signature, given: builder.bitcast(given[0], WHOLE)
 
 
 def _float_code(_: Any, bits: Any) -> Any:
-    return types.float32(types.int32), lambda context, builder, signature, given: builder.bitcast(
-        given[0], ir.FloatType()
-    )
-
-
-def _lanes(kind: Any, value: float, lanes: int = 16) -> Any:
-    return ir.Constant(ir.VectorType(kind, lanes), [kind(value)] * lanes)
-
-
-def _picked(builder: Any, first: Any, second: Any, places: Iterable[int]) -> Any:
-    """Return values of two vectors, by their places in both in a row."""
-    where = [ir.IntType(32)(place) for place in places]
-    return builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(ir.IntType(32), len(where)), where))
-
-
-def _in_all(builder: Any, value: Any) -> Any:
-    nothing = ir.Constant(ir.VectorType(value.type, 16), ir.Undefined)
-    return _picked(builder, builder.insert_element(nothing, value, ir.IntType(32)(0)), nothing, [0] * 16)
+    return types.float32(types.int32), lambda context, builder, signature, given: builder.bitcast(given[0], REAL)
 
 
 def _colours(builder: Any, address: Any) -> Any:
     """Return the colours of a pixel as the first of four values; what lies beyond them is not read."""
-    value = builder.load(builder.inttoptr(address, ir.VectorType(ir.FloatType(), 3).as_pointer()))
-    value.align = 4
-    return _picked(builder, value, value, (0, 1, 2, 2))
+    value = loaded(builder, address, 3)
+    return picked(builder, value, value, (0, 1, 2, 2))
 
 
 def _bfloat16s(builder: Any, values: Any) -> Any:
     """As `_rounded`."""
-    whole = ir.IntType(32)
-    bits = builder.bitcast(values, ir.VectorType(whole, 16))
-    odd = builder.and_(builder.lshr(bits, _lanes(whole, 16)), _lanes(whole, 1))
-    bits = builder.add(builder.add(bits, _lanes(whole, 0x7FFF)), odd)
-    return builder.trunc(builder.lshr(bits, _lanes(whole, 16)), ir.VectorType(ir.IntType(16), 16))
+    bits = builder.bitcast(values, ir.VectorType(WHOLE, 16))
+    odd = builder.and_(builder.lshr(bits, each(WHOLE, 16)), each(WHOLE, 1))
+    bits = builder.add(builder.add(bits, each(WHOLE, 0x7FFF)), odd)
+    return builder.trunc(builder.lshr(bits, each(WHOLE, 16)), ir.VectorType(ir.IntType(16), 16))
 
 
 def _levels(builder: Any, values: Any, gain: Any, shift: Any) -> Any:
     """As `_level`."""
-    real, contract = ir.FloatType(), ("contract",)
-    values = builder.fmul(values, _in_all(builder, gain), flags=contract)
-    values = builder.fadd(values, _in_all(builder, shift), flags=contract)
-    least, most = _lanes(real, 0.0), _lanes(real, 255.0)
+    values = madd(builder, values, in_all(builder, gain), in_all(builder, shift))
+    least, most = each(REAL, 0.0), each(REAL, 255.0)
     values = builder.select(builder.fcmp_ordered(">", values, least), values, least)
     values = builder.select(builder.fcmp_ordered("<", values, most), values, most)
-    bits = builder.bitcast(builder.fadd(values, _lanes(real, float(_WHOLE))), ir.VectorType(ir.IntType(32), 16))
+    bits = builder.bitcast(builder.fadd(values, each(REAL, float(_WHOLE))), ir.VectorType(WHOLE, 16))
     return builder.trunc(bits, ir.VectorType(ir.IntType(8), 16))
 
 
@@ -120,14 +99,14 @@ def _square_code(_: Any, out: Any, to: Any, at: Any, row: Any, step: Any, gain: 
         a, b, c, d = (
             _colours(builder, place) for place in (at, builder.add(at, step), below, builder.add(below, step))
         )
-        values = _picked(builder, _picked(builder, a, b, range(8)), _picked(builder, c, d, range(8)), range(16))
+        values = picked(builder, picked(builder, a, b, range(8)), picked(builder, c, d, range(8)), range(16))
         kind = signature.args[0].dtype
         if kind == types.uint16:
             values = _bfloat16s(builder, values)
         elif kind == types.uint8:
             values = _levels(builder, values, gain, shift)
-        values = _picked(builder, values, values, [4 * pixel + colour for colour in range(3) for pixel in range(4)])
-        builder.store(values, builder.inttoptr(to, values.type.as_pointer()), align=kind.bitwidth // 8)
+        values = picked(builder, values, values, [4 * pixel + colour for colour in range(3) for pixel in range(4)])
+        store(builder, values, to, kind.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.void(out, types.int64, types.int64, types.int64, types.int64, types.float32, types.float32), write
@@ -137,18 +116,11 @@ def _add_code(_: Any, to: Any, at: Any, shares: Any, step: Any) -> Any:
     apart, four = step.literal_value // 4, range(4)
 
     def write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        def loaded(address: Any, count: int) -> Any:
-            value = builder.load(builder.inttoptr(address, ir.VectorType(ir.FloatType(), count).as_pointer()))
-            value.align = 4
-            return value
-
         to, at, shares, _ = given
-        pixels, each = loaded(at, 4 * apart), loaded(shares, 4)
-        pixels = _picked(builder, pixels, pixels, [apart * pixel + min(c, apart - 1) for pixel in four for c in four])
-        each = _picked(builder, each, each, [pixel for pixel in four for _ in four])
-        more = builder.fmul(each, pixels, flags=("contract",))
-        total = builder.fadd(loaded(to, 16), more, flags=("contract",))
-        builder.store(total, builder.inttoptr(to, total.type.as_pointer()), align=4)
+        pixels, weights = loaded(builder, at, 4 * apart), loaded(builder, shares, 4)
+        pixels = picked(builder, pixels, pixels, [apart * pixel + min(c, apart - 1) for pixel in four for c in four])
+        weights = picked(builder, weights, weights, [pixel for pixel in four for _ in four])
+        store(builder, madd(builder, weights, pixels, loaded(builder, to, 16)), to)
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.int64, step), write
@@ -156,7 +128,7 @@ def _add_code(_: Any, to: Any, at: Any, shares: Any, step: Any) -> Any:
 
 load: Callable[[Any], np.float32] = cast(Any, intrinsic(_load_code))
 _bits: Callable[[np.float32], np.uint32] = cast(Any, intrinsic(_bits_code))
-_float: Callable[[Any], np.float32] = cast(Any, intrinsic(_float_code))
+float_of: Callable[[Any], np.float32] = cast(Any, intrinsic(_float_code))
 _write_square: Callable[..., None] = cast(Any, intrinsic(_square_code))
 """Write two by two pixels of three colours: ``(out, address in out, address, bytes to the next row, to the next pixel,
 gain, shift)``."""
@@ -260,7 +232,7 @@ def _exp(x: np.float32) -> np.float32:
     series = series * rest + _SERIES[4]
     series = series * rest + _SERIES[5]
     series = series * rest * rest + rest + _ONE
-    power = _float((np.int32(octaves) + np.int32(127)) << np.int32(23))
+    power = float_of((np.int32(octaves) + np.int32(127)) << np.int32(23))
     return np.float32(series * power)
 
 
