@@ -70,7 +70,7 @@ class Interpolator:
         log: Called with messages about what was chosen; the default logs to "vsrrin".
         backend: Backend to use in place of the one that the options name.
         mover: Copies to use in place of the device's own.
-        motion: Optical flow to use in place of OpenCV's; ``preset`` is then its own affair.
+        motion: Optical flow to use in place of DIS on the host; ``preset`` is then its own affair.
 
     Raises:
         ArgumentError: An argument is of the wrong type or out of range, or the network has no motion to scale.

@@ -113,6 +113,17 @@ def test_a_blend_is_that_of_torch(factor, count, order, spread, threads):
     assert (with_residue - plain(planes, logits, t, factor, residue)).abs().max() < 3e-6 + spread * 1e-6
 
 
+@pytest.mark.parametrize("width", [8, 10, 22])
+def test_a_blend_of_any_width_and_order_is_that_of_torch(width):
+    """Where pixels are taken by eights, and beyond the last of them there may be no memory."""
+    planes, t = pictures(6, width), torch.full((1, 1, 1, 1), 0.3)
+    logits = scattered(1, 4 * PLANES, 3, width // 2)
+    expected = plain(planes, logits, t, 2, None)
+    wide = [torch.cat((plane, plane + 1), 3)[..., :width] for plane in planes]
+    for same in (planes, [plane.contiguous() for plane in planes], wide, [innermost(plane) for plane in planes]):
+        assert (blended(same, [logits], t, 2) - expected).abs().max() < 3e-6
+
+
 @needs_numba
 def test_several_threads_at_once_write_the_same_bits():
     planes, t = pictures(64, 96), torch.full((1, 1, 1, 1), 0.5)
@@ -136,7 +147,9 @@ def test_what_is_not_theirs_is_left_to_torch():
     assert fused.stacked([], maps, torch.float16) is None
     twice = [plane.repeat(2, 1, 1, 1) for plane in planes]
     assert fused.blended(twice, [logits.repeat(2, 1, 1, 1)], prior(t), 2, ()) is None
-    assert fused.blended([plane.contiguous() for plane in planes], [logits], prior(t[:1]), 2, ()) is None
+    assert fused.blended(planes * 3, [logits] * 3, prior(t[:1], 3 * PLANES), 2, ()) is None
+    assert fused.blended(planes, logits.chunk(4 * PLANES, 1), prior(t[:1]), 2, ()) is None
+    assert fused.blended([plane[..., :6] for plane in planes], [logits[..., :3]], prior(t[:1]), 2, ()) is None
     with torch.enable_grad():
         assert fused.stacked([], maps, torch.float32) is None
         assert fused.blended(planes, [logits], prior(t[:1]), 2, ()) is None

@@ -24,8 +24,10 @@ from .frame_pool import scratch
 from .opencv_layout import interleaved
 from .warp import may_use_opencv
 
+_BLEND_LEAST = 8
+"""Columns of the smallest picture that `blended` takes."""
 _WARP_LEAST = 6
-"""Rows and columns of the smallest picture that `warped` takes."""
+"""Rows and columns of the smallest one that `warped` takes."""
 
 
 @cache
@@ -35,7 +37,7 @@ def kernels() -> ModuleType | None:
         return None
     try:
         import_module("numba")  # first of all, for what it says of itself
-        from . import carry_kernel, warp_kernel  # noqa: F401
+        from . import blend_kernel, carry_kernel, warp_kernel  # noqa: F401
         from . import kernels as found
     except (
         Exception
@@ -83,17 +85,26 @@ def blended(
         factor: See there.
         residue: See there.
     """
-    given = (*planes, *logits, *residue)
-    together = all(plane.stride(1) == 1 for plane in planes)
-    if not together or not _suit(*given) or (found := kernels()) is None:
-        return None
     height, width = planes[0].shape[2:]
-    # Of the pictures one row each: their channels follow each other.
-    table = np.array(_table([plane[:, :1] for plane in planes]) + _table((*logits, *residue)), np.int64)
-    begin = start.float().flatten().contiguous().numpy()
+    parts, square = (*logits, *residue), factor * factor
+    whole = factor in (2, 4) and all(part.shape[1] % square == 0 for part in parts)
+    if not whole or width < _BLEND_LEAST or not _suit(*planes, *parts) or kernels() is None:
+        return None
+    from .blend_kernel import MOST, blend
+
+    if len(planes) > MOST:
+        return None
+    pictures = [interleaved(plane[0]) for plane in planes]
+    # The pixels of a square lie side by side, as convolutions and warps leave them.
+    parts = tuple(part if part.stride(1) == 1 else part.contiguous(memory_format=torch.channels_last) for part in parts)
+    nothing = np.zeros(square, np.float32)
+    squares = _table(parts)[::square] + ([] if residue else [(nothing.ctypes.data, 0, 0)] * 3)
+    begins = [(picture.ctypes.data, picture.strides[0]) for picture in pictures] + [(0, 0)] * 3
+    table = np.array([(*begin, *rest) for begin, rest in zip(begins, squares, strict=True)], np.int64)
+    add = start.float().flatten().contiguous().numpy()
     out = scratch.empty(height, width, 3)
     memory = out.numpy()
-    in_bands(height, lambda first, last: found.blend(memory, table, begin, factor, bool(residue), first, last))
+    in_bands(height // factor, lambda first, last: blend(memory, table, add, factor, first, last))
     return out.permute(2, 0, 1)[None]
 
 
@@ -144,7 +155,7 @@ def warped(image: Tensor, flow: Tensor, *, sharp: bool) -> Tensor | None:
     pairs = np.ascontiguousarray(interleaved(flow[0, :, : 1 if flow.stride(2) == 0 else None])).view(np.int64)[..., 0]
     out = scratch.empty(*pixels.shape)
     memory, address, row = out.numpy(), pixels.ctypes.data, pixels.strides[0]
-    _in_bands(len(pixels), lambda first, last: warp(memory, address, row, pairs, sharp, first, last))
+    in_bands(len(pixels), lambda first, last: warp(memory, address, row, pairs, sharp, first, last))
     return out.permute(2, 0, 1)[None]
 
 

@@ -24,13 +24,8 @@ _SETTINGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": 
 
 _STRIP = 96
 """Pixels of the stack at a time: what is written stays in the fastest cache."""
-_LEAST = np.float32(-87.0)
-_PER_OCTAVE, _OCTAVE, _OCTAVE_REST = np.float32(1.44269504), np.float32(0.693359375), np.float32(-2.12194440e-4)
-_SERIES = tuple(np.float32(c) for c in (1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1 / 6, 0.5))
-"""The exponential on half an octave around 0 but for its first two terms; the coefficients of the Cephes library."""
-_ONE, _HALF = np.float32(1), np.float32(0.5)
 _ZERO, _MOST = np.float32(0), np.float32(255)
-_WHOLE = np.float32(1.5 * 2**23)
+ROUNDER = 1.5 * 2**23
 """Numbers added to this are rounded to whole ones, which are then its last bits."""
 
 
@@ -88,7 +83,7 @@ def _levels(builder: Any, values: Any, gain: Any, shift: Any) -> Any:
     least, most = each(REAL, 0.0), each(REAL, 255.0)
     values = builder.select(builder.fcmp_ordered(">", values, least), values, least)
     values = builder.select(builder.fcmp_ordered("<", values, most), values, most)
-    bits = builder.bitcast(builder.fadd(values, each(REAL, float(_WHOLE))), ir.VectorType(WHOLE, 16))
+    bits = builder.bitcast(builder.fadd(values, each(REAL, ROUNDER)), ir.VectorType(WHOLE, 16))
     return builder.trunc(bits, ir.VectorType(ir.IntType(8), 16))
 
 
@@ -112,29 +107,12 @@ def _square_code(_: Any, out: Any, to: Any, at: Any, row: Any, step: Any, gain: 
     return types.void(out, types.int64, types.int64, types.int64, types.int64, types.float32, types.float32), write
 
 
-def _add_code(_: Any, to: Any, at: Any, shares: Any, step: Any) -> Any:
-    apart, four = step.literal_value // 4, range(4)
-
-    def write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        to, at, shares, _ = given
-        pixels, weights = loaded(builder, at, 4 * apart), loaded(builder, shares, 4)
-        pixels = picked(builder, pixels, pixels, [apart * pixel + min(c, apart - 1) for pixel in four for c in four])
-        weights = picked(builder, weights, weights, [pixel for pixel in four for _ in four])
-        store(builder, madd(builder, weights, pixels, loaded(builder, to, 16)), to)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.int64, step), write
-
-
 load: Callable[[Any], np.float32] = cast(Any, intrinsic(_load_code))
 _bits: Callable[[np.float32], np.uint32] = cast(Any, intrinsic(_bits_code))
 float_of: Callable[[Any], np.float32] = cast(Any, intrinsic(_float_code))
 _write_square: Callable[..., None] = cast(Any, intrinsic(_square_code))
 """Write two by two pixels of three colours: ``(out, address in out, address, bytes to the next row, to the next pixel,
 gain, shift)``."""
-_add_four: Callable[..., None] = cast(Any, intrinsic(prefer_literal=True)(_add_code))
-"""Add four pixels times a share each to four by four values: ``(address of these, address, that of the shares, bytes
-from pixel to pixel)``. It reads as many bytes from each pixel on."""
 
 
 def _as_in(value: Any, out: Any, gain: Any, shift: Any) -> Any:
@@ -162,7 +140,7 @@ def _level(value: np.float32) -> np.uint8:
     """Return the nearest whole number of [0, 255]; of two as near, the even one."""
     value = value if value > _ZERO else _ZERO
     value = value if value < _MOST else _MOST
-    return np.uint8(_bits(value + _WHOLE) & np.uint32(255))
+    return np.uint8(_bits(value + np.float32(ROUNDER)) & np.uint32(255))
 
 
 overload(_as_in)(_as_in_code)
@@ -217,100 +195,3 @@ def stack(
                 for x in range(start, end):
                     out[y, x, channel] = _as_in(load(at), out, gain, shift)
                     at += step
-
-
-@inlined
-def _exp(x: np.float32) -> np.float32:
-    """Return the exponential of a number of at most 0, to float32's precision; of none the least."""
-    x = x if x > _LEAST else _LEAST
-    octaves = np.floor(x * _PER_OCTAVE + _HALF)
-    rest = x - octaves * _OCTAVE - octaves * _OCTAVE_REST
-    series = _SERIES[0]
-    series = series * rest + _SERIES[1]
-    series = series * rest + _SERIES[2]
-    series = series * rest + _SERIES[3]
-    series = series * rest + _SERIES[4]
-    series = series * rest + _SERIES[5]
-    series = series * rest * rest + rest + _ONE
-    power = float_of((np.int32(octaves) + np.int32(127)) << np.int32(23))
-    return np.float32(series * power)
-
-
-@inlined
-def _unfold(
-    into: NDArray[np.float32], table: NDArray[np.int64], at: int, factor: int, row: int, add: np.float32
-) -> None:
-    """Write a row of a plane whose squares of pixels lie in channels, the rows from ``at`` on of the table."""
-    y, dy = row // factor, row % factor
-    for dx in range(factor):
-        channel = at + dy * factor + dx
-        source, step = table[channel, 0] + y * table[channel, 1], table[channel, 2]
-        for x in range(into.shape[0] // factor):
-            into[x * factor + dx] = load(source + x * step) + add
-
-
-@compiled("(float32[:,:,::1], int64[:,::1], float32[::1], int64, boolean, int64, int64)")
-def blend(
-    out: NDArray[np.float32],
-    table: NDArray[np.int64],
-    start: NDArray[np.float32],
-    factor: int,
-    residue: bool,
-    first: int,
-    last: int,
-) -> None:
-    """Write the sum of pictures by the softmax of logits, with a residue.
-
-    Args:
-        out: Is filled from row ``first`` to before ``last``, (H, W, 3).
-        table: Pictures, of which the channels follow each other in memory; then the logits of each, ``factor`` by
-            ``factor`` pixels in as many planes; then those planes of the residue's three channels.
-        start: Is added to the logits, one for each picture.
-        factor: See above.
-        residue: Whether there is one.
-        first: See above.
-        last: See above.
-    """
-    width, squares, count = out.shape[1], factor * factor, len(start)
-    w, more = np.empty((count, width), np.float32), np.zeros((3, width), np.float32)
-    most, total, row = np.empty(width, np.float32), np.empty(width, np.float32), np.empty((width, 4), np.float32)
-    for y in range(first, last):
-        for k in range(count):
-            _unfold(w[k], table, count + k * squares, factor, y, start[k])
-        if residue:
-            for c in range(3):
-                _unfold(more[c], table, count + (count + c) * squares, factor, y, np.float32(0))
-        most[:] = w[0]
-        for k in range(1, count):
-            weight = w[k]
-            for x in range(width):
-                most[x] = max(most[x], weight[x])
-        total[:] = 0
-        for k in range(count):
-            weight = w[k]
-            for x in range(width):
-                weight[x] = _exp(weight[x] - most[x])
-                total[x] += weight[x]
-        for x in range(width):
-            total[x] = _ONE / total[x]
-            for c in range(3):
-                row[x, c] = more[c, x]
-        begin = row.ctypes.data
-        for k in range(count):
-            at, step, weight = table[k, 0] + y * table[k, 1], table[k, 2], w[k]
-            for x in range(width):
-                weight[x] *= total[x]
-            shares, done = weight.ctypes.data, 0
-            # All but the last four: beyond the last pixel there may be nothing to read.
-            if step == 16:
-                done = max(width - 4, 0) // 4 * 4
-                for x in range(0, done, 4):
-                    _add_four(begin + 16 * x, at + 16 * x, shares + 4 * x, 16)
-            elif step == 12:
-                done = width // 4 * 4
-                for x in range(0, done, 4):
-                    _add_four(begin + 16 * x, at + 12 * x, shares + 4 * x, 12)
-            for x in range(done, width):
-                for c in range(3):
-                    row[x, c] += weight[x] * load(at + x * step + 4 * c)
-        out[y] = row[:, :3]
