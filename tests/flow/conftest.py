@@ -8,7 +8,7 @@ from vsrrin.flow import dis
 @pytest.fixture
 def opencv(monkeypatch: pytest.MonkeyPatch) -> None:
     """Flow by OpenCV, as where Numba is not installed."""
-    monkeypatch.setattr(dis, "kernels", lambda: None)
+    monkeypatch.setattr(dis, "kernels", lambda module: None)
 
 
 @pytest.fixture(params=["kernels", "opencv"])

@@ -1,5 +1,10 @@
 """vsrrin.flow.pyramid_search"""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -64,3 +69,18 @@ def test_pictures_of_any_size_and_content_have_a_flow(size: tuple[int, int], fin
             assert np.isfinite(flow).all()
     still = flows(noise[0], noise[0], (None, None), finest)
     assert max(np.abs(flow).max() for flow in still) < 1e-3
+
+
+def test_flow_has_the_same_bits_on_a_processor_that_multiplies_and_adds_apart(tmp_path: Path) -> None:
+    from vsrrin.flow.pyramid_search import flows
+
+    pair, there = greys(10, 2), tmp_path / "flow.npy"
+    np.save(tmp_path / "pair.npy", np.stack(pair))
+    code = (
+        "import sys, numpy as np; from vsrrin.flow.pyramid_search import flows;"
+        "np.save(sys.argv[2], np.stack(flows(*np.load(sys.argv[1]), (None, None), 0)))"
+    )
+    other = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", code, str(tmp_path / "pair.npy"), str(there)]
+    subprocess.run(command, check=True, env={**os.environ, **other})
+    assert np.array_equal(np.load(there), np.stack(flows(*pair, (None, None), 0)))

@@ -93,10 +93,8 @@ class DisFlow:
         first, second = grey0, grey1
         if bottom or right:
             first, second = (np.pad(g, ((0, bottom), (0, right)), mode="edge") for g in (grey0, grey1))
-        if kernels() is not None:
-            from .pyramid_search import flows
-
-            found = flows(first, second, (forth, back), PRESETS[self.preset].finest_scale)
+        if (search := kernels("vsrrin.flow.pyramid_search")) is not None:
+            found = search.flows(first, second, (forth, back), PRESETS[self.preset].finest_scale)
         else:
             # One after the other: OpenCV spreads each over all cores (both at once measured no faster).
             found = self._calculate(first, second, forth), self._calculate(second, first, back)

@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from vsrrin.nets.parts.kernels import compiled, inlined
+from vsrrin.nets.parts.lanes import REAL, WHOLE, in_all, lanes, loaded, picked, store
 
 from .inverse_search import LEAST_DETERMINANT, SIDE
 
@@ -30,19 +31,10 @@ _BEFORE = np.float32(1 - SIDE)
 """Where patches begin that a single pixel of the picture is left of."""
 _BYTES = 4
 """Of a value."""
-_LANES = ir.VectorType(ir.FloatType(), SIDE)
 
 
 def _row(builder: Any, address: Any) -> Any:
-    value = builder.load(builder.inttoptr(address, _LANES.as_pointer()))
-    value.align = 4
-    return value
-
-
-def _in_all(builder: Any, value: Any) -> Any:
-    nothing, whole = ir.Constant(_LANES, ir.Undefined), ir.IntType(32)
-    first = builder.insert_element(nothing, value, whole(0))
-    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(whole, SIDE), [0] * SIDE))
+    return loaded(builder, address, SIDE)
 
 
 def _sum(builder: Any, rows: list[Any]) -> Any:
@@ -50,21 +42,18 @@ def _sum(builder: Any, rows: list[Any]) -> Any:
     while len(rows) > 1:
         half = len(rows) // 2
         rows = [builder.fadd(a, b) for a, b in zip(rows[:half], rows[half:], strict=True)]
-    (values,), lanes, whole = rows, SIDE, ir.IntType(32)
-    while lanes > 1:
-        lanes //= 2
-        first, last = (
-            builder.shuffle_vector(values, values, ir.Constant(ir.VectorType(whole, lanes), [*places]))
-            for places in (range(lanes), range(lanes, 2 * lanes))
-        )
+    (values,), count = rows, SIDE
+    while count > 1:
+        count //= 2
+        first, last = (picked(builder, values, values, range(at, at + count)) for at in (0, count))
         values = builder.fadd(first, last)
-    return builder.extract_element(values, whole(0))
+    return builder.extract_element(values, WHOLE(0))
 
 
 def _differences(builder: Any, given: Any) -> Iterator[tuple[Any, Any]]:
     """Yield, for each row of a patch, what the other picture, bilinear, has more, and how far in memory the row is."""
     there, width, x, y, here, line = given
-    x, y, above = _in_all(builder, x), _in_all(builder, y), None
+    x, y, above = in_all(builder, x, SIDE), in_all(builder, y, SIDE), None
     for number in range(SIDE + 1):
         down = builder.mul(width, ir.IntType(64)(number))
         left = builder.add(there, down)
@@ -115,8 +104,8 @@ def _moments_code(_: Any, across: Any, down: Any, line: Any) -> Any:
 def _lay_code(_: Any, there: Any, width: Any, x: Any, y: Any, here: Any, line: Any, to: Any, u: Any, v: Any) -> Any:
     def write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         to, u, v = given[6:]
-        one, planes = ir.Constant(_LANES, [ir.FloatType()(1)] * SIDE), [builder.extract_value(to, k) for k in range(3)]
-        u, v = _in_all(builder, u), _in_all(builder, v)
+        one, planes = lanes(REAL, [1] * SIDE), [builder.extract_value(to, k) for k in range(3)]
+        u, v = in_all(builder, u, SIDE), in_all(builder, v, SIDE)
         for difference, at in _differences(builder, given[:6]):
             size = one
             for value in (difference, builder.fneg(difference)):
@@ -125,7 +114,7 @@ def _lay_code(_: Any, there: Any, width: Any, x: Any, y: Any, here: Any, line: A
             for plane, value in zip(planes, (share, builder.fmul(share, u), builder.fmul(share, v)), strict=True):
                 address = builder.add(plane, at)
                 total = builder.fadd(_row(builder, address), value)
-                builder.store(total, builder.inttoptr(address, _LANES.as_pointer()), align=4)
+                store(builder, total, address)
         return context.get_dummy_value()
 
     return types.void(*_PLACE, _many(types.int64, 3), types.float32, types.float32), write
@@ -155,7 +144,7 @@ def _there(other: int, wide: Any, x: Any, y: Any, last_x: Any, last_y: Any) -> t
     return address, x - np.float32(column), y - np.float32(row)
 
 
-@compiled("(float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,:,:,::1], int64)")
+@compiled("(float32[:,::1], float32[:,::1], float32[:,::1], float32[:,::1], float32[:,:,:,::1], int64)", contract=False)
 def search(
     here: _Plane, across: _Plane, down: _Plane, around: _Plane, guesses: NDArray[np.float32], stride: int
 ) -> None:
@@ -230,7 +219,7 @@ def search(
             motion[row, column, 0], motion[row, column, 1], fits[row, column] = u, v, best
 
 
-@compiled("(float32[:,::1], float32[:,::1], float32[:,:,::1], float32[:,:,::1], int64)")
+@compiled("(float32[:,::1], float32[:,::1], float32[:,:,::1], float32[:,:,::1], int64)", contract=False)
 def lay(here: _Plane, around: _Plane, motion: NDArray[np.float32], flow: NDArray[np.float32], stride: int) -> None:
     """Write the flow of all pixels: the mean of the patches on each, weighted by how well each fits there.
 

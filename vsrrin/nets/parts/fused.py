@@ -31,14 +31,15 @@ _WARP_LEAST = 6
 
 
 @cache
-def kernels() -> ModuleType | None:
-    """Return the module of compiled kernels; ``None`` without Numba, or where it does not work."""
+def kernels(module: str = "vsrrin.nets.parts.kernels") -> ModuleType | None:
+    """Return a module of compiled kernels; ``None`` without Numba, or where it does not work."""
     if find_spec("numba") is None:
         return None
     try:
         import_module("numba")  # first of all, for what it says of itself
         from . import blend_kernel, carry_kernel, warp_kernel  # noqa: F401
-        from . import kernels as found
+
+        found = import_module(module)
     except (
         Exception
     ) as error:  # an installation that does not fit NumPy, Python or the processor; nothing depends on it

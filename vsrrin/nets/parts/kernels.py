@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from .lanes import REAL, WHOLE, each, in_all, loaded, madd, picked, store
 
-_SETTINGS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+_SETTINGS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+_CONTRACT = {"contract"}
 
 _STRIP = 96
 """Pixels of the stack at a time: what is written stays in the fastest cache."""
@@ -29,21 +30,27 @@ ROUNDER = 1.5 * 2**23
 """Numbers added to this are rounded to whole ones, which are then its last bits."""
 
 
-def compiled[F: Callable[..., Any]](*signatures: str) -> Callable[[F], F]:
-    """Compile a function for these signatures, and keep what is compiled where a folder can be written."""
+def compiled[F: Callable[..., Any]](*signatures: str, contract: bool = True) -> Callable[[F], F]:
+    """Compile a function for these signatures, and keep what is compiled where a folder can be written.
+
+    Args:
+        signatures: See above.
+        contract: Whether a product and a sum may be rounded once, where the processor does it.
+    """
+    settings = {**_SETTINGS, "fastmath": _CONTRACT if contract else False}
 
     def compile_it(function: F) -> F:
         try:
-            return cast(F, njit(list(signatures), cache=True, **_SETTINGS)(function))
+            return cast(F, njit(list(signatures), cache=True, **settings)(function))
         except RuntimeError:  # no folder can be written to keep it in
-            return cast(F, njit(list(signatures), **_SETTINGS)(function))
+            return cast(F, njit(list(signatures), **settings)(function))
 
     return compile_it
 
 
 def inlined[F: Callable[..., Any]](function: F) -> F:
     """Compile a function into those that call it."""
-    return cast(F, njit(inline="always", **_SETTINGS)(function))
+    return cast(F, njit(inline="always", fastmath=_CONTRACT, **_SETTINGS)(function))
 
 
 def _load_code(_: Any, address: Any) -> Any:
