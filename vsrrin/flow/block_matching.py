@@ -7,6 +7,7 @@ those of small things.
 """
 
 from dataclasses import dataclass
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -15,6 +16,8 @@ import torch.nn.functional as F  # noqa: N812  (the name the field uses)
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from torch import Tensor
+
+from vsrrin.nets.parts.fused import kernels
 
 type Grey = NDArray[np.uint8]
 """(H, W), 8 bit."""
@@ -52,6 +55,9 @@ _FARTHEST = 32
 """Pixels from the coarse shift from which on it costs no more to differ from it."""
 _APART = 2
 """Pixels that the two directions of a block may differ."""
+_KERNEL = "vsrrin.flow.matching_kernel"
+_SPARE = 7
+"""Columns that the kernel reads beyond the last shift."""
 _MARGIN = 2 * REACH + 1
 """Pixels by which the finer pictures are widened: a coarse shift, and one more."""
 
@@ -91,24 +97,59 @@ def reduced_size(height: int, width: int) -> tuple[int, int] | None:
 def _match(block_of: NDArray[np.float32], within: NDArray[np.float32]) -> Flow:
     """Shift of each block of one picture to where it lies in the other, reduced pixels, on the grid of blocks.
 
-    The sums of squared differences come from correlations, as |a - b|^2 = |a|^2 - 2ab + |b|^2: those of cells, of which
-    a block has two by two, in one convolution with a channel for each cell. Sums of 8-bit values squared are exact in
-    float32, in any order.
+    The sums of squared differences come from correlations, as |a - b|^2 = |a|^2 - 2ab + |b|^2. Sums of 8-bit values
+    squared are exact in float32, in any order.
     """
     rows, columns = ((side - BLOCK) // STEP + 1 for side in block_of.shape)
-    picture = torch.from_numpy(block_of)[: (rows + 1) * STEP, : (columns + 1) * STEP]
+    if (kernel := kernels(_KERNEL)) is not None:
+        blocks = sliding_window_view(block_of, (BLOCK, BLOCK))[::STEP, ::STEP][:rows, :columns].reshape(
+            -1, BLOCK, BLOCK
+        )
+        row, column = np.divmod(np.arange(rows * columns), columns)
+        best, _ = _by_kernel(kernel, blocks, _widened(within, REACH), row * STEP, column * STEP, PENALTY.numpy())
+    else:
+        best = _by_convolution(torch.from_numpy(block_of), torch.from_numpy(within), rows, columns)
+    shifts = (best % SHIFTS, best // SHIFTS)
+    channels = (cv2.medianBlur((axis.reshape(rows, columns) - REACH).astype(np.float32), MEDIAN) for axis in shifts)
+    return np.stack([np.asarray(channel, np.float32) for channel in channels], axis=-1)
+
+
+def _by_convolution(block_of: Tensor, within: Tensor, rows: int, columns: int) -> NDArray[np.intp]:
+    """Number of each block's best shift; correlations of cells, of which a block has two by two, in one convolution."""
+    picture = block_of[: (rows + 1) * STEP, : (columns + 1) * STEP]
     cells = picture.unfold(0, STEP, STEP).unfold(1, STEP, STEP).reshape(-1, 1, STEP, STEP)
-    area = F.pad(torch.from_numpy(within)[None, None], (REACH,) * 4, mode="replicate")
+    area = F.pad(within[None, None], (REACH,) * 4, mode="replicate")
     around = _windows(area, STEP + 2 * REACH, rows + 1, columns + 1)
     product = F.conv2d(around[None], cells, groups=len(cells)).view(rows + 1, columns + 1, SHIFTS, SHIFTS)
     product = product[:-1] + product[1:]
     product = product[:, :-1] + product[:, 1:]
     energy = _windows(_sums(area[0, 0]), SHIFTS, rows, columns)
     cost = torch.sub(energy.view_as(product), product, alpha=2).add_(PENALTY)
-    best = cost.view(rows * columns, -1).numpy().argmin(1)  # many times faster than PyTorch's
-    shifts = (best % SHIFTS, best // SHIFTS)
-    channels = (cv2.medianBlur((axis.reshape(rows, columns) - REACH).astype(np.float32), MEDIAN) for axis in shifts)
-    return np.stack([np.asarray(channel, np.float32) for channel in channels], axis=-1)
+    return cost.view(rows * columns, -1).numpy().argmin(1)  # many times faster than PyTorch's
+
+
+def _by_kernel(
+    kernel: ModuleType,
+    blocks: NDArray[np.float32],
+    area: NDArray[np.float32],
+    tops: NDArray[np.intp],
+    lefts: NDArray[np.intp],
+    penalty: NDArray[np.float32],
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Number of each block's best shift, and its cost; ``area`` has columns enough for shifts that do not count."""
+    count, shifts = len(blocks), penalty.shape[1]
+    best, least = np.empty(count, np.int64), np.empty(count, np.float32)
+    wide = np.pad(penalty, ((0, 0), (0, kernel.AT_ONCE - shifts)), constant_values=np.inf)
+    energy = _sums(torch.from_numpy(area))[0, 0].numpy()
+    kernel.match(np.ascontiguousarray(blocks), area, energy, tops, lefts, wide, best, least)
+    down, across = np.divmod(best, kernel.AT_ONCE)
+    return down * shifts + across, least
+
+
+def _widened(picture: NDArray[np.float32], margin: int) -> NDArray[np.float32]:
+    """Picture with its border repeated, and with columns more that only shifts that do not count lead to."""
+    wide = cv2.copyMakeBorder(picture, margin, margin, margin, margin + _SPARE, cv2.BORDER_REPLICATE)
+    return np.asarray(wide, np.float32)
 
 
 @dataclass(frozen=True)
@@ -141,7 +182,7 @@ def _searched_again(block_of: NDArray[np.float32], within: NDArray[np.float32], 
     enlarged = cv2.warpAffine(coarse * 2, place, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     start = np.asarray(enlarged, np.float32)
     whole = np.rint(start).astype(np.intp)
-    area = np.asarray(cv2.copyMakeBorder(within, *(_MARGIN,) * 4, cv2.BORDER_REPLICATE), np.float32)
+    area = _widened(within, _MARGIN)
     tops = np.arange(rows)[:, None] * STEP + _MARGIN + whole[..., 1]
     lefts = np.arange(columns) * STEP + _MARGIN + whole[..., 0]
     own = sliding_window_view(block_of, (BLOCK, BLOCK))[::STEP, ::STEP][:rows, :columns]
@@ -166,17 +207,21 @@ def _least(
     blocks: NDArray[np.float32], area: NDArray[np.float32], row: NDArray[np.intp], column: NDArray[np.intp]
 ) -> tuple[Flow, NDArray[np.float32]]:
     """Shift of least squared difference of some blocks, and that difference."""
-    edge = _MARGIN - _FINE_REACH
-    around = torch.from_numpy(area)[edge:-edge, edge:-edge].contiguous()
-    side, shifts = BLOCK + 2 * _FINE_REACH, 2 * _FINE_REACH + 1
-    at = torch.from_numpy(row), torch.from_numpy(column)
-    windows = around.unfold(0, side, STEP).unfold(1, side, STEP)[at]
-    product = F.conv2d(windows[None], torch.from_numpy(blocks)[:, None], groups=len(blocks))[0]
-    energy = _sums(around)[0, 0].unfold(0, shifts, STEP).unfold(1, shifts, STEP)[at]
-    cost = torch.sub(energy, product, alpha=2).view(len(blocks), -1).numpy()
-    best = cost.argmin(1)
+    edge, shifts = _MARGIN - _FINE_REACH, 2 * _FINE_REACH + 1
+    if (kernel := kernels(_KERNEL)) is not None:
+        free = np.zeros((shifts, shifts), np.float32)
+        best, least = _by_kernel(kernel, blocks, area, row * STEP + edge, column * STEP + edge, free)
+    else:
+        around = torch.from_numpy(area)[edge:-edge, edge : -edge - _SPARE].contiguous()
+        side, at = BLOCK + 2 * _FINE_REACH, (torch.from_numpy(row), torch.from_numpy(column))
+        windows = around.unfold(0, side, STEP).unfold(1, side, STEP)[at]
+        product = F.conv2d(windows[None], torch.from_numpy(blocks)[:, None], groups=len(blocks))[0]
+        energy = _sums(around)[0, 0].unfold(0, shifts, STEP).unfold(1, shifts, STEP)[at]
+        cost = torch.sub(energy, product, alpha=2).view(len(blocks), -1).numpy()
+        best = cost.argmin(1)
+        least = cost[np.arange(len(best)), best]
     found = np.stack((best % shifts, best // shifts), axis=-1) - _FINE_REACH
-    return found.astype(np.float32), cost[np.arange(len(best)), best] + _squared(blocks)
+    return found.astype(np.float32), least + _squared(blocks)
 
 
 def _agreed(here: _Again, there: _Again) -> Flow:
