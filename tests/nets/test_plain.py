@@ -46,6 +46,34 @@ def test_sharp_sampling_keeps_detail_that_bilinear_loses(pair):
     assert ours < 0.4 * bilinear
 
 
+@pytest.mark.parametrize("t", [0.25, 0.5, 0.75])
+@pytest.mark.parametrize("shift", [(40, -16), (44, 12)])
+def test_a_fast_thing_is_in_one_place_and_bares_the_ground(shift, t):
+    chooser = torch.Generator().manual_seed(2)
+    ground, thing = torch.rand(1, 3, 96, 160, generator=chooser), torch.rand(1, 3, 12, 12, generator=chooser)
+    dx, dy = shift
+
+    def frame(share):
+        x, y = 40 + round(share * dx), 40 + round(share * dy)
+        picture = ground.clone()
+        picture[..., y : y + 12, x : x + 12] = thing
+        return picture
+
+    flow = torch.zeros(1, 4, 48, 80)
+    flow[0, :2, 20:26, 20:26] = torch.tensor(shift)[:, None, None] / 2
+    y, x = 20 + dy // 2, 20 + dx // 2
+    flow[0, 2:, y : y + 6, x : x + 6] = -torch.tensor(shift)[:, None, None] / 2
+    with torch.inference_mode():
+        result = Plain()(frame(0), frame(1), torch.full((1, 1, 1, 1), t), flow)
+    missed = (result - frame(t)).abs().amax((0, 1))
+    # Flow between that of the thing and that of the ground leads nowhere: around the edges, at each of three places.
+    places = ((40, 40), (40 + round(t * dx), 40 + round(t * dy)), (40 + dx, 40 + dy))
+    for x, y in places:
+        assert missed[y + 3 : y + 9, x + 3 : x + 9].max() < 0.05
+        missed[y - 4 : y + 16, x - 4 : x + 16] = 0
+    assert missed.max() < 1e-5
+
+
 def test_begins_as_rrin_lite_does(pair):
     fresh = RRINLite().eval()
     difference = pair.run(Plain(), SPEC, 0.3) - pair.run(fresh, SPEC, 0.3)

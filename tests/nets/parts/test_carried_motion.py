@@ -43,6 +43,16 @@ def test_a_thing_is_at_its_place(t: float, ground: tuple[float, float]) -> None:
     assert torch.equal(found, expected)
 
 
+def test_a_thing_is_whole_where_its_place_is_between_two_pixels() -> None:
+    forth, back = thing((23, -7))
+    read = torch.zeros_like(forth)
+    with torch.inference_mode():
+        found = carried(forth, back, time(0.5), read.clone())
+    expected = read.clone()
+    expected[0, :, 9:15, 32:38] = torch.tensor((23.0, -7.0))[:, None, None]
+    assert torch.equal(found, expected)
+
+
 def test_what_is_not_confirmed_is_not_carried() -> None:
     forth, back = thing((24, 16))
     read = torch.zeros_like(forth)

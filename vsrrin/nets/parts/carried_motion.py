@@ -43,7 +43,8 @@ def carried(flow: Tensor, back: Tensor, way: Tensor, read: Tensor) -> Tensor:
 
     def places(share: Tensor) -> Tensor:
         """Places in rows of pixels, (N, H W), where flow leads to; behind the last one for those outside."""
-        column, row = (x + share * flow[:, 0]).round(), (y + share * flow[:, 1]).round()
+        # Halves go up, all of them: to the even one, every second column would be left out.
+        column, row = (x + share * flow[:, 0] + 0.5).floor(), (y + share * flow[:, 1] + 0.5).floor()
         inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
         column, row = (torch.where(inside, part, torch.zeros_like(part)).long() for part in (column, row))
         return torch.where(inside, row * width + column, torch.full_like(row, count)).flatten(1)

@@ -20,6 +20,7 @@ def _store_code(_: Any, address: Any, value: Any) -> Any:
     return types.void(types.int64, types.float32), write
 
 
+_HALF = np.float32(0.5)
 _store: Callable[[Any, np.float32], None] = cast(Any, intrinsic(_store_code))
 
 
@@ -57,7 +58,7 @@ def carry(table: NDArray[np.int64], numbers: NDArray[np.float32], height: int, w
             square = (across - whole_x) * (across - whole_x) + (down - whole_y) * (down - whole_y)
             if not square > least:
                 continue
-            column, row = np.rint(np.float32(x) + across), np.rint(np.float32(y) + down)
+            column, row = np.floor(np.float32(x) + across + _HALF), np.floor(np.float32(y) + down + _HALF)
             if not (column >= 0 and column < width and row >= 0 and row < height):
                 continue
             i, j = np.int64(row), np.int64(column)
@@ -66,7 +67,8 @@ def carry(table: NDArray[np.int64], numbers: NDArray[np.float32], height: int, w
             if not np.sqrt(error_x * error_x + error_y * error_y) <= apart:
                 continue
             # Between two places of the picture.
-            i, j = np.int64(np.rint(np.float32(y) + way * down)), np.int64(np.rint(np.float32(x) + way * across))
+            i = np.int64(np.floor(np.float32(y) + way * down + _HALF))
+            j = np.int64(np.floor(np.float32(x) + way * across + _HALF))
             speed = np.rint(np.sqrt(square) * steps)
             if speed >= fastest[i * width + j]:
                 fastest[i * width + j], source[i * width + j] = speed, y * width + x
