@@ -25,6 +25,8 @@ _CONTRACT = {"contract"}
 
 _STRIP = 96
 """Pixels of the stack at a time: what is written stays in the fastest cache."""
+_COLOURS = 12
+"""Bytes of a pixel of three colours."""
 _ZERO, _MOST = np.float32(0), np.float32(255)
 ROUNDER = 1.5 * 2**23
 """Numbers added to this are rounded to whole ones, which are then its last bits."""
@@ -70,12 +72,6 @@ def _float_code(_: Any, bits: Any) -> Any:
     return types.float32(types.int32), lambda context, builder, signature, given: builder.bitcast(given[0], REAL)
 
 
-def _colours(builder: Any, address: Any) -> Any:
-    """Return the colours of a pixel as the first of four values; what lies beyond them is not read."""
-    value = loaded(builder, address, 3)
-    return picked(builder, value, value, (0, 1, 2, 2))
-
-
 def _bfloat16s(builder: Any, values: Any) -> Any:
     """As `_rounded`."""
     bits = builder.bitcast(values, ir.VectorType(WHOLE, 16))
@@ -94,32 +90,30 @@ def _levels(builder: Any, values: Any, gain: Any, shift: Any) -> Any:
     return builder.trunc(bits, ir.VectorType(ir.IntType(8), 16))
 
 
-def _square_code(_: Any, out: Any, to: Any, at: Any, row: Any, step: Any, gain: Any, shift: Any) -> Any:
+def _square_code(_: Any, out: Any, to: Any, at: Any, row: Any, gain: Any, shift: Any) -> Any:
+    places = [3 * pixel + colour for colour in range(3) for pixel in range(4)]
+
     def write(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        _, to, at, row, step, gain, shift = given
-        below = builder.add(at, row)
-        a, b, c, d = (
-            _colours(builder, place) for place in (at, builder.add(at, step), below, builder.add(below, step))
-        )
-        values = picked(builder, picked(builder, a, b, range(8)), picked(builder, c, d, range(8)), range(16))
+        _, to, at, row, gain, shift = given
+        above, below = loaded(builder, at, 6), loaded(builder, builder.add(at, row), 6)
+        values = picked(builder, above, below, places + places[:4])
         kind = signature.args[0].dtype
         if kind == types.uint16:
             values = _bfloat16s(builder, values)
         elif kind == types.uint8:
             values = _levels(builder, values, gain, shift)
-        values = picked(builder, values, values, [4 * pixel + colour for colour in range(3) for pixel in range(4)])
-        store(builder, values, to, kind.bitwidth // 8)
+        store(builder, picked(builder, values, values, range(12)), to, kind.bitwidth // 8)
         return context.get_dummy_value()
 
-    return types.void(out, types.int64, types.int64, types.int64, types.int64, types.float32, types.float32), write
+    return types.void(out, types.int64, types.int64, types.int64, types.float32, types.float32), write
 
 
 load: Callable[[Any], np.float32] = cast(Any, intrinsic(_load_code))
 _bits: Callable[[np.float32], np.uint32] = cast(Any, intrinsic(_bits_code))
 float_of: Callable[[Any], np.float32] = cast(Any, intrinsic(_float_code))
 _write_square: Callable[..., None] = cast(Any, intrinsic(_square_code))
-"""Write two by two pixels of three colours: ``(out, address in out, address, bytes to the next row, to the next pixel,
-gain, shift)``."""
+"""Write two by two pixels of three colours, which lie side by side: ``(out, address in out, address, bytes to the next
+row, gain, shift)``."""
 
 
 def _as_in(value: Any, out: Any, gain: Any, shift: Any) -> Any:
@@ -182,10 +176,11 @@ def stack(
             while k < squares:
                 row, step = table[k, 1], table[k, 2]
                 at = table[k, 0] + 2 * y * row + 2 * start * step
-                if k + 2 < squares and table[k + 1, 0] == table[k, 0] + 4 and table[k + 2, 0] == table[k, 0] + 8:
+                together = k + 2 < squares and table[k + 1, 0] == table[k, 0] + 4 and table[k + 2, 0] == table[k, 0] + 8
+                if together and step == _COLOURS:
                     to = out[y, start, 4 * k :].ctypes.data
                     for x in range(end - start):
-                        _write_square(out, to + x * channels * out.itemsize, at + 2 * x * step, row, step, gain, shift)
+                        _write_square(out, to + x * channels * out.itemsize, at + 2 * x * step, row, gain, shift)
                     k += 3
                     continue
                 for x in range(start, end):
