@@ -4,6 +4,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,9 @@ from vsrrin.checkpoint.loader import Model
 from vsrrin.engine.backends.torch_backend import resolve_device
 from vsrrin.nets.cain import CAIN
 from vsrrin.nets.registry import by_name
+
+needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="Numba is not installed")
+"""Where it is installed and does not work, these tests fail."""
 
 MEDIA = Path(__file__).parents[1] / "media"
 BUNNY = MEDIA / "bunny_stretch.mp4"

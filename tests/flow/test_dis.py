@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.conftest import texture
+from tests.conftest import needs_numba, texture
 from vsrrin.flow.dis import PRESETS, DisFlow, Preset, _dis, brightness, greys, half_flow, working_size
 
 
@@ -83,6 +83,16 @@ def test_brightness_is_made_at_the_scale_asked_for(scale: float) -> None:
     np.testing.assert_allclose(
         brightness(odd)[:, 0], [*odd[0, :, :6, 0].mean(0).view(3, 2).mean(1), odd[0, :, 6].mean()]
     )
+
+
+@needs_numba
+def test_flow_is_found_by_kernels_where_numba_is_installed(request: pytest.FixtureRequest) -> None:
+    pair = brightness(texture(144, 192)), brightness(texture(144, 192, (5.0, -3.0)))
+    by_kernels = DisFlow()(*pair)
+    request.getfixturevalue("opencv")
+    by_opencv = DisFlow()(*pair)
+    assert not np.array_equal(by_kernels[0], by_opencv[0])
+    assert np.median(np.linalg.norm(by_kernels[0] - by_opencv[0], axis=-1)) < 0.1
 
 
 @pytest.mark.usefixtures("either_search")

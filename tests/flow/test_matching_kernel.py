@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.conftest import needs_numba
 from vsrrin.flow import block_matching
 from vsrrin.flow.block_matching import coarse_motion
-from vsrrin.nets.parts import fused
 
 from .frames import greys
 
-pytestmark = pytest.mark.skipif(fused.kernels() is None, reason="Numba is not installed")
+pytestmark = needs_numba
 
 RANDOM = np.random.default_rng(0)
 

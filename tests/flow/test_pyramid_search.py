@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests.conftest import needs_numba
 from vsrrin.flow.block_matching import coarse_motion
-from vsrrin.nets.parts import fused
 
 from .frames import greys
 
-pytestmark = pytest.mark.skipif(fused.kernels() is None, reason="Numba is not installed")
+pytestmark = needs_numba
 
 
 @pytest.mark.parametrize("finest", [0, 1])

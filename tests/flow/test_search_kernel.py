@@ -6,13 +6,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from tests.conftest import needs_numba
 from vsrrin.flow import inverse_search
 from vsrrin.flow.inverse_search import SIDE, Patches
-from vsrrin.nets.parts import fused
 
 from .frames import Grey, greys, tensor
 
-pytestmark = pytest.mark.skipif(fused.kernels() is None, reason="Numba is not installed")
+pytestmark = needs_numba
 
 
 def around(grey: Grey) -> NDArray[np.float32]:

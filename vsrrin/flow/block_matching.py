@@ -57,7 +57,12 @@ _APART = 2
 """Pixels that the two directions of a block may differ."""
 _KERNEL = "vsrrin.flow.matching_kernel"
 _SPARE = 7
-"""Columns that the kernel reads beyond the last shift."""
+"""Shifts along a row that the kernel tries beyond those that count."""
+_PENALTY, _FREE = (
+    np.pad(np.asarray(shifts, np.float32), ((0, 0), (0, _SPARE)), constant_values=np.inf)
+    for shifts in (PENALTY, np.zeros((2 * _FINE_REACH + 1,) * 2))
+)
+"""Penalties of shifts for the kernel, in the first search and in the second, which has none."""
 _MARGIN = 2 * REACH + 1
 """Pixels by which the finer pictures are widened: a coarse shift, and one more."""
 
@@ -106,7 +111,7 @@ def _match(block_of: NDArray[np.float32], within: NDArray[np.float32]) -> Flow:
             -1, BLOCK, BLOCK
         )
         row, column = np.divmod(np.arange(rows * columns), columns)
-        best, _ = _by_kernel(kernel, blocks, _widened(within, REACH), row * STEP, column * STEP, PENALTY.numpy())
+        best, _ = _by_kernel(kernel, blocks, _widened(within, REACH), row * STEP, column * STEP, _PENALTY)
     else:
         best = _by_convolution(torch.from_numpy(block_of), torch.from_numpy(within), rows, columns)
     shifts = (best % SHIFTS, best // SHIFTS)
@@ -136,14 +141,21 @@ def _by_kernel(
     lefts: NDArray[np.intp],
     penalty: NDArray[np.float32],
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Number of each block's best shift, and its cost; ``area`` has columns enough for shifts that do not count."""
-    count, shifts = len(blocks), penalty.shape[1]
-    best, least = np.empty(count, np.int64), np.empty(count, np.float32)
-    wide = np.pad(penalty, ((0, 0), (0, kernel.AT_ONCE - shifts)), constant_values=np.inf)
+    """Number of each block's best shift among those that count, and its cost.
+
+    Args:
+        kernel: The module that finds it.
+        blocks: (blocks, 8, 8), whole grey levels.
+        area: The other picture, `_widened`.
+        tops: Row of it where each block lies after the first shift.
+        lefts: Column likewise.
+        penalty: `_PENALTY` or `_FREE`.
+    """
+    best, least = np.empty(len(blocks), np.int64), np.empty(len(blocks), np.float32)
     energy = _sums(torch.from_numpy(area))[0, 0].numpy()
-    kernel.match(np.ascontiguousarray(blocks), area, energy, tops, lefts, wide, best, least)
-    down, across = np.divmod(best, kernel.AT_ONCE)
-    return down * shifts + across, least
+    kernel.match(np.ascontiguousarray(blocks), area, energy, tops, lefts, penalty, best, least)
+    down, across = np.divmod(best, penalty.shape[1])
+    return down * (penalty.shape[1] - _SPARE) + across, least
 
 
 def _widened(picture: NDArray[np.float32], margin: int) -> NDArray[np.float32]:
@@ -209,8 +221,7 @@ def _least(
     """Shift of least squared difference of some blocks, and that difference."""
     edge, shifts = _MARGIN - _FINE_REACH, 2 * _FINE_REACH + 1
     if (kernel := kernels(_KERNEL)) is not None:
-        free = np.zeros((shifts, shifts), np.float32)
-        best, least = _by_kernel(kernel, blocks, area, row * STEP + edge, column * STEP + edge, free)
+        best, least = _by_kernel(kernel, blocks, area, row * STEP + edge, column * STEP + edge, _FREE)
     else:
         around = torch.from_numpy(area)[edge:-edge, edge : -edge - _SPARE].contiguous()
         side, at = BLOCK + 2 * _FINE_REACH, (torch.from_numpy(row), torch.from_numpy(column))

@@ -69,7 +69,7 @@ class DisFlow:
     see :mod:`vsrrin.flow.block_matching`.
 
     Args:
-        preset: "fine", or "fast" in about half the time.
+        preset: "fine", or "fast" in a third to a half of the time.
     """
 
     def __init__(self, preset: Preset = "fine") -> None:

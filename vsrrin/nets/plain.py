@@ -92,7 +92,15 @@ class Plain(nn.Module):
 
 
 def _bared(forth: Tensor, back: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where something fast has left a ground at rest, and where it will come to cover one, (N, 1, H, W)."""
+    """Return where something fast leaves a ground at rest, and where it comes to cover one.
+
+    Args:
+        forth: Flow 0->1, (N, 2, H, W) in pixels of that size.
+        back: Flow 1->0, likewise.
+
+    Returns:
+        Two masks, (N, 1, H, W): frame 1 has the ground, and frame 0 has.
+    """
     whole = (of_the_whole(forth) - of_the_whole(back)) / 2
     speeds, met = [], []
     for flow, other, mean in ((forth, back, whole), (back, forth, -whole)):

@@ -4,10 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.conftest import needs_numba
 from vsrrin.nets.parts import fused
 from vsrrin.nets.parts.carried_motion import carried, of_the_whole
-
-needs_numba = pytest.mark.skipif(fused.kernels() is None, reason="Numba is not installed")
 
 
 def time(t: float) -> Tensor:

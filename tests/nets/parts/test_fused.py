@@ -12,12 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.conftest import needs_numba
 from vsrrin.nets.parts import fused
 from vsrrin.nets.parts.candidates import PLANES, STEADY, blended, mixed, prior
 from vsrrin.nets.parts.convolution_stacks import Levels
 from vsrrin.nets.parts.lite_blocks import stack
-
-needs_numba = pytest.mark.skipif(fused.kernels() is None, reason="Numba is not installed")
 
 
 def scattered(*shape: int, seed: int = 0, spread: float = 1.0) -> Tensor:

@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from tests.conftest import texture
+from tests.conftest import needs_numba, texture
 from vsrrin.nets.parts import fused
 from vsrrin.nets.parts.candidates import candidates, sampled
 from vsrrin.nets.parts.warp import EXACT, SHARP, WarpArithmetic
 
-pytestmark = pytest.mark.skipif(fused.kernels() is None, reason="Numba is not installed")
+pytestmark = needs_numba
 
 KERNELS = pytest.mark.parametrize("arithmetic", [EXACT, SHARP], ids=["bilinear", "bicubic"])
 

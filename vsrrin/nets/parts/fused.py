@@ -32,7 +32,7 @@ _WARP_LEAST = 6
 
 @cache
 def kernels(module: str = "vsrrin.nets.parts.kernels") -> ModuleType | None:
-    """Return a module of compiled kernels; ``None`` without Numba, or where it does not work."""
+    """Return a module of compiled kernels by its name; ``None`` without Numba, or where it does not work."""
     if find_spec("numba") is None:
         return None
     try:
